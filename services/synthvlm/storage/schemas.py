@@ -1,0 +1,107 @@
+"""The Arrow schemas of every table that a stage writes, in one place.
+
+A change of a schema raises its version, which is part of every manifest and so of every shard's
+key: tables of different versions are never mixed. All scores are float32; all digests are
+``sha256:`` and 64 hexadecimal digits; all offsets and sizes are in bytes.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Version of all tables below."""
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("line", pa.int64(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("excerpt", pa.string(), nullable=False),
+    ]
+)
+"""Records that are no captions: file name (without folders), line or record number from 1, reason,
+and the first 200 characters of what was read."""
+
+POOL = pa.schema(
+    [
+        pa.field("caption_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=True),
+    ]
+)
+"""Imported captions: content-derived id, text, name of the file they came from (without folders and
+extensions) and the id they had there."""
+
+CAPTIONS = pa.schema([*POOL, pa.field("stats", pa.map_(pa.string(), pa.float64()), nullable=False)])
+"""Captions that curation kept, with Data-Juicer's statistics."""
+
+DROPPED = pa.schema([*CAPTIONS, pa.field("dropped_by", pa.list_(pa.string()), nullable=False)])
+"""Captions that curation dropped, with the rules that did, in the recipe's order."""
+
+IMAGES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("caption_id", pa.string(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("media_type", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("sha256", pa.string(), nullable=False),
+    ]
+)
+"""Index of an ImageSet's tar: ``file`` is the member's name, ``offset`` and ``size`` say where its
+bytes lie, so that one image is one range read."""
+
+FAILED = pa.schema(
+    [
+        pa.field("caption_id", pa.string(), nullable=False),
+        pa.field("image_id", pa.string(), nullable=True),
+        pa.field("reason", pa.string(), nullable=False),
+    ]
+)
+"""Captions or images that a stage could not work on."""
+
+SCORES = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("caption_id", pa.string(), nullable=False),
+        pa.field("repeat", pa.int32(), nullable=False),
+        pa.field("clip_score", pa.float32(), nullable=False),
+        pa.field("ssim_score", pa.float32(), nullable=False),
+        pa.field("weighted_score", pa.float32(), nullable=False),
+    ]
+)
+"""Scores of the images of an ImageSet, in its order."""
+
+SELECTION = pa.schema(
+    [
+        pa.field("rank", pa.int64(), nullable=False),
+        pa.field("caption_id", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("source_id", pa.string(), nullable=True),
+        *[field for field in SCORES if field.name not in ("caption_id",)],
+        *[field for field in IMAGES if field.name not in ("image_id", "caption_id", "repeat")],
+        pa.field("image_set", pa.string(), nullable=False),
+        pa.field("image_set_digest", pa.string(), nullable=False),
+    ]
+)
+"""Selected pairs, best first: rank from 0, the pair, and where its image lies."""
+
+PAIRS = pa.schema(
+    [
+        pa.field("shard", pa.string(), nullable=False),
+        *[
+            field
+            for field in SELECTION
+            if field.name not in ("rank", "image_set", "image_set_digest")
+        ],
+        pa.field("generation", pa.string(), nullable=False),
+    ]
+)
+"""Index of a dataset version: ``shard`` is the tar that holds the pair, ``file``, ``offset`` and
+``size`` where its image lies in it, ``generation`` the digest of the configuration that made it."""
