@@ -1,0 +1,1 @@
+"""A dataset run as a Kubeflow pipeline: thin components that call the services."""

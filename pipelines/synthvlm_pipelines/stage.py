@@ -1,0 +1,149 @@
+"""What every step does around its one call: progress, errors, and the check of its own version."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from synthvlm import __version__
+from synthvlm.errors import DomainError, InvalidInput, PreconditionFailed
+from synthvlm.storage.v1 import shard_pb2
+from synthvlm_pipelines.events import StageEvent, State, emit
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclass
+class Stage:
+    """A stage at work on one shard."""
+
+    name: str
+    shard: int = 0
+    shards: int = 1
+    _started: float = field(default_factory=time.monotonic)
+    _progress: shard_pb2.ShardProgress = field(default_factory=shard_pb2.ShardProgress)
+
+    def progress(self, progress: shard_pb2.ShardProgress) -> None:
+        """Reports a shard call's progress."""
+        self._progress = progress
+        emit(self._event(State.RUNNING))
+
+    def finish(self, result: Message) -> str:
+        """Reports the result.
+
+        Returns:
+            The result as JSON, the form in which steps hand it on.
+        """
+        text = to_json(result)
+        emit(self._event(State.FINISHED, result=text))
+        return text
+
+    def start(self) -> None:
+        """Reports the start."""
+        emit(self._event(State.STARTED))
+
+    def fail(self, code: str, reason: str) -> None:
+        """Reports a failure."""
+        emit(self._event(State.FAILED, code=code, reason=" ".join(reason.split())))
+
+    def _event(
+        self, state: State, result: str = "{}", code: str = "", reason: str = ""
+    ) -> StageEvent:
+        return StageEvent(
+            stage=self.name,
+            state=state,
+            shard=self.shard,
+            shards=self.shards,
+            done=self._progress.done,
+            total=self._progress.total,
+            resumed=self._progress.resumed,
+            seconds=round(time.monotonic() - self._started, 3),
+            result=json.loads(result),
+            code=code,
+            reason=reason,
+        )
+
+
+@contextmanager
+def stage(name: str, code_version: str, item: str = "") -> Iterator[Stage]:
+    """Runs the body of a step as a stage.
+
+    Args:
+        name: The stage.
+        code_version: Version that the run was submitted for. It is also what makes the pipeline's
+            cache tell the results of two versions apart.
+        item: The loop's item, for a stage that runs once a shard.
+
+    Raises:
+        SystemExit: The stage failed; the reason has been reported.
+    """
+    number = json.loads(item) if item else {"shard": 0, "shards": 1}
+    current = Stage(name, number["shard"], number["shards"])
+    current.start()
+    try:
+        _check_version(code_version)
+        yield current
+    except DomainError as error:
+        current.fail(error.code, error.message)
+        raise SystemExit(f"{name} failed on shard {current.shard}: {error.message}") from error
+    except Exception as error:
+        current.fail("INTERNAL", f"{type(error).__name__}: {error}")
+        raise
+
+
+def _check_version(code_version: str) -> None:
+    if code_version != __version__:
+        raise PreconditionFailed(
+            f"the run was submitted for version {code_version}, this step is {__version__}; "
+            f"compile the pipeline for the image that runs it"
+        )
+
+
+def loop_items(shards: list[shard_pb2.ShardRef]) -> list[str]:
+    """The items that a run fans out over: each names a pool shard and its number.
+
+    Items are JSON texts because KFP turns the numbers inside of lists and maps into floats.
+
+    Raises:
+        InvalidInput: There is no shard.
+    """
+    if not shards:
+        raise InvalidInput("the caption files hold no caption that can be used")
+    return [
+        json.dumps(
+            {"shard": number, "shards": len(shards), "pool": json.loads(to_json(ref))},
+            sort_keys=True,
+        )
+        for number, ref in enumerate(shards)
+    ]
+
+
+def pool_shard(item: str) -> shard_pb2.ShardRef:
+    """The pool shard that a loop's item names."""
+    return from_json(json.dumps(json.loads(item)["pool"]), shard_pb2.ShardRef())
+
+
+def to_json(message: Message) -> str:
+    """A message as JSON with the proto's field names."""
+    text = json_format.MessageToJson(
+        message, preserving_proto_field_name=True, indent=None, sort_keys=True
+    )
+    return str(text)
+
+
+def from_json(text: str, message: M) -> M:
+    """The message that ``to_json`` wrote, parsed into ``message``.
+
+    Raises:
+        InvalidInput: The text is no such message.
+    """
+    try:
+        json_format.Parse(text, message)
+    except json_format.ParseError as error:
+        raise InvalidInput(f"{text!r} is no {message.DESCRIPTOR.name}: {error}") from error
+    return message
