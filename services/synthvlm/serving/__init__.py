@@ -1,0 +1,28 @@
+"""What every gRPC server of the project shares.
+
+A service is a ``Service``; ``main`` runs it. Its servicer begins each method with ``parse`` and
+gives blocking work to ``offload``, ``stream`` or ``iterate``; what it raises of
+``synthvlm.errors`` reaches the client as a status with details.
+"""
+
+from synthvlm.serving.fields import RequestModel
+from synthvlm.serving.idempotency import AnswerCache
+from synthvlm.serving.lifecycle import main
+from synthvlm.serving.offload import Progress, Result, iterate, offload, stream
+from synthvlm.serving.service import Service
+from synthvlm.serving.settings import ServiceSettings
+from synthvlm.serving.validation import parse
+
+__all__ = [
+    "AnswerCache",
+    "Progress",
+    "RequestModel",
+    "Result",
+    "Service",
+    "ServiceSettings",
+    "iterate",
+    "main",
+    "offload",
+    "parse",
+    "stream",
+]

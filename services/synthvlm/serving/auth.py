@@ -1,0 +1,88 @@
+"""Who may call: bearer tokens, and TLS with or without client certificates."""
+
+import hmac
+from collections.abc import Iterable
+from pathlib import Path
+
+import grpc
+
+from synthvlm.errors import Unauthenticated
+from synthvlm.serving.settings import ServiceSettings
+
+_BEARER = "bearer "
+
+
+class WatchedFile:
+    """A secret's file: read again when it has changed, as mounted Kubernetes secrets do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stamp: tuple[int, int, int] | None = None
+        self._content = b""
+
+    def read(self) -> bytes:
+        """The file's present content.
+
+        Raises:
+            OSError: It cannot be read.
+        """
+        status = self.path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        if stamp != self._stamp:
+            self._content = self.path.read_bytes()
+            self._stamp = stamp
+        return self._content
+
+
+class TokenCheck:
+    """Accepts the calls that send the token that a file holds."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = WatchedFile(path)
+        self._token()
+
+    def check(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:
+        """Returns if the call's metadata has the token.
+
+        Raises:
+            Unauthenticated: It has none, or another one.
+        """
+        sent = next((value for key, value in metadata or () if key == "authorization"), "")
+        text = sent if isinstance(sent, str) else sent.decode("utf-8", "replace")
+        token = text[len(_BEARER) :].strip() if text.lower().startswith(_BEARER) else ""
+        if not hmac.compare_digest(token.encode(), self._token()):
+            raise Unauthenticated("send the service's token as metadata `authorization: Bearer …`")
+
+    def _token(self) -> bytes:
+        token = self._file.read().strip()
+        if not token:
+            # An empty token would equal the one of a caller that sends none.
+            raise ValueError(f"the token file {self._file.path} is empty")
+        return token
+
+
+def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:
+    """TLS as the settings ask for it; None: plain text.
+
+    The files are read again for new connections when they have changed, so that certificates can be
+    renewed while the service runs.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    if settings.tls_certificate_file is None or settings.tls_key_file is None:
+        return None
+    certificate = WatchedFile(settings.tls_certificate_file)
+    key = WatchedFile(settings.tls_key_file)
+    authorities = settings.tls_client_ca_file
+    client_ca = WatchedFile(authorities) if authorities is not None else None
+
+    def configuration() -> grpc.ServerCertificateConfiguration:
+        return grpc.ssl_server_certificate_configuration(
+            [(key.read(), certificate.read())],
+            root_certificates=client_ca.read() if client_ca is not None else None,
+        )
+
+    return grpc.dynamic_ssl_server_credentials(
+        configuration(), configuration, require_client_authentication=client_ca is not None
+    )

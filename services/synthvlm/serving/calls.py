@@ -1,0 +1,151 @@
+"""One RPC as the layers around it see it: its method, deadline, caller and unfinished work."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+
+from synthvlm.errors import OperationCancelled
+
+
+class Kind(StrEnum):
+    """What a call costs, and so which limit admits it."""
+
+    ITEM = "item"
+    SHARD = "shard"
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC method: ``path`` as on the wire, ``name`` as in the proto, and its kind."""
+
+    path: str
+    name: str
+    kind: Kind
+
+
+def methods_of(descriptor: ServiceDescriptor) -> dict[str, Method]:
+    """The methods of a service by their path on the wire.
+
+    Server-streaming methods are shard calls, unary ones item calls.
+    """
+    methods = (
+        Method(
+            f"/{descriptor.full_name}/{method.name}",
+            method.name,
+            Kind.SHARD if method.server_streaming else Kind.ITEM,
+        )
+        for method in descriptor.methods
+    )
+    return {method.path: method for method in methods}
+
+
+class Shutdown:
+    """Whether the server still lets its work run.
+
+    Attributes:
+        expired: Set when the time for draining is over: work that is still running must stop.
+    """
+
+    def __init__(self) -> None:
+        self.expired = threading.Event()
+
+
+@dataclass
+class Call:
+    """The call that the current task serves.
+
+    Attributes:
+        method: What is called.
+        executor: Worker threads for the call's work.
+        shutdown: State of the server.
+        request_id: The caller's id of this call, or one made here.
+        deadline: When the caller stops waiting, on ``time.monotonic``'s clock; None: never.
+        gone: Set when the caller has cancelled or its deadline has passed.
+        code: Status that the call ended with.
+    """
+
+    method: Method
+    executor: Executor
+    shutdown: Shutdown
+    request_id: str = ""
+    deadline: float | None = None
+    gone: threading.Event = field(default_factory=threading.Event)
+    code: grpc.StatusCode = grpc.StatusCode.OK
+    _work: set[asyncio.Future[object]] = field(default_factory=set)
+
+    def check(self) -> None:
+        """Returns while the call's work is wanted.
+
+        Raises:
+            OperationCancelled: The caller has gone, its deadline has passed, or the server stops.
+        """
+        if self.gone.is_set():
+            raise OperationCancelled("the caller has gone", {"cause": "caller"})
+        if self.past_deadline():
+            raise OperationCancelled("the caller's deadline has passed", {"cause": "deadline"})
+        if self.shutdown.expired.is_set():
+            raise OperationCancelled("the service is shutting down", {"cause": "shutdown"})
+
+    def past_deadline(self) -> bool:
+        """Whether the caller has stopped waiting."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    def add_work(self, work: asyncio.Future[object]) -> None:
+        """Remembers work that may outlive the call: a thread only stops where it checks."""
+        self._work.add(work)
+        work.add_done_callback(self._work.discard)
+
+    def when_idle(self, action: Callable[[], None]) -> None:
+        """Calls ``action`` once all work of the call has ended, at once if it has."""
+        remaining = len(self._work)
+        if not remaining:
+            action()
+            return
+
+        def ended(_: asyncio.Future[object]) -> None:
+            nonlocal remaining
+            remaining -= 1
+            if not remaining:
+                action()
+
+        for work in self._work:
+            work.add_done_callback(ended)
+
+
+_current: ContextVar[Call] = ContextVar("synthvlm_call")
+
+
+def current_call(context: grpc.aio.ServicerContext) -> Call:
+    """The call that the current task serves.
+
+    Args:
+        context: The context of the RPC, as the servicer has it.
+
+    Raises:
+        RuntimeError: The task serves no call: the servicer is not run by this package's server.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        raise RuntimeError(f"no call is being served in this task ({context})") from None
+
+
+def enter_call(call: Call) -> None:
+    """Makes ``call`` the current one of this task; gRPC runs each RPC in a task of its own."""
+    _current.set(call)
+
+
+def metadata_value(metadata: Iterable[tuple[str, str | bytes]] | None, key: str) -> str:
+    """The first value of ``key`` in an RPC's metadata, at most 200 characters; empty if absent."""
+    for name, value in metadata or ():
+        if name == key:
+            return (value if isinstance(value, str) else value.decode("utf-8", "replace"))[:200]
+    return ""

@@ -1,0 +1,120 @@
+"""Typed domain errors as gRPC status with ``google.rpc`` details (AIP-193), in one place."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
+
+import grpc
+import structlog
+from google.protobuf.any_pb2 import Any as AnyProto
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from synthvlm.errors import DomainError, InvalidInput, OperationCancelled, RetryableError
+from synthvlm.serving.admission import shutting_down
+from synthvlm.serving.calls import Call
+
+DOMAIN = "synthvlm"
+"""Domain of every ``google.rpc.ErrorInfo``."""
+
+DETAILS_KEY = "grpc-status-details-bin"
+"""Where gRPC's libraries look for the details."""
+
+_MAX_MESSAGE_CHARACTERS = 500
+_MAX_DETAILS_BYTES = 3_500
+"""Details travel base64-coded in the trailers, beside the message, and peers accept 8 KiB of those
+by default."""
+
+_log = structlog.get_logger(__name__)
+
+
+def status_of(error: DomainError) -> status_pb2.Status:
+    """The status with details that tells a client of ``error``.
+
+    Field violations that do not fit the size that peers accept are left out; ``ErrorInfo`` says how
+    many, under ``violations_omitted``.
+    """
+    metadata = {key: _clip(value) for key, value in error.metadata.items()}
+    violations = [
+        error_details_pb2.BadRequest.FieldViolation(
+            field=_clip(violation.field), description=_clip(violation.description)
+        )
+        for violation in (error.violations if isinstance(error, InvalidInput) else ())
+    ]
+    kept, size = 0, 0
+    for violation in violations:
+        size += violation.ByteSize() + 4
+        if size > _MAX_DETAILS_BYTES // 2:
+            break
+        kept += 1
+    if kept < len(violations):
+        metadata["violations_omitted"] = str(len(violations) - kept)
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
+    ]
+    if kept:
+        details.append(error_details_pb2.BadRequest(field_violations=violations[:kept]))
+    if isinstance(error, RetryableError):
+        delay = Duration()
+        delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(
+        code=grpc.StatusCode[error.code].value[0],
+        message=_clip(error.message, _MAX_MESSAGE_CHARACTERS),
+    )
+    for detail in details:
+        packed = AnyProto()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+async def abort(context: grpc.aio.ServicerContext, call: Call, error: DomainError) -> NoReturn:
+    """Ends the call with the status of ``error``."""
+    status = status_of(error)
+    call.code = grpc.StatusCode[error.code]
+    trailers = ((DETAILS_KEY, status.SerializeToString()),)
+    await context.abort(call.code, status.message, trailers)
+    raise AssertionError("abort raises")
+
+
+@asynccontextmanager
+async def translated(context: grpc.aio.ServicerContext, call: Call) -> AsyncIterator[None]:
+    """Turns what the block raises into the status that the caller gets.
+
+    Domain errors keep their code, message and details. Anything else is a defect of ours: it is
+    logged with its trace, and the caller learns no more than the id to ask about.
+    """
+    try:
+        yield
+    except OperationCancelled as error:
+        # Work that a shutdown stopped may go on elsewhere: unlike a caller's own cancellation,
+        # that is worth another try.
+        stopped = error.metadata.get("cause") == "shutdown"
+        await abort(context, call, shutting_down() if stopped else error)
+    except DomainError as error:
+        await abort(context, call, error)
+    except grpc.aio.AbortError:
+        call.code = _code_set_by(context)
+        raise
+    except asyncio.CancelledError:
+        late = call.past_deadline()
+        call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
+        raise
+    except Exception:
+        _log.exception("unexpected error", method=call.method.name)
+        call.code = grpc.StatusCode.INTERNAL
+        await context.abort(
+            call.code, f"internal error; the service's log has it as request {call.request_id}"
+        )
+
+
+def _code_set_by(context: grpc.aio.ServicerContext) -> grpc.StatusCode:
+    number = context.code()
+    return next(code for code in grpc.StatusCode if number in (code, code.value[0]))
+
+
+def _clip(text: str, limit: int = 300) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -1,0 +1,91 @@
+"""The life of a service's process: settings, warm-up, serving, drain, exit status."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import TypeVar
+
+import structlog
+
+from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.serving.logs import configure_logs
+from synthvlm.serving.server import Server
+from synthvlm.serving.service import Service
+from synthvlm.serving.settings import ServiceSettings
+from synthvlm.serving.sources import load_settings, read_command_line
+
+S = TypeVar("S", bound=ServiceSettings)
+
+USAGE_EXIT = 2
+"""Exit status for wrong settings."""
+
+FAILURE_EXIT = 1
+"""Exit status when the service cannot start."""
+
+_log = structlog.get_logger(__name__)
+
+
+def main(service: Service[S], arguments: Sequence[str] | None = None) -> None:
+    """Runs a service until SIGTERM or SIGINT, then exits.
+
+    Exit status: 0 after a drain, 1 when the service cannot start, 2 when its settings are wrong.
+
+    Args:
+        service: What to run.
+        arguments: The command line, without the program's name; by default the process's own.
+    """
+    line = read_command_line(
+        service.settings, service.word, sys.argv[1:] if arguments is None else arguments
+    )
+    try:
+        settings = load_settings(
+            service.settings, service.word, command_line=line.values, config=line.config
+        )
+    except InvalidInput as error:
+        sys.stderr.write(f"{error.message}\n")
+        sys.exit(USAGE_EXIT)
+    if line.check:
+        sys.stdout.write(f"the settings of the {service.word} service are valid\n")
+        sys.exit(0)
+    configure_logs(settings, service.word)
+    server = Server(service, settings)
+    status = asyncio.run(_run(server, service.word))
+    if not server.has_stopped:
+        # Threads that did not notice their cancellation would hold the interpreter's exit.
+        sys.stderr.flush()
+        os._exit(status)
+    sys.exit(status)
+
+
+async def _run(server: Server[S], word: str) -> int:
+    """Serves until a signal comes; returns the exit status.
+
+    The handlers are set explicitly: the kernel ignores the default action of SIGTERM for PID 1.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopping = asyncio.ensure_future(stop.wait())
+    status = 0
+    starting = asyncio.ensure_future(_start(server))
+    try:
+        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            await stopping
+    except (DomainError, OSError, RuntimeError, ValueError) as error:
+        _log.exception("the service cannot start", word=word, problem=str(error))
+        status = FAILURE_EXIT
+    finally:
+        starting.cancel()
+        stopping.cancel()
+        await server.drain()
+    return status
+
+
+async def _start(server: Server[S]) -> None:
+    await server.start()
+    await server.warm_up()

@@ -1,0 +1,34 @@
+"""What a service is, as seen by the server that runs it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.descriptor import ServiceDescriptor
+
+from synthvlm.serving.settings import ServiceSettings
+
+S = TypeVar("S", bound=ServiceSettings)
+
+
+@dataclass(frozen=True)
+class Service(Generic[S]):
+    """A deployable service.
+
+    Attributes:
+        word: Its one word, as in its package, profile section, environment and metrics.
+        settings: Its settings model.
+        descriptor: Its proto service, for example
+            ``generation_pb2.DESCRIPTOR.services_by_name["GenerationService"]``.
+        register: The generated ``add_…Servicer_to_server``.
+        build: Makes the servicer from the settings: loads models, opens the catalogue. Runs on a
+            thread while the server listens and is not serving yet. What it raises ends the process.
+        close: Frees what ``build`` opened, after the last call has ended.
+    """
+
+    word: str
+    settings: type[S]
+    descriptor: ServiceDescriptor
+    register: Callable[[Any, Any], None]
+    build: Callable[[S], Any]
+    close: Callable[[Any], None] | None = None

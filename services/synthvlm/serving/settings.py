@@ -1,0 +1,100 @@
+"""Settings of a service: what there is to set, and where the values come from.
+
+Later sources win: the profile's section, the ``--config`` file, the environment
+(``SYNTHVLM_<WORD>_<FIELD>``), the command line. An unknown key is an error in each of them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+def _listen(address: str) -> str:
+    if address.startswith("unix:"):
+        if len(address) == len("unix:"):
+            raise ValueError("give the socket's path: unix:/run/synthvlm/caption.sock")
+        return address
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise ValueError("give host:port (port 0: any free one) or unix:/path")
+    return address
+
+
+ListenAddress = Annotated[str, AfterValidator(_listen)]
+"""``host:port``, with port 0 for any free one, or ``unix:/path``."""
+
+
+class ServiceSettings(BaseSettings):
+    """Settings that every service has; each service adds its own in a subclass.
+
+    Made directly, it takes only the given values and defaults; ``load_settings`` reads the sources.
+    """
+
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+    profile: str = "mini"
+    """Name of a shipped profile, or a YAML file of the same form."""
+    listen: ListenAddress = "127.0.0.1:0"
+    """Where to serve: host:port (port 0: any free one) or unix:/path."""
+    address_file: Path | None = None
+    """File to write {"address", "pid"} to once the address is bound; removed at the end."""
+    metrics_listen: ListenAddress | None = None
+    """host:port of the Prometheus metrics, in plain HTTP; off by default."""
+    health_listen: ListenAddress | None = None
+    """Second address that serves only grpc.health.v1, in plain text and without a token, for probes
+    that speak no TLS."""
+    tls_certificate_file: Path | None = None
+    """PEM file of the server's certificate chain; read again when it changes."""
+    tls_key_file: Path | None = None
+    """PEM file of the certificate's key."""
+    tls_client_ca_file: Path | None = None
+    """PEM file of the authorities whose client certificates are accepted; makes them required."""
+    token_file: Path | None = None
+    """File with the bearer token that callers must send; read again when it changes."""
+    max_item_calls: Annotated[int, Field(ge=1)] = 8
+    """Item calls that run at the same time."""
+    max_shard_calls: Annotated[int, Field(ge=1)] = 2
+    """Shard calls that run at the same time."""
+    max_queued_calls: Annotated[int, Field(ge=0)] = 32
+    """Calls of each kind that wait; further ones are told to come again."""
+    max_message_mib: Annotated[int, Field(ge=1, le=1024)] = 48
+    """Largest message that is received or sent, in MiB."""
+    drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
+    """Seconds that running calls have to finish after SIGTERM."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least level that is logged."""
+    log_format: Literal["json", "console"] = "json"
+    """One JSON object a line, or text for people."""
+    otlp_endpoint: str | None = None
+    """OpenTelemetry collector, by OTLP over gRPC, as http://collector:4317; off by default."""
+    store_roots: list[str] = []
+    """Object-store URLs at or below which shard calls may read and write; none by default."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "ServiceSettings":
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file must be given together")
+        if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
+            raise ValueError("tls_client_ca_file needs tls_certificate_file and tls_key_file")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only given values: the other sources are read once, by ``load_settings``."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
