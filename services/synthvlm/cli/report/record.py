@@ -1,0 +1,94 @@
+"""What a finished run says of itself: times, counts, and references to everything it committed."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from synthvlm.storage.refs import ShardRef
+
+Stage = Literal["import", "curate", "generate", "score", "select", "assemble"]
+"""A stage of a run, by the name of its verb; ``import`` is the reading of the caption files."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StageTiming(_Frozen):
+    """How long a stage took, all its shards together.
+
+    Attributes:
+        stage: The stage.
+        seconds: Wall time from the start of its first shard to the end of its last.
+        done: Records that the stage worked on, resumed ones included.
+        resumed: Of ``done``, the records that an earlier attempt had committed.
+    """
+
+    stage: Stage
+    seconds: float = Field(ge=0)
+    done: int = Field(ge=0)
+    resumed: int = Field(default=0, ge=0)
+
+
+class RunShard(_Frozen):
+    """One shard of a run: what its three stages committed."""
+
+    caption_set: ShardRef
+    image_set: ShardRef
+    score_set: ShardRef
+
+
+class VersionRecord(_Frozen):
+    """The dataset version that the run published (the fields of ``VersionSummary``).
+
+    Attributes:
+        name: Name of the dataset.
+        version: Number of the version, from 1.
+        digest: ``sha256:`` digest of the version's manifest.
+        pairs: Pairs in it.
+        bytes: Bytes of all its files.
+        path: Its folder below the store's root.
+    """
+
+    name: str
+    version: int
+    digest: str
+    pairs: int
+    bytes: int = 0
+    path: str = ""
+
+
+class RunRecord(_Frozen):
+    """Everything that the report of a run starts from; JSON by ``model_dump_json``.
+
+    Attributes:
+        name: Name of the dataset.
+        profile: Name of the profile.
+        started: When the command began, with a time zone.
+        finished: When the version was committed, with a time zone.
+        stages: Timings in the order of the chain.
+        read: Caption records read, quarantined ones included.
+        quarantined: Quarantined records by reason.
+        quarantine: The quarantine shard; None when every record was good.
+        pool: Pool shards, in input order.
+        shards: What curation, generation and scoring made of each pool shard, in its order.
+        selection: The Selection.
+        version: The dataset version.
+        configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
+            score parameters, selection rule. Nested mappings are shown by dotted keys.
+    """
+
+    name: str
+    profile: str
+    started: datetime
+    finished: datetime
+    stages: list[StageTiming]
+    read: int = Field(ge=0)
+    quarantined: dict[str, int] = Field(default_factory=dict)
+    quarantine: ShardRef | None = None
+    pool: list[ShardRef]
+    shards: list[RunShard]
+    selection: ShardRef
+    version: VersionRecord
+    configuration: dict[str, Any] = Field(default_factory=dict)
