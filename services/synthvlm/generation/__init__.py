@@ -1,0 +1,1 @@
+"""Text to image: SDXL base and refiner behind one engine interface."""

@@ -1,0 +1,169 @@
+"""One engine shared by all calls: single images are batched together, shards bring whole batches.
+
+A thread of its own runs the engine, so that there is one loop at a time and the others wait in one
+queue, first come first served. A shard call queues one batch at a time: item calls that came while
+its last batch ran go first, and its next batch goes before whatever comes later.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass, field
+
+from prometheus_client import Histogram
+
+from synthvlm.errors import OperationCancelled, Unavailable
+from synthvlm.generation.engine import Engine, ImageRequest, Sample
+from synthvlm.progress import Reporter
+
+_POLL_SECONDS = 0.02
+
+_BATCH_IMAGES = Histogram(
+    "synthvlm_generation_batch_images",
+    "Images synthesised together.",
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+_BATCH_SECONDS = Histogram(
+    "synthvlm_generation_batch_seconds",
+    "Seconds that the engine took for a batch.",
+    buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+
+
+@dataclass(eq=False)
+class _Job:
+    """What one caller waits for."""
+
+    requests: tuple[ImageRequest, ...]
+    alone: bool
+    queued_at: float = field(default_factory=time.monotonic)
+    wanted: bool = True
+    result: Future[list[Sample]] = field(default_factory=Future)
+
+    def joins(self, other: "_Job") -> bool:
+        """Whether this job may be in one batch with ``other``."""
+        if self.alone or other.alone:
+            return self is other
+        return self.requests[0].sampling == other.requests[0].sampling
+
+
+class _Callers:
+    """The reporter of a batch: it goes on as long as one of its callers waits."""
+
+    def __init__(self, jobs: Sequence[_Job]) -> None:
+        self._jobs = jobs
+
+    def report(self, done: int, total: int, resumed: int = 0) -> None:
+        """Only asks, as ``check``: callers learn of their batch when it is finished."""
+        del done, total, resumed
+        self.check()
+
+    def check(self) -> None:
+        """Raises when all callers have gone."""
+        if not any(job.wanted for job in self._jobs):
+            raise OperationCancelled("nobody waits for this batch any more")
+
+
+class Batcher:
+    """Gives an engine to many threads.
+
+    Args:
+        engine: The engine; nobody else may call it.
+        batch_size: Images in one batch, at most.
+        wait_seconds: How long a single image waits for others to share its batch.
+    """
+
+    def __init__(self, engine: Engine, batch_size: int, wait_seconds: float) -> None:
+        self.engine = engine
+        self.batch_size = batch_size
+        self._wait_seconds = wait_seconds
+        self._queue: deque[_Job] = deque()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+        self._thread.start()
+
+    def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
+        """One image; it may share a batch with those of other callers. Blocks.
+
+        Raises:
+            OperationCancelled: The reporter says that the caller has gone.
+            Unavailable: The batcher is closed.
+        """
+        return self._wait(_Job((request,), alone=False), reporter)[0]
+
+    def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
+        """One batch of exactly these requests, with the same sampling parameters. Blocks.
+
+        Raises:
+            OperationCancelled: The reporter says that the caller has gone.
+            Unavailable: The batcher is closed.
+        """
+        return self._wait(_Job(tuple(requests), alone=True), reporter)
+
+    def close(self) -> None:
+        """Lets the batch in hand finish, refuses what waits, and stops."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _wait(self, job: _Job, reporter: Reporter) -> list[Sample]:
+        with self._changed:
+            if self._closed:
+                raise _closed()
+            self._queue.append(job)
+            self._changed.notify_all()
+        try:
+            while not wait_for([job.result], _POLL_SECONDS).done:
+                reporter.check()
+        except BaseException:
+            with self._changed:
+                job.wanted = False
+                if job in self._queue:
+                    self._queue.remove(job)
+                self._changed.notify_all()
+            raise
+        return job.result.result()
+
+    def _run(self) -> None:
+        while jobs := self._next():
+            requests = [request for job in jobs for request in job.requests]
+            try:
+                with _BATCH_SECONDS.time():
+                    samples = self.engine.generate(requests, _Callers(jobs))
+            except Exception as error:
+                for job in jobs:
+                    job.result.set_exception(error)
+                continue
+            _BATCH_IMAGES.observe(len(samples))
+            for job in jobs:
+                job.result.set_result(samples[: len(job.requests)])
+                samples = samples[len(job.requests) :]
+
+    def _next(self) -> list[_Job]:
+        """The jobs of the next batch; none when the batcher is closed."""
+        with self._changed:
+            while not self._closed:
+                if not self._queue:
+                    self._changed.wait()
+                    continue
+                head = self._queue[0]
+                jobs = [job for job in self._queue if job.joins(head)][: self.batch_size]
+                patience = head.queued_at + self._wait_seconds - time.monotonic()
+                if head.alone or len(jobs) == self.batch_size or patience <= 0:
+                    for job in jobs:
+                        self._queue.remove(job)
+                    return jobs
+                self._changed.wait(patience)
+            for job in self._queue:
+                job.result.set_exception(_closed())
+            self._queue.clear()
+            return []
+
+
+def _closed() -> Unavailable:
+    return Unavailable("the service is shutting down", retry_after_seconds=1.0)

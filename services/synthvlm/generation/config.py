@@ -1,0 +1,77 @@
+"""Settings of the generation service; the profile's section ``generation`` holds the same keys."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from synthvlm.generation.engine import Sampling
+from synthvlm.generation.limits import MAX_SIDE, SIZE_STEP, Fraction, Guidance, Side, Steps
+from synthvlm.serving.fields import Utf8
+from synthvlm.serving.settings import ServiceSettings
+
+
+class GenerationSettings(ServiceSettings):
+    """Settings of the generation service."""
+
+    engine: Literal["diffusers"] = "diffusers"
+    """What synthesises the images: diffusers runs the pipelines in this process."""
+    model: str = "bundled:mini-sdxl"
+    """The base: a folder of a StableDiffusionXLPipeline, or bundled:NAME."""
+    refiner: str | None = None
+    """The refiner: a folder of a StableDiffusionXLImg2ImgPipeline, or bundled:NAME; null: none."""
+    variant: str | None = None
+    """Variant of the weight files, for example fp16; null: those without one."""
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
+    """Where the networks run: cpu, cuda, or cuda:1 for the second GPU."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Precision of the networks. SDXL's VAE is computed in float32 when its weights ask for it."""
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    """Threads of one operation on the CPU. Decides how sums are split, so images depend on it."""
+    batch_size: Annotated[int, Field(ge=1, le=256)] = 16
+    """Images synthesised in one batch, at most."""
+    batch_multiple: Annotated[int, Field(ge=1, le=256)] = 4
+    """Batches are padded to a multiple of this, so that an image does not depend on its batch;
+    batch_size must be a multiple of it. On a GPU, set it to batch_size."""
+    batch_wait_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 20.0
+    """Milliseconds that a single image waits for others to share its batch."""
+    steps: Steps = 60
+    """Denoising steps of base and refiner together, unless a request says otherwise."""
+    guidance_scale: Guidance = 20.0
+    """Classifier-free guidance scale, unless a request says otherwise; 1 switches guidance off."""
+    high_noise_fraction: Fraction = 1.0
+    """Part of the noise schedule that the base denoises, unless a request says otherwise; 1 leaves
+    the refiner out."""
+    width: Side = 1024
+    """Width in pixels, unless a request says otherwise."""
+    height: Side = 1024
+    """Height in pixels, unless a request says otherwise."""
+    negative_prompt: Annotated[str, Utf8(2048)] = ""
+    """What images must not show, unless a request says otherwise."""
+    max_pixels: Annotated[int, Field(ge=SIZE_STEP**2, le=MAX_SIDE**2)] = 1024 * 1024
+    """Most pixels (width times height) that a request may ask for: what a batch of them needs must
+    fit the memory."""
+    max_item_calls: Annotated[int, Field(ge=1)] = 32
+    """GenerateImage calls that run at the same time: enough for a full batch to gather while
+    another one is computed."""
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "GenerationSettings":
+        if self.batch_size % self.batch_multiple:
+            raise ValueError("batch_size must be a multiple of batch_multiple")
+        if self.refiner is None and self.high_noise_fraction < 1:
+            raise ValueError("high_noise_fraction must be 1 without a refiner")
+        if self.width * self.height > self.max_pixels:
+            raise ValueError("width times height must not exceed max_pixels")
+        return self
+
+    @property
+    def sampling(self) -> Sampling:
+        """The sampling parameters of requests that say nothing else."""
+        return Sampling(
+            steps=self.steps,
+            guidance_scale=self.guidance_scale,
+            high_noise_fraction=self.high_noise_fraction,
+            width=self.width,
+            height=self.height,
+            negative_prompt=self.negative_prompt,
+        )

@@ -1,0 +1,113 @@
+"""The requests of the generation service, with every limit that the proto states."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from synthvlm.errors import FieldViolation, InvalidInput
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.encoding import ImageFormat
+from synthvlm.generation.engine import Sampling
+from synthvlm.generation.limits import Fraction, Guidance, Side, Steps
+from synthvlm.serving.fields import (
+    OptionalDigest,
+    RequestId,
+    RequestModel,
+    Seed,
+    ShardRefField,
+    ShardStoreField,
+    Utf8,
+)
+
+
+def _unset(value: Any) -> Any:
+    """Zero stands for a field that is not set."""
+    return None if value == 0 else value
+
+
+_Unset = BeforeValidator(_unset)
+
+Format = Annotated[
+    Literal[
+        "IMAGE_FORMAT_UNSPECIFIED", "IMAGE_FORMAT_JPEG", "IMAGE_FORMAT_PNG", "IMAGE_FORMAT_WEBP"
+    ],
+    Field(default="IMAGE_FORMAT_UNSPECIFIED"),
+]
+"""Name of a value of ``ImageFormat``."""
+
+
+class SamplingParameters(RequestModel):
+    """``SamplingParameters``; None and the empty string: as the profile says."""
+
+    steps: Annotated[Steps | None, _Unset]
+    guidance_scale: Annotated[Guidance | None, _Unset]
+    high_noise_fraction: Annotated[Fraction | None, _Unset]
+    width: Annotated[Side | None, _Unset]
+    height: Annotated[Side | None, _Unset]
+    negative_prompt: Annotated[str, Utf8(2048)]
+
+    def completed(self, settings: GenerationSettings) -> Sampling:
+        """The complete parameters.
+
+        Raises:
+            InvalidInput: Together with the profile they exceed what it allows.
+        """
+        given = {name: value for name, value in self.model_dump().items() if value}
+        sampling = Sampling(**{**settings.sampling.to_json(), **given})
+        violations = []
+        if sampling.width * sampling.height > settings.max_pixels:
+            problem = (
+                f"{sampling.width} x {sampling.height} pixels are more than this service makes; "
+                f"width times height may be {settings.max_pixels} at most"
+            )
+            violations += [FieldViolation(f"parameters.{name}", problem) for name in _SIZE]
+        if sampling.high_noise_fraction < 1 and settings.refiner is None:
+            violations.append(
+                FieldViolation(
+                    "parameters.high_noise_fraction",
+                    "must be 1 or unset: this service has no refiner",
+                )
+            )
+        if violations:
+            raise InvalidInput(violations[0].description, violations)
+        return sampling
+
+
+_SIZE = ("width", "height")
+
+
+def complete(parameters: SamplingParameters | None, settings: GenerationSettings) -> Sampling:
+    """The complete parameters of a request whose message may be unset.
+
+    Raises:
+        InvalidInput: As ``SamplingParameters.completed``.
+    """
+    return settings.sampling if parameters is None else parameters.completed(settings)
+
+
+def image_format(name: str) -> ImageFormat:
+    """The format that a value of the proto's enum names; JPEG for the unspecified one."""
+    word = name.removeprefix("IMAGE_FORMAT_")
+    return ImageFormat.JPEG if word == "UNSPECIFIED" else ImageFormat[word]
+
+
+class GenerateImage(RequestModel):
+    """``GenerateImageRequest``."""
+
+    prompt: Annotated[str, Utf8(4096, min_bytes=1)]
+    seed: Seed
+    parameters: SamplingParameters | None
+    format: Format
+    request_id: RequestId
+
+
+class GenerateShard(RequestModel):
+    """``GenerateShardRequest``."""
+
+    store: ShardStoreField
+    caption_set: ShardRefField
+    repeats: Annotated[int, Field(ge=0, le=100)]
+    run_seed: Seed
+    parameters: SamplingParameters | None
+    format: Format
+    model_digest: OptionalDigest

@@ -1,0 +1,141 @@
+"""The protos of the generation service, to the domain and back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+
+from synthvlm.errors import PreconditionFailed
+from synthvlm.generation import requests
+from synthvlm.generation.batching import Batcher
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.encoding import Mark, encode
+from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.shard import ImageSet, ImageSetMaker, ImageSetRequest
+from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
+from synthvlm.progress import Reporter
+from synthvlm.serving import AnswerCache, Progress, offload, parse, stream
+from synthvlm.storage import open_store, sha256_digest
+from synthvlm.storage.v1 import shard_pb2
+from synthvlm.storage.wire import drop_counts, ref_to_proto
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
+    """Serves one batcher.
+
+    Args:
+        settings: The service's settings.
+        profile: Name of the profile.
+        batcher: The engine, shared.
+    """
+
+    def __init__(self, settings: GenerationSettings, profile: str, batcher: Batcher) -> None:
+        self.batcher = batcher
+        self._settings = settings
+        self._profile = profile
+        self._engine = batcher.engine
+        self._maker = ImageSetMaker(batcher)
+        self._answers = AnswerCache()
+
+    async def GetModel(
+        self,
+        request: generation_pb2.GetModelRequest,
+        context: Context,
+    ) -> generation_pb2.GetModelResponse:
+        """What is loaded."""
+        return generation_pb2.GetModelResponse(
+            profile=self._profile,
+            engine=self._engine.name,
+            model_digest=self._engine.model_digest,
+            parameters=_parameters(self._settings.sampling),
+            batch_size=self._settings.batch_size,
+        )
+
+    async def GenerateImage(
+        self,
+        request: generation_pb2.GenerateImageRequest,
+        context: Context,
+    ) -> generation_pb2.GenerateImageResponse:
+        """One image; a repeat with the same request id gets the same answer."""
+        parsed = parse(requests.GenerateImage, request)
+        wanted = ImageRequest(
+            parsed.prompt, parsed.seed, requests.complete(parsed.parameters, self._settings)
+        )
+        return await self._answers.once(
+            parsed.request_id,
+            request,
+            lambda: offload(context, lambda reporter: self._image(parsed, wanted, reporter)),
+        )
+
+    async def GenerateShard(
+        self,
+        request: generation_pb2.GenerateShardRequest,
+        context: Context,
+    ) -> AsyncIterator[generation_pb2.GenerateShardResponse]:
+        """Images for a CaptionSet shard, with progress; the result is in the last message."""
+        parsed = parse(requests.GenerateShard, request)
+        wanted = ImageSetRequest(
+            caption_set=parsed.caption_set,
+            repeats=parsed.repeats or 1,
+            run_seed=parsed.run_seed,
+            sampling=requests.complete(parsed.parameters, self._settings),
+            image_format=requests.image_format(parsed.format),
+            model_digest=parsed.model_digest,
+        )
+
+        def make(reporter: Reporter) -> ImageSet:
+            store = open_store(parsed.store, self._settings.store_roots)
+            return self._maker.make(store, wanted, reporter)
+
+        async for event in stream(context, make):
+            if isinstance(event, Progress):
+                yield generation_pb2.GenerateShardResponse(progress=_progress(event))
+            else:
+                yield generation_pb2.GenerateShardResponse(
+                    progress=_progress(event.progress), result=_result(event.value)
+                )
+
+    def _image(
+        self, parsed: requests.GenerateImage, wanted: ImageRequest, reporter: Reporter
+    ) -> generation_pb2.GenerateImageResponse:
+        sample = self.batcher.image(wanted, reporter)
+        if sample.defect:
+            raise PreconditionFailed(
+                "the model made no usable image of this prompt and seed; try another seed, or "
+                "float32 where the VAE runs in half precision",
+                {"defect": sample.defect},
+            )
+        encoding = requests.image_format(parsed.format)
+        digest = self._engine.model_digest
+        mark = Mark(digest, sha256_digest(wanted.prompt.encode()), wanted.seed)
+        data = encode(sample.pixels, encoding, mark)
+        height, width, _ = sample.pixels.shape
+        return generation_pb2.GenerateImageResponse(
+            image=data,
+            media_type=encoding.media_type,
+            width=width,
+            height=height,
+            digest=sha256_digest(data),
+            model_digest=digest,
+            parameters=_parameters(wanted.sampling),
+        )
+
+
+def _parameters(sampling: Sampling) -> generation_pb2.SamplingParameters:
+    return generation_pb2.SamplingParameters(**sampling.to_json())
+
+
+def _progress(progress: Progress) -> shard_pb2.ShardProgress:
+    return shard_pb2.ShardProgress(
+        done=progress.done, total=progress.total, resumed=progress.resumed
+    )
+
+
+def _result(made: ImageSet) -> generation_pb2.GenerateResult:
+    return generation_pb2.GenerateResult(
+        image_set=ref_to_proto(made.ref),
+        generated=made.generated,
+        failed=drop_counts(made.failed),
+    )
