@@ -1,0 +1,121 @@
+# Everything a checkout needs. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The lock is for this version of Python.
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+BIN := .venv/bin
+PROTOS := $(shell find protos -name '*.proto' | sort)
+STAMPS := .venv/stamps
+
+# Two processes, as machines with two cores are what the suite is timed on.
+TEST_WORKERS ?= 2
+TESTS ?= tests
+
+# The demo: captions of the scene world, several images a caption, the best of them.
+DEMO_HOME ?= build/demo
+DEMO_CAPTIONS ?= 600
+DEMO_REPEAT ?= 2
+DEMO_FRACTION ?= 0.5
+
+UP_HOME ?= .synthvlm
+
+##@ First steps
+
+.PHONY: help
+help: ## list these targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: setup
+setup: $(STAMPS)/package ## make the virtual environment .venv with everything in it
+
+.PHONY: demo
+demo: setup ## a whole dataset run on this machine: captions to a published version and its report
+	@mkdir -p "$(DEMO_HOME)"
+	$(BIN)/python -m synthvlm.scenes captions --count $(DEMO_CAPTIONS) --output "$(DEMO_HOME)/captions.jsonl"
+	$(BIN)/synthvlm --home "$(DEMO_HOME)" run --captions "$(DEMO_HOME)/captions.jsonl" --name demo \
+	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION)
+
+.PHONY: up
+up: setup ## start all services locally, state in UP_HOME (default .synthvlm); Ctrl-C stops them
+	$(BIN)/synthvlm --home "$(UP_HOME)" up
+
+##@ Development
+
+.PHONY: protos
+protos: $(STAMPS)/package ## generate the gRPC stubs from protos/
+	$(BIN)/python setup.py --quiet protos
+
+.PHONY: lint
+lint: setup protos ## style, types, import rules and protos
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+.PHONY: format
+format: setup ## bring sources and protos into their form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+.PHONY: breaking
+breaking: setup ## compare the protos with those of the branch main
+	$(BIN)/buf breaking --against '.git#branch=main'
+
+.PHONY: test
+test: setup protos browser ## all tests (TESTS=path for some of them)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
+
+.PHONY: browser
+browser: ## Chromium, for the tests that look at the report's page
+	@command -v chromium >/dev/null || { \
+	  echo "The tests of the report's page need Chromium; installing Debian's package."; \
+	  [ "$$(id -u)" = 0 ] || { echo "Install it first: sudo apt-get install chromium" >&2; exit 1; }; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+
+.PHONY: bench
+bench: setup ## the benchmarks of benchmarks/
+	$(BIN)/python -m benchmarks
+
+.PHONY: pipelines
+pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
+	$(BIN)/python -m synthvlm_pipelines --output build/pipelines
+
+.PHONY: locks
+locks: setup ## derive the pinned files of the extras from what is installed
+	$(BIN)/python requirements/derive.py --lock
+
+.PHONY: clean
+clean: ## remove what was generated (the virtual environment stays; `make distclean` removes it)
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache services/synthvlm/*/v1
+	rm -f $(STAMPS)/package
+	find services pipelines tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+.PHONY: distclean
+distclean: clean ## also remove the virtual environment
+	rm -rf .venv
+
+# Steps of `setup`; each stamp is newer than what it was made from.
+$(STAMPS)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11); $(PYTHON) is another." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+	  echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
+	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
+	$(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement requirements/lock.txt
+	@touch $@
+
+$(STAMPS)/package: pyproject.toml setup.py $(PROTOS) $(wildcard pipelines/*/__init__.py) $(STAMPS)/requirements
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check --editable .
+	@touch $@
