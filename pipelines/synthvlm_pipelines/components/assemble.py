@@ -34,7 +34,7 @@ def assemble(
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("assemble", code_version) as current, connect(address) as channel:
+    with stage("assemble", code_version) as current, DatasetClient(connect(address)) as client:
         request = dataset_pb2.AssembleRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             selection=from_json(selected, dataset_pb2.SelectResult()).selection,
@@ -42,5 +42,5 @@ def assemble(
             shard_size=shard_size,
             configuration_json=configuration,
         )
-        version = DatasetClient(channel).assemble(request, on_progress=current.progress)
+        version = client.assemble(request, on_progress=current.progress)
         return current.finish(version)

@@ -24,11 +24,11 @@ def curate(address: str, store_uri: str, item: str, recipe_yaml: str, code_versi
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import pool_shard, stage
 
-    with stage("curate", code_version, item) as current, connect(address) as channel:
+    with stage("curate", code_version, item) as current, CaptionClient(connect(address)) as client:
         request = caption_pb2.CurateShardRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             pool=pool_shard(item),
             recipe_yaml=recipe_yaml,
         )
-        result = CaptionClient(channel).curate_shard(request, on_progress=current.progress)
+        result = client.curate_shard(request, on_progress=current.progress)
         return current.finish(result)

@@ -41,7 +41,10 @@ def generate(
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("generate", code_version, item) as current, connect(address) as channel:
+    with (
+        stage("generate", code_version, item) as current,
+        GenerationClient(connect(address)) as client,
+    ):
         request = generation_pb2.GenerateShardRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             caption_set=from_json(curated, caption_pb2.CurateResult()).caption_set,
@@ -51,5 +54,5 @@ def generate(
             format=image_format or None,
             model_digest=model_digest,
         )
-        result = GenerationClient(channel).generate_shard(request, on_progress=current.progress)
+        result = client.generate_shard(request, on_progress=current.progress)
         return current.finish(result)

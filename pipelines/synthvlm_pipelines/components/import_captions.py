@@ -41,7 +41,7 @@ def import_captions(
         column=column,
         shard_size=shard_size,
     )
-    with stage("import", code_version) as current, connect(address) as channel:
-        result = CaptionClient(channel).import_captions(request, on_progress=current.progress)
+    with stage("import", code_version) as current, CaptionClient(connect(address)) as client:
+        result = client.import_captions(request, on_progress=current.progress)
         current.finish(result)
         return loop_items(list(result.shards))

@@ -38,7 +38,7 @@ def score(
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("score", code_version, item) as current, connect(address) as channel:
+    with stage("score", code_version, item) as current, AlignmentClient(connect(address)) as client:
         request = alignment_pb2.ScoreShardRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             caption_set=from_json(curated, caption_pb2.CurateResult()).caption_set,
@@ -46,5 +46,5 @@ def score(
             parameters=from_json(parameters, alignment_pb2.ScoreParameters()),
             model_digest=model_digest,
         )
-        result = AlignmentClient(channel).score_shard(request, on_progress=current.progress)
+        result = client.score_shard(request, on_progress=current.progress)
         return current.finish(result)

@@ -37,7 +37,7 @@ def select(
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("select", code_version) as current, connect(address) as channel:
+    with stage("select", code_version) as current, DatasetClient(connect(address)) as client:
         request = dataset_pb2.SelectRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             shards=[
@@ -50,5 +50,5 @@ def select(
             ],
             rule=from_json(rule, dataset_pb2.SelectionRule()),
         )
-        result = DatasetClient(channel).select(request, on_progress=current.progress)
+        result = client.select(request, on_progress=current.progress)
         return current.finish(result)

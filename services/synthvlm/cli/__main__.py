@@ -1,0 +1,61 @@
+"""``synthvlm``: the command line."""
+
+import sys
+from typing import NoReturn
+
+import typer
+from typer.exceptions import TyperException
+
+from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
+from synthvlm.errors import DomainError, InvalidInput
+
+INTERRUPT_STATUS = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
+
+def main() -> NoReturn:
+    """Runs the command line and exits: 0 done, 2 wrong usage or input, 1 any other failure."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit status. Whatever went wrong has been said in one line on stderr.
+    """
+    from synthvlm.cli.app import app
+
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=arguments, prog_name="synthvlm", standalone_mode=False)
+    except TyperException as error:
+        return _usage(error)
+    except CommandError as error:
+        sys.stderr.write(f"{error.text()}\n")
+        return error.status
+    except InvalidInput as error:
+        return _said(error.message, USAGE_STATUS)
+    except DomainError as error:
+        return _said(error.message, FAILURE_STATUS)
+    except (KeyboardInterrupt, typer.Abort):
+        return _said("interrupted; run the same command again to go on", INTERRUPT_STATUS)
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: TyperException) -> int:
+    message = error.format_message()
+    if not message:  # a command group without a command has printed its help
+        return USAGE_STATUS
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "synthvlm"
+    return _said(f"{message.rstrip('.')} (see {path} --help)", USAGE_STATUS)
+
+
+def _said(message: str, status: int) -> int:
+    sys.stderr.write(f"synthvlm: {' '.join(message.split())}\n")
+    return status
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""What a machine must have to make datasets."""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from synthvlm.cli.failures import WrongUsageError
+from synthvlm.cli.home import Home
+from synthvlm.cli.services import WORDS, attach
+from synthvlm.errors import DomainError
+from synthvlm.models import model_digest, resolve_model
+from synthvlm.profiles import load_profile
+
+_PACKAGES = {
+    "caption": ("pyarrow", "emoji", "numpy"),
+    "generation": ("torch", "diffusers", "transformers", "accelerate", "pillow"),
+    "alignment": ("torch", "open_clip_torch", "pillow"),
+    "dataset": ("sqlalchemy", "alembic"),
+    "pipelines": ("kfp",),
+}
+"""Packages that each extra needs, by the name they are installed under."""
+
+_LEAST_MEMORY_GIB = 4
+_LEAST_DISK_GIB = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        state: ``ok``, ``warning`` (works, but not well), or ``missing`` (needed, and not there).
+        what: What was looked at.
+        found: What there is.
+        mend: What to do about it; empty when nothing.
+    """
+
+    state: Literal["ok", "warning", "missing"]
+    what: str
+    found: str
+    mend: str = ""
+
+
+def examine(home: Home, profile: str) -> list[Finding]:
+    """Looks at everything that a run with ``profile`` in ``home`` needs."""
+    return [
+        _python(),
+        _platform(),
+        *_machine(home),
+        *_packages(),
+        *_models(profile),
+        _home(home),
+        _port(),
+        _services(home),
+    ]
+
+
+def _python() -> Finding:
+    # An older Python than the package asks for does not get as far as this.
+    return Finding("ok", "python", ".".join(str(part) for part in sys.version_info[:3]))
+
+
+def _platform() -> Finding:
+    if sys.platform != "linux":
+        return Finding(
+            "missing", "system", sys.platform, "local services need Linux; use a container"
+        )
+    return Finding("ok", "system", sys.platform)
+
+
+def _machine(home: Home) -> Iterator[Finding]:
+    cores = psutil.cpu_count() or 1
+    few = cores < 2
+    yield Finding(
+        "warning" if few else "ok", "cores", str(cores), "two or more are advised" if few else ""
+    )
+    memory = psutil.virtual_memory().available / 2**30
+    low = memory < _LEAST_MEMORY_GIB
+    advice = f"close programs: {_LEAST_MEMORY_GIB} GiB are needed by the models" if low else ""
+    yield Finding("warning" if low else "ok", "memory", f"{memory:.1f} GiB available", advice)
+    existing = next(path for path in (home.root, *home.root.parents) if path.exists())
+    disk = shutil.disk_usage(existing).free / 2**30
+    full = disk < _LEAST_DISK_GIB
+    advice = (
+        f"free some space or choose another --home: less than {_LEAST_DISK_GIB} GiB" if full else ""
+    )
+    yield Finding("warning" if full else "ok", "disk", f"{disk:.1f} GiB free", advice)
+
+
+def _packages() -> Iterator[Finding]:
+    for extra, packages in _PACKAGES.items():
+        found, absent = [], []
+        for package in packages:
+            try:
+                found.append(f"{package} {importlib.metadata.version(package)}")
+            except importlib.metadata.PackageNotFoundError:
+                absent.append(package)
+        if absent:
+            mend = f"pip install 'synthvlm[{extra}]'"
+            yield Finding("missing", f"packages: {extra}", f"no {', '.join(absent)}", mend)
+        else:
+            yield Finding("ok", f"packages: {extra}", ", ".join(found))
+
+
+def _models(profile: str) -> Iterator[Finding]:
+    try:
+        settings = load_profile(profile)
+    except DomainError as error:
+        yield Finding("missing", "profile", error.message, "name another with --profile")
+        return
+    yield Finding("ok", "profile", settings.name)
+    for word, role in (("generation", "model"), ("generation", "refiner"), ("alignment", "model")):
+        reference = settings.section(word).get(role)
+        if not isinstance(reference, str) or not reference:
+            continue
+        what = f"model: {word} {role}"
+        try:
+            folder = resolve_model(reference)
+            yield Finding("ok", what, f"{reference} {model_digest(folder)[:19]}")
+        except DomainError as error:
+            yield Finding("missing", what, reference, error.message)
+
+
+def _home(home: Home) -> Finding:
+    try:
+        home.prepare()
+    except WrongUsageError as error:
+        return Finding("missing", "home", str(home.root), error.message)
+    return Finding("ok", "home", str(home.root))
+
+
+def _port() -> Finding:
+    try:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            return Finding("ok", "ports", "free ones on 127.0.0.1")
+    except OSError as error:
+        return Finding("missing", "ports", str(error), "allow listening on 127.0.0.1")
+
+
+def _services(home: Home) -> Finding:
+    absent = [
+        word for word in WORDS if importlib.util.find_spec(f"synthvlm.{word}.__main__") is None
+    ]
+    if absent:
+        return Finding("missing", "services", f"no {', '.join(absent)}", "install the package anew")
+    services = attach(home, WORDS)
+    if services is not None:
+        return Finding("ok", "services", f"running with the profile {Path(services.profile).stem}")
+    if home.services_file.exists():
+        return Finding(
+            "warning",
+            "services",
+            "registered but not healthy",
+            f"end them; see {home.log('*').parent}",
+        )
+    return Finding("ok", "services", "not running; commands start what they need")

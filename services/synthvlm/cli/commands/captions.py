@@ -1,0 +1,93 @@
+"""``synthvlm captions``: curation without a run."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthvlm.cli.home import home_at
+from synthvlm.cli.options import HomeOption, chosen_home
+
+if TYPE_CHECKING:
+    from synthvlm.caption.v1 import caption_pb2
+
+app = typer.Typer(no_args_is_help=True, help="Try recipes on captions.")
+
+
+@app.callback()
+def _captions() -> None:
+    """Try recipes on captions."""
+
+
+@app.command("evaluate")
+def evaluate(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Caption file, as for `run`.")],
+    recipe: Annotated[
+        str,
+        typer.Option("--recipe", metavar="RECIPE", help="A Data-Juicer recipe, or paper-rules."),
+    ] = "paper-rules",
+    column: Annotated[
+        str,
+        typer.Option(
+            "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
+        ),
+    ] = "",
+    home: HomeOption = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="One JSON line a caption, in the file's order.")
+    ] = False,
+) -> None:
+    """Show what a recipe says of each caption of a file. Nothing is stored.
+
+    [dim]Example:[/] synthvlm captions evaluate captions.jsonl --recipe my-recipe.yaml --json
+    """
+    from synthvlm.caption.v1 import caption_pb2
+    from synthvlm.cli import inputs
+    from synthvlm.cli.clients import caption_client
+    from synthvlm.cli.terminal import print_json
+
+    request = caption_pb2.EvaluateFileRequest(
+        file=inputs.caption_files([file])[0],
+        column=column,
+        recipe_yaml=inputs.recipe_text(recipe),
+    )
+    place = home_at(chosen_home(context, home))
+    place.prepare()
+    kept, dropped = 0, Counter[str]()
+    with caption_client(place) as client:
+        for answer in client.evaluate_file(request):
+            for record in answer.unreadable:
+                sys.stderr.write(f"{Path(file).name}:{record.line}: {record.reason}\n")
+            for verdict in answer.verdicts:
+                kept += verdict.keep
+                dropped.update(verdict.dropped_by[:1])
+                if json:
+                    print_json(_content(verdict))
+    if not json:
+        _table(kept, dropped)
+
+
+def _content(verdict: "caption_pb2.CaptionVerdict") -> dict[str, Any]:
+    given: str | int = int(verdict.id) if verdict.integer_id else verdict.id
+    return {
+        "id": None if given == "" else given,
+        "text": verdict.text,
+        "stats": dict(sorted(verdict.stats.items())),
+        "keep": verdict.keep,
+        "dropped_by": list(verdict.dropped_by),
+    }
+
+
+def _table(kept: int, dropped: "Counter[str]") -> None:
+    from rich.table import Table
+
+    from synthvlm.cli.terminal import stdout_console
+
+    total = kept + dropped.total()
+    table = Table("captions", "number", "part", box=None)
+    for label, number in [("kept", kept), *((f"dropped by {r}", n) for r, n in dropped.items())]:
+        table.add_row(label, f"{number:,}", f"{number / total:.1%}" if total else "")
+    stdout_console().print(table)

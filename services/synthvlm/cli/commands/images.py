@@ -1,0 +1,144 @@
+"""``synthvlm images`` and ``synthvlm regenerate``: single images."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthvlm.cli.failures import CommandError
+from synthvlm.cli.home import Home, home_at
+from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+
+if TYPE_CHECKING:
+    from synthvlm.dataset.v1 import dataset_pb2
+
+app = typer.Typer(no_args_is_help=True, help="Look at single images.")
+
+ImageArgument = Annotated[
+    str, typer.Argument(metavar="ID", help="The image's id, or eight characters of its beginning.")
+]
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    image_id: ImageArgument,
+    home: HomeOption = None,
+    save: Annotated[
+        Path | None, typer.Option("--save", metavar="FILE", help="Write the image to a file.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Show an image with its caption, scores, seed, parameters and versions.
+
+    [dim]Example:[/] synthvlm images show 3f2a9c01 --save image.jpg
+    """
+    from synthvlm.cli.terminal import print_json, stdout_console
+
+    console = stdout_console()
+    image = _image(
+        _home(context, home), image_id, bytes_too=save is not None or console.is_terminal
+    )
+    if save is not None:
+        save.write_bytes(image.image)
+    if json:
+        print_json(_content(image), indent=2)
+        return
+    if console.is_terminal:
+        from synthvlm.cli.picture import half_blocks
+
+        console.print(half_blocks(image.image, console.width))
+    for label, value in _content(image).items():
+        shown = (
+            "; ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        )
+        console.print(f"{label:<11} {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
+def regenerate(
+    context: typer.Context,
+    image_id: ImageArgument,
+    home: HomeOption = None,
+    profile: ProfileOption = "mini",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the image to a file.")
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Make an image again from its id alone, and say whether it is the same.
+
+    Exits with 1 when its bytes are not those that are stored.
+
+    [dim]Example:[/] synthvlm regenerate 3f2a9c01 --out again.jpg
+    """
+    from synthvlm.cli.clients import generation_client
+    from synthvlm.cli.regeneration import generation_request
+    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.terminal import print_json, stderr_console
+
+    reference = check_profile(profile)
+    place = _home(context, home)
+    image = _image(place, image_id, bytes_too=False)
+    with generation_client(place, reference) as client:
+        again = client.generate_image(generation_request(image), timeout=None)
+    if out is not None:
+        out.write_bytes(again.image)
+    same = again.digest == image.digest
+    if json:
+        print_json(
+            {
+                "image_id": image.image_id,
+                "same": same,
+                "stored": image.digest,
+                "regenerated": again.digest,
+            }
+        )
+    if not same:
+        raise CommandError(
+            f"the regenerated image differs: stored {image.digest}, now {again.digest}; "
+            f"{_why_different(image, again.model_digest)}"
+        )
+    if not json:
+        stderr_console().print(f"{image.image_id}: the same bytes, {image.digest}", soft_wrap=True)
+
+
+def _home(context: typer.Context, option: Path | None) -> Home:
+    place = home_at(chosen_home(context, option))
+    place.prepare()
+    return place
+
+
+def _image(home: Home, image_id: str, *, bytes_too: bool) -> "dataset_pb2.GetImageResponse":
+    from synthvlm.cli.clients import dataset_client
+    from synthvlm.dataset.v1 import dataset_pb2
+
+    with dataset_client(home) as client:
+        request = dataset_pb2.GetImageRequest(image_id=image_id, include_image=bytes_too)
+        image: dataset_pb2.GetImageResponse = client.get_image(request)
+    return image
+
+
+def _content(image: "dataset_pb2.GetImageResponse") -> dict[str, Any]:
+    import json
+
+    return {
+        "image_id": image.image_id,
+        "caption_id": image.caption_id,
+        "caption": image.caption,
+        "repeat": image.repeat,
+        "seed": image.seed,
+        "scores": {name: round(score, 6) for name, score in sorted(image.scores.items())},
+        "generation": json.loads(image.generation_json),
+        "versions": list(image.versions),
+        "media_type": image.media_type,
+        "digest": image.digest,
+    }
+
+
+def _why_different(image: "dataset_pb2.GetImageResponse", model_digest: str) -> str:
+    import json
+
+    recorded = json.loads(image.generation_json).get("model_digest")
+    if recorded != model_digest:
+        return "the model is another one; use the profile that made it (--profile)"
+    return "the model is the same, so the processor or a library computes differently"

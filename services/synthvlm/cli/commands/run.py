@@ -1,0 +1,159 @@
+"""``synthvlm run``: captions in, dataset version out."""
+
+import signal
+import time
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthvlm.cli.home import Home, home_at
+from synthvlm.cli.options import HomeOption, ProfileOption, chosen_home
+
+if TYPE_CHECKING:
+    from synthvlm.cli.inputs import RunRequest
+    from synthvlm.cli.outcome import RunOutcome
+
+DEFAULT_FRACTION = 0.5
+"""Part of the captions that is kept when no limit is given."""
+
+DEFAULT_REPEATS = 5
+"""Images a caption, as the reference implementation's run script has it."""
+
+DEFAULT_SHARD_SIZE = 1000
+
+
+def run(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", help="Dataset name: a-z, 0-9 and -.")
+    ],
+    captions: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--captions",
+            metavar="FILE...",
+            help="Caption files: JSON, JSONL, CSV, TSV, Parquet or text; .gz and .zst too.",
+        ),
+    ] = None,
+    more_captions: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    home: HomeOption = None,
+    profile: ProfileOption = "mini",
+    column: Annotated[
+        str,
+        typer.Option(
+            "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
+        ),
+    ] = "",
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe",
+            metavar="FILE",
+            help="Data-Juicer recipe of the curation.",
+            show_default="paper-rules",
+        ),
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option("--repeat", metavar="N", help="Images a caption; the best is kept.")
+    ] = DEFAULT_REPEATS,
+    top_k: Annotated[
+        int | None, typer.Option("--top-k", metavar="N", help="Keep the best N captions.")
+    ] = None,
+    top_fraction: Annotated[
+        float | None,
+        typer.Option(
+            "--top-fraction",
+            metavar="F",
+            help="Keep the best part, above 0 to 1.",
+            show_default=str(DEFAULT_FRACTION),
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the run.")] = 0,
+    shard_size: Annotated[
+        int, typer.Option("--shard-size", metavar="N", help="Captions a shard.")
+    ] = DEFAULT_SHARD_SIZE,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object as the last line on stdout.")
+    ] = False,
+) -> None:
+    """Make a dataset version from caption files.
+
+    Curates the captions, synthesises and scores images, keeps the best pairs and publishes them.
+    The same command again goes on where the last one stopped, and gives the same dataset.
+
+    [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
+    synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
+    """
+    from synthvlm.cli import inputs
+    from synthvlm.cli.services import check_profile
+
+    reference = check_profile(profile)
+    request = inputs.RunRequest(
+        captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
+        name=inputs.dataset_name(name),
+        column=column,
+        recipe=inputs.recipe_text(recipe),
+        repeats=inputs.in_range("--repeat", repeat, 1, 100),
+        seed=inputs.in_range("--seed", seed, 0),
+        rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
+        shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
+    )
+    place = home_at(chosen_home(context, home))
+    place.prepare()
+    signal.signal(signal.SIGTERM, _interrupt)
+    _execute(request, place, reference, json)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> None:
+    from synthvlm.cli.display import display_on
+    from synthvlm.cli.outcome import RunOutcome
+    from synthvlm.cli.pipeline import run_pipeline
+    from synthvlm.cli.plan import plan_run
+    from synthvlm.cli.report.write import write_report
+    from synthvlm.cli.services import run_services
+    from synthvlm.cli.terminal import print_json, stderr_console
+
+    started, clock = datetime.now().astimezone(), time.monotonic()
+    display = display_on(stderr_console())
+    profile_name = Path(profile).stem
+    try:
+        with run_services(home, profile, display.services) as services:
+            plan = plan_run(request, services, profile_name, home.store)
+            folder = home.new_run(request.name)
+            state = run_pipeline(plan.arguments, services, folder, display.run)
+    finally:
+        display.close()
+    outcome = RunOutcome(state)
+    record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
+    (folder / "record.json").write_text(record.model_dump_json(indent=2))
+    report = folder / "report.html"
+    write_report(plan.arguments["store_uri"], record, report)
+    seconds = time.monotonic() - clock
+    _tell(outcome, report, seconds)
+    if as_json:
+        print_json(outcome.summary(report, seconds))
+
+
+def _tell(outcome: "RunOutcome", report: Path, seconds: float) -> None:
+    from synthvlm.cli.display import duration
+    from synthvlm.cli.terminal import stderr_console
+
+    counts, version = outcome.counts(), outcome.version
+    console = stderr_console()
+    console.print(
+        f"[bold]{version.name}@{version.version}[/] has {version.pairs:,} pairs "
+        f"({version.bytes / 2**20:.1f} MiB), made in {duration(seconds)}",
+        highlight=False,
+    )
+    lines = [f"{number:,} {noun}" for noun, number in counts.items()]
+    failed = [f"{number:,} failed: {reason}" for reason, number in outcome.failed().items()]
+    console.print(", ".join([*lines, *failed]), highlight=False, soft_wrap=True)
+    console.print(f"digest  {version.digest}", highlight=False, soft_wrap=True)
+    console.print(f"report  {report}", highlight=False, soft_wrap=True)

@@ -1,0 +1,110 @@
+"""``synthvlm up``: all services on this machine."""
+
+import signal
+import time
+from collections.abc import Sequence
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import typer
+
+from synthvlm.cli.failures import CommandError
+from synthvlm.cli.home import Home, home_at
+from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+
+if TYPE_CHECKING:
+    from synthvlm.cli.processes import ServiceProcess
+
+_WATCH_SECONDS = 0.3
+
+
+def up(
+    context: typer.Context,
+    home: HomeOption = None,
+    profile: ProfileOption = "mini",
+    json: JsonOption = False,
+) -> None:
+    """Start all services and keep them running until Ctrl-C or SIGTERM.
+
+    Other commands with the same home then use them instead of starting their own.
+    [bold]--json[/] prints one JSON object with each service's address when all are healthy.
+
+    [dim]Examples:[/] synthvlm up
+    synthvlm up --profile my-profile.yaml --json
+    """
+    from synthvlm.cli.services import HomeLock, check_profile, own_services
+
+    reference = check_profile(profile)
+    place = home_at(chosen_home(context, home))
+    place.prepare()
+    signal.signal(signal.SIGTERM, _stop)
+    with HomeLock(place, "up") as lock:
+        if not lock.take():
+            owner, pid = lock.holder()
+            raise CommandError(
+                f"`synthvlm {owner}` (process {pid}) already runs the services of {place.root}; "
+                f"end it, or choose another --home"
+            )
+        shown = _Shown(json)
+        try:
+            with own_services(place, reference, "up", shown.services) as processes:
+                shown.ready(processes, place)
+                _watch(processes)
+        except _StopRequestedError:
+            shown.close("stopped")
+        except KeyboardInterrupt:
+            shown.close("stopped")
+        finally:
+            shown.close()
+
+
+class _StopRequestedError(Exception):
+    """SIGTERM came."""
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise _StopRequestedError
+
+
+def _watch(processes: "Sequence[ServiceProcess]") -> None:
+    while True:
+        for service in processes:
+            if service.process.poll() is not None:
+                raise service.ended_error()
+        time.sleep(_WATCH_SECONDS)
+
+
+class _Shown:
+    """What is shown while services come up: a live table, or lines on stderr beside JSON."""
+
+    def __init__(self, as_json: bool) -> None:
+        from synthvlm.cli.display import PlainDisplay, display_on
+        from synthvlm.cli.terminal import stderr_console
+
+        console = stderr_console()
+        self._json = as_json
+        self._console = console
+        self._display = PlainDisplay(console) if as_json else display_on(console)
+        self._open = True
+
+    def services(self, processes: "Sequence[ServiceProcess]") -> None:
+        """Shows how far they have come."""
+        self._display.services(processes)
+
+    def ready(self, processes: "Sequence[ServiceProcess]", home: Home) -> None:
+        """Says that all are ready."""
+        from synthvlm.cli.terminal import print_json
+
+        if self._json:
+            services = {p.word: {"address": p.address, "pid": p.process.pid} for p in processes}
+            print_json({"home": str(home.root), "services": services})
+        else:
+            self.close("all services are ready; end with Ctrl-C")
+
+    def close(self, remark: str = "") -> None:
+        """Leaves what was shown; says something when it was still open or has news."""
+        if self._open:
+            self._display.close()
+            self._open = False
+        if remark:
+            self._console.print(remark)

@@ -1,0 +1,138 @@
+"""Checking what a user asks for before anything is started, so that mistakes cost no time."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthvlm.cli.failures import WrongUsageError
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_MAX_RECIPE_BYTES = 64 * 1024
+_MAX_SEED = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What the user asked for, checked.
+
+    Attributes:
+        captions: Caption files, absolute paths or URLs.
+        name: Name of the dataset.
+        column: Text column; empty for the usual ones.
+        recipe: YAML of the recipe; empty for the paper's rules.
+        repeats: Images a caption.
+        seed: Seed of the run.
+        rule: The selection rule, in the form of the proto's JSON.
+        shard_size: Captions a shard.
+    """
+
+    captions: list[str]
+    name: str
+    column: str
+    recipe: str
+    repeats: int
+    seed: int
+    rule: dict[str, float]
+    shard_size: int
+
+
+def caption_files(files: Sequence[str]) -> list[str]:
+    """Caption files as services take them: absolute paths, and URLs as they are.
+
+    Raises:
+        WrongUsageError: One does not exist, is a directory, is empty or cannot be read.
+    """
+    if not files:
+        raise WrongUsageError("give at least one caption file with --captions")
+    return [file if "://" in file else str(readable_file(file, "caption file")) for file in files]
+
+
+def readable_file(file: str, what: str) -> Path:
+    """A local file that holds something.
+
+    Args:
+        file: As the user wrote it.
+        what: What it is, for the message.
+
+    Raises:
+        WrongUsageError: It does not exist, is a directory, is empty or cannot be read.
+    """
+    path = Path(file).expanduser()
+    if not path.exists():
+        raise WrongUsageError(f"the {what} {file} does not exist")
+    if path.is_dir():
+        raise WrongUsageError(f"the {what} {file} is a directory; give a file")
+    if not os.access(path, os.R_OK):
+        raise WrongUsageError(f"the {what} {file} cannot be read: permission denied")
+    if not path.is_file():
+        raise WrongUsageError(f"the {what} {file} is no regular file")
+    if path.stat().st_size == 0:
+        raise WrongUsageError(f"the {what} {file} is empty")
+    return path.resolve()
+
+
+def dataset_name(name: str) -> str:
+    """A dataset's name.
+
+    Raises:
+        WrongUsageError: It is no valid name.
+    """
+    if not _NAME.fullmatch(name):
+        raise WrongUsageError(
+            f"--name {name!r} is no dataset name; use 1 to 64 characters of a-z, 0-9 and -, "
+            f"starting with a letter or digit"
+        )
+    return name
+
+
+def recipe_text(recipe: str | None) -> str:
+    """The YAML of a recipe; empty for the paper's rules.
+
+    Args:
+        recipe: A file, or ``paper-rules``; None is that too.
+
+    Raises:
+        WrongUsageError: There is no such file, or it is too large or no text.
+    """
+    if recipe is None or recipe == "paper-rules":
+        return ""
+    data = readable_file(recipe, "recipe").read_bytes()
+    if len(data) > _MAX_RECIPE_BYTES:
+        raise WrongUsageError(f"the recipe {recipe} is larger than 64 KiB")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise WrongUsageError(f"the recipe {recipe} is no UTF-8 text") from error
+
+
+def selection_rule(
+    top_k: int | None, top_fraction: float | None, default: float
+) -> dict[str, float]:
+    """The selection rule, in the form of the proto's JSON.
+
+    Raises:
+        WrongUsageError: Both are given, or one is out of its range.
+    """
+    if top_k is not None and top_fraction is not None:
+        raise WrongUsageError("give --top-k or --top-fraction, not both")
+    if top_k is not None:
+        if top_k < 1:
+            raise WrongUsageError(f"--top-k must be at least 1, not {top_k}")
+        return {"top_k": top_k}
+    fraction = default if top_fraction is None else top_fraction
+    if not 0 < fraction <= 1:
+        raise WrongUsageError(f"--top-fraction must be above 0 and at most 1, not {fraction}")
+    return {"top_fraction": fraction}
+
+
+def in_range(option: str, value: int, least: int, most: int = _MAX_SEED) -> int:
+    """A number within its range.
+
+    Raises:
+        WrongUsageError: It is outside.
+    """
+    if not least <= value <= most:
+        raise WrongUsageError(f"{option} must be from {least} to {most}, not {value}")
+    return value

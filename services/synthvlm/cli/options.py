@@ -1,0 +1,32 @@
+"""Options that several commands have."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="DIR",
+        help="Folder of all state.",
+        show_default="$SYNTHVLM_HOME, else ./.synthvlm",
+    ),
+]
+"""``--home``."""
+
+ProfileOption = Annotated[
+    str,
+    typer.Option("--profile", metavar="NAME|FILE", help="A shipped profile, or a YAML file."),
+]
+"""``--profile``."""
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+"""``--json``."""
+
+
+def chosen_home(context: typer.Context, option: Path | None) -> Path | None:
+    """``--home`` of the command, else that before the command."""
+    before = context.obj
+    return option or (before if isinstance(before, Path) else None)

@@ -1,0 +1,110 @@
+"""Where a run stands, put together from the events of its stages."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from synthvlm.cli.report.record import Stage
+from synthvlm_pipelines.events import StageEvent, State
+
+STAGES: tuple[Stage, ...] = ("import", "curate", "generate", "score", "select", "assemble")
+"""The stages of a dataset run, in its order."""
+
+LOOPED = ("curate", "generate", "score")
+"""Stages that run once a shard."""
+
+
+@dataclass
+class StageProgress:
+    """Where one stage stands, all its shards together.
+
+    Attributes:
+        name: The stage.
+        shards: Shards that it will work on; 0 while that is not known.
+        latest: The last event of each shard that it has begun.
+        began: When its first shard began, on the clock of the run's state; None before.
+        ended: When its last shard ended; None before.
+    """
+
+    name: Stage
+    shards: int = 0
+    latest: dict[int, StageEvent] = field(default_factory=dict)
+    began: float | None = None
+    ended: float | None = None
+
+    @property
+    def done(self) -> int:
+        """Records finished."""
+        return sum(event.done for event in self.latest.values())
+
+    @property
+    def resumed(self) -> int:
+        """Of ``done``, records that an earlier attempt had committed."""
+        return sum(event.resumed for event in self.latest.values())
+
+    @property
+    def total(self) -> int:
+        """Records in all; 0 while it is not known. Shards not yet begun count as the average."""
+        known = [event.total for event in self.latest.values() if event.total]
+        if not known:
+            return 0
+        return round(sum(known) / len(known) * max(self.shards, len(known)))
+
+    @property
+    def finished_shards(self) -> int:
+        """Shards that are finished."""
+        return sum(event.state is State.FINISHED for event in self.latest.values())
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every shard is finished."""
+        return 0 < self.shards == self.finished_shards
+
+    def seconds(self, now: float) -> float:
+        """Time from its beginning to its end, or to ``now``."""
+        if self.began is None:
+            return 0.0
+        return (self.ended if self.ended is not None else now) - self.began
+
+    def rate(self, now: float) -> float:
+        """Records a second, without those that were only found again."""
+        seconds = self.seconds(now)
+        return max(0, self.done - self.resumed) / seconds if seconds > 0 else 0.0
+
+    def seconds_left(self, now: float) -> float | None:
+        """An estimate; None while there is nothing to estimate from."""
+        rate = self.rate(now)
+        if self.is_finished or not self.total or rate <= 0:
+            return None
+        return max(0, self.total - self.done) / rate
+
+
+class RunState:
+    """Where a run stands."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.stages: dict[str, StageProgress] = {name: StageProgress(name) for name in STAGES}
+        self.failure: StageEvent | None = None
+
+    def apply(self, event: StageEvent) -> None:
+        """Takes in an event."""
+        stage = self.stages[event.stage]
+        stage.shards = event.shards
+        if event.stage in LOOPED:  # all of them work on the same shards
+            for name in LOOPED:
+                self.stages[name].shards = event.shards
+        now = self.clock()
+        if stage.began is None:
+            stage.began = now
+        stage.latest[event.shard] = event
+        if stage.is_finished:
+            stage.ended = now
+        if event.state is State.FAILED and self.failure is None:
+            self.failure = event
+
+    def results(self, stage: str) -> list[dict[str, Any]]:
+        """The results of a stage's finished shards, in their order."""
+        latest = self.stages[stage].latest
+        return [latest[s].result for s in sorted(latest) if latest[s].state is State.FINISHED]
