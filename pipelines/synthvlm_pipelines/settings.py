@@ -12,7 +12,7 @@ class PipelineSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SYNTHVLM_PIPELINES_", frozen=True)
 
     image: str = Field(
-        default=f"synthvlm/pipelines-python:{__version__}",
+        default=f"synthvlm/pipelines:{__version__}",
         min_length=1,
         description="Container image of every step; it must hold this package of the same version.",
     )

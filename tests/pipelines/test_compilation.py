@@ -1,0 +1,146 @@
+"""The compiled pipeline: as it was, complete, and free of what ``kfp.local`` gets wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from synthvlm_pipelines.settings import IMAGE
+
+GOLDEN = Path(__file__).parent / "golden" / "dataset-run.yaml"
+"""Made anew by ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
+
+
+def compiled(folder: Path) -> Path:
+    command = [sys.executable, "-m", "synthvlm_pipelines", "compile", "--out", str(folder)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert printed.split() == [str(folder / "dataset-run.yaml")]
+    return folder / "dataset-run.yaml"
+
+
+@pytest.fixture(scope="module")
+def ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled(tmp_path_factory.mktemp("ir"))
+
+
+@pytest.fixture(scope="module")
+def spec(ir: Path) -> pipeline_spec_pb2.PipelineSpec:
+    message = pipeline_spec_pb2.PipelineSpec()
+    json_format.ParseDict(yaml.safe_load(ir.read_text()), message)
+    return message
+
+
+def normalised(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    document["sdkVersion"] = ""
+    return document
+
+
+def test_the_pipeline_is_the_golden_one(ir: Path) -> None:
+    assert normalised(ir) == normalised(GOLDEN)
+
+
+def test_compiling_twice_gives_the_same_bytes(ir: Path, tmp_path: Path) -> None:
+    assert compiled(tmp_path / "again").read_bytes() == ir.read_bytes()
+
+
+def dags(
+    spec: pipeline_spec_pb2.PipelineSpec,
+) -> list[tuple[str, pipeline_spec_pb2.ComponentSpec]]:
+    nested = [(n, c) for n, c in spec.components.items() if c.WhichOneof("implementation") == "dag"]
+    return [("root", spec.root), *nested]
+
+
+def test_every_reference_is_resolved(spec: pipeline_spec_pb2.PipelineSpec) -> None:
+    executors = spec.deployment_spec["executors"]
+    for name, component in spec.components.items():
+        if component.WhichOneof("implementation") == "executor_label":
+            assert component.executor_label in executors, name
+    for name, component in dags(spec):
+        tasks = component.dag.tasks
+        for task_name, task in tasks.items():
+            where = f"{name}/{task_name}"
+            inputs = spec.components[task.component_ref.name].input_definitions.parameters
+            assert set(task.inputs.parameters) <= set(inputs), where
+            assert set(task.dependent_tasks) <= set(tasks), where
+            required = {key for key, value in inputs.items() if not value.is_optional}
+            loop_item = task.parameter_iterator.item_input
+            assert required <= {*task.inputs.parameters, loop_item}, where
+            for source in task.inputs.parameters.values():
+                resolve(spec, component, source, where)
+        for key, output in component.dag.outputs.parameters.items():
+            selected = output.value_from_parameter
+            producer = spec.components[tasks[selected.producer_subtask].component_ref.name]
+            assert selected.output_parameter_key in producer.output_definitions.parameters, key
+
+
+def resolve(
+    spec: pipeline_spec_pb2.PipelineSpec,
+    component: pipeline_spec_pb2.ComponentSpec,
+    source: Any,
+    where: str,
+) -> None:
+    kind = source.WhichOneof("kind")
+    if kind == "task_output_parameter":
+        task = component.dag.tasks[source.task_output_parameter.producer_task]
+        outputs = spec.components[task.component_ref.name].output_definitions.parameters
+        assert source.task_output_parameter.output_parameter_key in outputs, where
+    else:
+        assert kind == "component_input_parameter", where
+        assert source.component_input_parameter in component.input_definitions.parameters, where
+
+
+def test_the_loop_takes_no_other_steps_output(spec: pipeline_spec_pb2.PipelineSpec) -> None:
+    """``kfp.local`` replaces each of them by the loop's item."""
+    loops = [t for t in spec.root.dag.tasks.values() if t.WhichOneof("iterator")]
+    assert len(loops) == 1
+    (loop,) = loops
+    from_tasks = [
+        name
+        for name, source in loop.inputs.parameters.items()
+        if source.WhichOneof("kind") == "task_output_parameter"
+    ]
+    assert from_tasks == [loop.parameter_iterator.items.input_parameter]
+
+
+def test_steps_run_the_given_image_and_install_nothing(
+    spec: pipeline_spec_pb2.PipelineSpec,
+) -> None:
+    executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
+    assert len(executors) == 6
+    for executor in executors.values():
+        assert executor["container"]["image"] == IMAGE
+        assert "pip install" not in " ".join(executor["container"]["command"])
+
+
+def test_digests_and_the_version_are_arguments_that_the_cache_sees(
+    spec: pipeline_spec_pb2.PipelineSpec,
+) -> None:
+    arguments = {n: set(c.input_definitions.parameters) for n, c in spec.components.items()}
+    assert "file_digests" in arguments["comp-import-captions"]
+    assert "model_digest" in arguments["comp-generate"] & arguments["comp-score"]
+    steps = [name for name, c in spec.components.items() if c.executor_label]
+    assert all("code_version" in arguments[name] for name in steps)
+
+
+def test_the_image_can_be_chosen_when_compiling(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path; from synthvlm_pipelines.compilation import compile_all;"
+        "import sys; compile_all(Path(sys.argv[1]))"
+    )
+    image = "registry.example/synthvlm/pipelines@sha256:" + "0" * 64
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "SYNTHVLM_PIPELINES_IMAGE": image},
+    )
+    document = yaml.safe_load((tmp_path / "dataset-run.yaml").read_text())
+    images = {e["container"]["image"] for e in document["deploymentSpec"]["executors"].values()}
+    assert images == {image}
