@@ -44,16 +44,15 @@ def evaluate(
 
     [dim]Example:[/] synthvlm captions evaluate captions.jsonl --recipe my-recipe.yaml --json
     """
-    from synthvlm.caption.v1 import caption_pb2
     from synthvlm.cli import inputs
+
+    (checked,), recipe_yaml = inputs.caption_files([file]), inputs.recipe_text(recipe)
+
+    from synthvlm.caption.v1 import caption_pb2
     from synthvlm.cli.clients import caption_client
     from synthvlm.cli.terminal import print_json
 
-    request = caption_pb2.EvaluateFileRequest(
-        file=inputs.caption_files([file])[0],
-        column=column,
-        recipe_yaml=inputs.recipe_text(recipe),
-    )
+    request = caption_pb2.EvaluateFileRequest(file=checked, column=column, recipe_yaml=recipe_yaml)
     place = home_at(chosen_home(context, home))
     place.prepare()
     kept, dropped = 0, Counter[str]()

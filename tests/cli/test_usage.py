@@ -1,0 +1,134 @@
+"""Wrong usage through the real process: status 2, one line on stderr, no traceback, no delay."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def synthvlm(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "synthvlm.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, "SYNTHVLM_HOME": str(cwd / "home"), "TERM": "dumb"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "good.txt").write_text("a red circle\n")
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "large.yaml").write_bytes(b"#" * 70_000)
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "folder").mkdir()
+    return tmp_path
+
+
+RUN = ["run", "--name", "x", "--captions"]
+
+WRONG: list[tuple[list[str], str]] = [
+    ([*RUN, "absent.jsonl"], "the caption file absent.jsonl does not exist"),
+    ([*RUN, "good.txt", "absent.jsonl"], "the caption file absent.jsonl does not exist"),
+    ([*RUN, "folder"], "the caption file folder is a directory"),
+    ([*RUN, "empty.jsonl"], "the caption file empty.jsonl is empty"),
+    ([*RUN, "/dev/null"], "/dev/null is no regular file"),
+    (["run", "--name", "x"], "at least one caption file"),
+    (["run", "--captions", "good.txt"], "Missing option '--name'"),
+    (["run", "--captions", "good.txt", "--name", "Bad Name!"], "'Bad Name!' is no dataset name"),
+    (["run", "--captions", "good.txt", "--name", "-x"], "is no dataset name"),
+    (["run", "--captions", "good.txt", "--name", "x" * 65], "is no dataset name"),
+    ([*RUN, "good.txt", "--top-k", "1", "--top-fraction", "0.5"], "not both"),
+    ([*RUN, "good.txt", "--top-k", "0"], "--top-k must be at least 1"),
+    ([*RUN, "good.txt", "--top-fraction", "0"], "--top-fraction must be above 0"),
+    ([*RUN, "good.txt", "--top-fraction", "1.5"], "--top-fraction must be above 0"),
+    ([*RUN, "good.txt", "--top-fraction", "nan"], "--top-fraction must be above 0"),
+    ([*RUN, "good.txt", "--repeat", "0"], "--repeat must be from 1 to 100"),
+    ([*RUN, "good.txt", "--repeat", "many"], "Invalid value for '--repeat'"),
+    ([*RUN, "good.txt", "--seed", "-1"], "--seed must be from 0"),
+    ([*RUN, "good.txt", "--seed", str(2**63)], "--seed must be from 0"),
+    ([*RUN, "good.txt", "--shard-size", "0"], "--shard-size must be from 1"),
+    ([*RUN, "good.txt", "--profile", "huge"], "there is no profile 'huge'"),
+    ([*RUN, "good.txt", "--profile", "list.yaml"], "must map each service's name"),
+    ([*RUN, "good.txt", "--recipe", "absent.yaml"], "the recipe absent.yaml does not exist"),
+    ([*RUN, "good.txt", "--recipe", "binary.yaml"], "is no UTF-8 text"),
+    ([*RUN, "good.txt", "--recipe", "large.yaml"], "larger than 64 KiB"),
+    ([*RUN, "good.txt", "--home", "good.txt"], "cannot be used"),
+    ([*RUN, "good.txt", "--unknown"], "No such option: --unknown"),
+    (["fly"], "No such command 'fly'"),
+    (["up", "--profile", "huge"], "there is no profile 'huge'"),
+    (["datasets", "show"], "Missing argument"),
+    (["datasets", "export", "x", "--format", "zip", "--to", "y"], "'--format'"),
+    (["captions", "evaluate", "absent.txt"], "the caption file absent.txt does not exist"),
+    (["captions", "evaluate", "good.txt", "--recipe", "no"], "the recipe no does not exist"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "problem"), WRONG, ids=[" ".join(w)[:60] for w, _ in WRONG])
+def test_wrong_usage_is_one_line_and_status_2(
+    folder: Path, arguments: list[str], problem: str
+) -> None:
+    answer = synthvlm(*arguments, cwd=folder)
+    assert answer.returncode == 2, answer.stderr
+    assert answer.stdout == ""
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("synthvlm: ")
+    assert problem in line
+
+
+def test_an_unreadable_file_is_wrong_usage(folder: Path) -> None:
+    secret = folder / "secret.txt"
+    secret.write_text("a red circle\n")
+    secret.chmod(0)
+    if os.access(secret, os.R_OK):
+        pytest.skip("this user can read everything")
+    answer = synthvlm(*RUN, "secret.txt", cwd=folder)
+    assert (answer.returncode, "permission denied" in answer.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        [],
+        ["up"],
+        ["run"],
+        ["datasets"],
+        *(["datasets", name] for name in ("list", "show", "diff", "export")),
+        ["images", "show"],
+        ["regenerate"],
+        ["captions", "evaluate"],
+        ["doctor"],
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_help_with_an_example(tmp_path: Path, command: list[str]) -> None:
+    answer = synthvlm(*command, "--help", cwd=tmp_path)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert command == ["datasets"] or "Example" in answer.stdout
+
+
+def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from synthvlm.cli.__main__ import run; run(['run', '--help']);"
+        "heavy = {'grpc', 'pyarrow', 'obstore', 'torch', 'kfp', 'google.protobuf'};"
+        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
+    assert answer.returncode == 0
+
+
+def test_the_version_is_shown(tmp_path: Path) -> None:
+    from synthvlm import __version__
+
+    assert synthvlm("--version", cwd=tmp_path).stdout == f"synthvlm {__version__}\n"
+
+
+def test_no_command_shows_help(tmp_path: Path) -> None:
+    answer = synthvlm(cwd=tmp_path)
+    assert answer.returncode == 2
+    assert "Usage: synthvlm" in answer.stdout
