@@ -1,0 +1,109 @@
+"""A real store, real captions, the bundled pipelines, and an engine without a model."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from synthvlm.generation.engine import BLANK, ImageRequest, Sample
+from synthvlm.models import resolve_model
+from synthvlm.progress import Reporter
+from synthvlm.storage import Commit, ShardKey, file_uri, open_store, sha256_digest
+from synthvlm.storage.schemas import CAPTIONS
+from synthvlm.storage.tables import table_bytes
+
+THREADS = 2
+MULTIPLE = 4
+
+
+class Painter:
+    """Paints noise from the seed, step by step, and keeps a diary.
+
+    Images whose prompt holds ``blank`` are defective, prompts over 77 words are truncated.
+    """
+
+    name = "painter"
+    model_digest = f"sha256:{'1' * 64}"
+    numerics: Mapping[str, str | int] = {"executor": "painter"}
+
+    def __init__(self, on_step: Callable[[], None] = lambda: None) -> None:
+        self.batches: list[list[ImageRequest]] = []
+        self.steps = 0
+        self.threads: set[str] = set()
+        self._on_step = on_step
+        self._lock = threading.Lock()
+
+    def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
+        # The engine's promise to the callers, and theirs to it.
+        assert self._lock.acquire(blocking=False), "two threads use the engine"
+        try:
+            assert len({request.sampling for request in requests}) == 1
+            self.threads.add(threading.current_thread().name)
+            self.batches.append(list(requests))
+            for _ in range(requests[0].sampling.steps):
+                self._on_step()
+                self.steps += 1
+                reporter.check()
+            return [_paint(request) for request in requests]
+        finally:
+            self._lock.release()
+
+
+def _paint(request: ImageRequest) -> Sample:
+    shape = (request.sampling.height, request.sampling.width, 3)
+    truncated = len(request.prompt.split()) > 77
+    if "blank" in request.prompt:
+        return Sample(np.zeros(shape, np.uint8), BLANK, truncated)
+    rng = np.random.default_rng([request.seed, len(request.prompt)])
+    return Sample(rng.integers(0, 256, shape, dtype=np.uint8), None, truncated)
+
+
+@pytest.fixture
+def painter():
+    """The class: tests make their own."""
+    return Painter
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The bundled base and refiner."""
+    from synthvlm.generation.engines import diffusers
+
+    return diffusers.load(
+        resolve_model("bundled:mini-sdxl"),
+        resolve_model("bundled:mini-sdxl-refiner"),
+        device="cpu",
+        dtype="float32",
+        threads=THREADS,
+        batch_multiple=MULTIPLE,
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(file_uri(tmp_path / "store"))
+
+
+@pytest.fixture
+def caption_set():
+    """Commits a CaptionSet shard of the given texts."""
+
+    def commit(store, texts):
+        rows = [
+            {
+                "caption_id": f"c{index:04d}",
+                "text": text,
+                "source": "test",
+                "source_id": None,
+                "stats": [],
+            }
+            for index, text in enumerate(texts)
+        ]
+        table = pa.Table.from_pylist(rows, CAPTIONS)
+        key = ShardKey("captions", {"pool": sha256_digest("\n".join(texts).encode())})
+        files = {"captions.parquet": table_bytes(table, CAPTIONS)}
+        return Commit(store, key).finish(files, records=len(texts))
+
+    return commit

@@ -1,0 +1,234 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from synthvlm.errors import OperationCancelled, Unavailable
+from synthvlm.generation.batching import Batcher
+from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.progress import SILENT
+
+SAMPLING = Sampling(3, 3.0, 0.8, 8, 8)
+LONG_SECONDS = 30.0
+"""A patience that no test reaches: a batch that starts is full."""
+
+
+def request(seed, **changes):
+    return ImageRequest("a red circle", seed, replace(SAMPLING, **changes))
+
+
+class Caller:
+    """A caller that a test can send away."""
+
+    def __init__(self):
+        self.gone = threading.Event()
+
+    def report(self, done, total, resumed=0):
+        self.check()
+
+    def check(self):
+        if self.gone.is_set():
+            raise OperationCancelled("gone")
+
+
+class Gate:
+    """Holds an engine within a step until it is opened."""
+
+    def __init__(self):
+        self.reached = threading.Semaphore(0)
+        self.opened = threading.Event()
+
+    def __call__(self):
+        self.reached.release()
+        assert self.opened.wait(LONG_SECONDS)
+
+    def wait(self):
+        assert self.reached.acquire(timeout=LONG_SECONDS)
+
+
+@pytest.fixture
+def threads():
+    with ThreadPoolExecutor(32) as pool:
+        yield pool
+
+
+@pytest.fixture
+def batcher_of():
+    made = []
+
+    def make(engine, batch_size=4, wait_seconds=0.0):
+        made.append(Batcher(engine, batch_size, wait_seconds))
+        return made[-1]
+
+    yield make
+    for batcher in made:
+        batcher.close()
+
+
+def queued(batcher, count):
+    """Waits until ``count`` jobs wait."""
+    with batcher._changed:
+        assert batcher._changed.wait_for(lambda: len(batcher._queue) == count, LONG_SECONDS)
+
+
+def sizes(engine):
+    return [len(batch) for batch in engine.batches]
+
+
+def test_single_images_are_made_together_and_each_caller_gets_its_own(painter, batcher_of, threads):
+    engine = painter()
+    batcher = batcher_of(engine, wait_seconds=LONG_SECONDS)
+    requests = [request(seed) for seed in range(8)]
+    samples = list(threads.map(lambda one: batcher.image(one, SILENT), requests))
+    assert sizes(engine) == [4, 4]
+    assert engine.threads == {"engine"}
+    for one, sample in zip(requests, samples, strict=True):
+        (expected,) = painter().generate([one], SILENT)
+        assert np.array_equal(sample.pixels, expected.pixels)
+
+
+def test_a_single_image_does_not_wait_for_ever(painter, batcher_of):
+    engine = painter()
+    batcher_of(engine, wait_seconds=0.01).image(request(1), SILENT)
+    assert sizes(engine) == [1]
+
+
+def test_requests_that_cannot_share_a_batch_are_split(painter, batcher_of, threads):
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine)
+    first = threads.submit(batcher.image, request(0), SILENT)
+    gate.wait()
+    mixed = [request(seed, steps=1 + seed % 3) for seed in range(9)]
+    waiting = [threads.submit(batcher.image, one, SILENT) for one in mixed]
+    queued(batcher, 9)
+    gate.opened.set()
+    for future in [first, *waiting]:
+        assert future.result(LONG_SECONDS).defect is None
+    assert sizes(engine) == [1, 3, 3, 3]
+
+
+def test_whole_batches_stay_as_they_are(painter, batcher_of, threads):
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine)
+    first = threads.submit(batcher.image, request(0), SILENT)
+    gate.wait()
+    whole = [[request(10), request(11)], [request(20)]]
+    waiting = []
+    for count, batch in enumerate(whole, start=1):
+        waiting.append(threads.submit(batcher.batch, batch, SILENT))
+        queued(batcher, count)
+    waiting.append(threads.submit(batcher.image, request(30), SILENT))
+    queued(batcher, 3)
+    gate.opened.set()
+    results = [future.result(LONG_SECONDS) for future in [first, *waiting]]
+    assert [len(result) for result in results[1:3]] == [2, 1]
+    assert engine.batches[1:] == [*whole, [request(30)]]
+
+
+def test_first_come_first_served(painter, batcher_of, threads):
+    """Neither a shard nor a stream of single images shuts the other out."""
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine)
+    started = threads.submit(batcher.batch, [request(0)], SILENT)
+    gate.wait()
+    waiting = []
+    for seed in range(1, 9):
+        call = batcher.image if seed % 2 else lambda one, caller: batcher.batch([one], caller)
+        waiting.append(threads.submit(call, request(seed, steps=seed), SILENT))
+        queued(batcher, seed)
+    gate.opened.set()
+    for future in [started, *waiting]:
+        future.result(LONG_SECONDS)
+    assert [batch[0].seed for batch in engine.batches] == list(range(9))
+
+
+def test_one_caller_may_leave_a_shared_batch(painter, batcher_of, threads):
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine, batch_size=2, wait_seconds=LONG_SECONDS)
+    leaver = Caller()
+    leaving = threads.submit(batcher.image, request(1), leaver)
+    staying = threads.submit(batcher.image, request(2), SILENT)
+    gate.wait()
+    leaver.gone.set()
+    with pytest.raises(OperationCancelled):
+        leaving.result(LONG_SECONDS)
+    gate.opened.set()
+    assert staying.result(LONG_SECONDS).defect is None
+    assert engine.steps == SAMPLING.steps
+
+
+def test_a_batch_that_nobody_waits_for_stops_within_a_step(painter, batcher_of, threads):
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine, batch_size=2, wait_seconds=LONG_SECONDS)
+    callers = [Caller(), Caller()]
+    calls = [threads.submit(batcher.image, request(i), one) for i, one in enumerate(callers)]
+    gate.wait()
+    for caller in callers:
+        caller.gone.set()
+    for call in calls:
+        with pytest.raises(OperationCancelled):
+            call.result(LONG_SECONDS)
+    gate.opened.set()
+    batcher.batch([request(5)], SILENT)
+    assert engine.steps == 1 + SAMPLING.steps
+
+
+def test_a_caller_that_leaves_the_queue_is_forgotten(painter, batcher_of, threads):
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine)
+    first = threads.submit(batcher.image, request(0), SILENT)
+    gate.wait()
+    caller = Caller()
+    waiting = threads.submit(batcher.image, request(1), caller)
+    queued(batcher, 1)
+    caller.gone.set()
+    with pytest.raises(OperationCancelled):
+        waiting.result(LONG_SECONDS)
+    queued(batcher, 0)
+    gate.opened.set()
+    first.result(LONG_SECONDS)
+    assert sizes(engine) == [1]
+
+
+def test_an_error_reaches_every_caller_and_the_next_batch_is_made(painter, batcher_of, threads):
+    engine = painter()
+    broken = threading.Event()
+    broken.set()
+
+    def step():
+        if broken.is_set():
+            raise MemoryError("no memory left")
+
+    engine._on_step = step
+    batcher = batcher_of(engine, batch_size=2, wait_seconds=LONG_SECONDS)
+    calls = [threads.submit(batcher.image, request(seed), SILENT) for seed in range(2)]
+    for call in calls:
+        with pytest.raises(MemoryError):
+            call.result(LONG_SECONDS)
+    broken.clear()
+    assert batcher.batch([request(3)], SILENT)[0].defect is None
+
+
+def test_a_closed_batcher_refuses_what_waits_and_what_comes(painter, batcher_of, threads):
+    gate = Gate()
+    batcher = batcher_of(painter(gate))
+    running = threads.submit(batcher.image, request(0), SILENT)
+    gate.wait()
+    waiting = threads.submit(batcher.image, request(1), SILENT)
+    queued(batcher, 1)
+    closing = threads.submit(batcher.close)
+    gate.opened.set()
+    closing.result(LONG_SECONDS)
+    assert running.result(LONG_SECONDS).defect is None
+    with pytest.raises(Unavailable):
+        waiting.result(LONG_SECONDS)
+    with pytest.raises(Unavailable):
+        batcher.image(request(2), SILENT)
