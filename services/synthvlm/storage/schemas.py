@@ -77,6 +77,28 @@ SCORES = pa.schema(
 )
 """Scores of the images of an ImageSet, in its order."""
 
+CHAINS = pa.schema(
+    [
+        pa.field("caption_set", pa.string(), nullable=False),
+        pa.field("caption_set_digest", pa.string(), nullable=False),
+        pa.field("image_set", pa.string(), nullable=False),
+        pa.field("image_set_digest", pa.string(), nullable=False),
+        pa.field("score_set", pa.string(), nullable=False),
+        pa.field("score_set_digest", pa.string(), nullable=False),
+        pa.field("generation", pa.string(), nullable=False),
+    ]
+)
+"""The shards that a selection was made from, in its canonical order: where each stage's shard lies,
+its digest, and the digest of the configuration that made the images."""
+
+IMAGE_INDEX = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("chain", pa.int32(), nullable=False),
+    ]
+)
+"""Every generated image of a run, sorted by id: the row of CHAINS that it belongs to."""
+
 SELECTION = pa.schema(
     [
         pa.field("rank", pa.int64(), nullable=False),

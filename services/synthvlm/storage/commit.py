@@ -1,0 +1,175 @@
+"""The commit protocol: how a stage writes a shard so that a kill at any point loses little.
+
+A shard's folder is named by its key: what the stage reads, what it was told and which model it
+uses. A finished batch is kept as a *part*; the shard's files follow, and its manifest comes last,
+by put-if-absent. A shard exists if and only if its manifest does. Whoever comes after a crash finds
+the parts and goes on; whoever comes after the commit finds the manifest and is done; two who work
+at once write the same bytes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synthvlm.errors import DataCorrupt, NotFound
+from synthvlm.storage.digests import canonical_json, file_digest, sha256_digest
+from synthvlm.storage.manifest import MANIFEST, FileEntry, Manifest, read_manifest
+from synthvlm.storage.refs import ShardRef
+from synthvlm.storage.schemas import SCHEMA_VERSION
+from synthvlm.storage.store import Store
+
+_DIGEST_LENGTH = len("sha256:") + 64
+
+
+@dataclass(frozen=True)
+class ShardKey:
+    """Everything that decides a shard's bytes.
+
+    Attributes:
+        kind: First part of the shard's path: ``captions``, ``images``…
+        inputs: Digests of what is read, by role. Digests only: no paths, no names of folders.
+        configuration: What the stage is told, as JSON values.
+        model_digest: Digest of the model; empty for stages without one.
+        code_version: Raised by a stage whenever its code gives other results.
+    """
+
+    kind: str
+    inputs: Mapping[str, str]
+    configuration: Mapping[str, Any] = field(default_factory=dict)
+    model_digest: str = ""
+    code_version: int = 1
+
+    @property
+    def path(self) -> str:
+        """The shard's folder below the store's root."""
+        identity = {
+            "kind": self.kind,
+            "schema_version": SCHEMA_VERSION,
+            "code_version": self.code_version,
+            "inputs": dict(self.inputs),
+            "configuration": dict(self.configuration),
+            "model_digest": self.model_digest,
+        }
+        digest = sha256_digest(canonical_json(identity)).removeprefix("sha256:")
+        return f"{self.kind}/{digest[:32]}"
+
+
+class Commit:
+    """One stage's work on one shard, from the first part to the manifest."""
+
+    def __init__(self, store: Store, key: ShardKey) -> None:
+        self.store = store
+        self.key = key
+        self.path = key.path
+
+    def find(self) -> ShardRef | None:
+        """The shard, when it is committed and whole.
+
+        A shard that lost a file is not found: doing the stage again restores the same bytes.
+
+        Raises:
+            DataCorrupt: The manifest is damaged.
+        """
+        manifest = self._manifest()
+        if manifest is None:
+            return None
+        for entry in manifest.files:
+            try:
+                if self.store.size(f"{self.path}/{entry.name}") != entry.size:
+                    return None
+            except NotFound:
+                return None
+        return ShardRef(self.path, manifest.digest, manifest.records)
+
+    def read_part(self, index: int) -> bytes | None:
+        """The batch ``index`` as an earlier attempt finished it; None when none did."""
+        try:
+            stored = self.store.read(self._part(index))
+        except NotFound:
+            return None
+        digest, data = stored[:_DIGEST_LENGTH], stored[_DIGEST_LENGTH:]
+        return data if digest == sha256_digest(data).encode() else None
+
+    def write_part(self, index: int, data: bytes) -> None:
+        """Keeps the finished batch ``index`` for whoever goes on after a crash."""
+        self.store.write(self._part(index), sha256_digest(data).encode() + data)
+
+    def finish(
+        self,
+        files: Mapping[str, bytes | Path | FileEntry],
+        records: int,
+        counts: Mapping[str, int] | None = None,
+        file_records: Mapping[str, int] | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> ShardRef:
+        """Commits the shard and forgets its parts.
+
+        Args:
+            files: Contents by name within the folder: bytes, a local file of any size, or the entry
+                of a file that the stage has put there itself (because it is too large to keep).
+            records: Records in the shard.
+            counts: Further counts for the manifest.
+            file_records: Records of single files, by name.
+            details: Further JSON values for the manifest.
+
+        Raises:
+            DataCorrupt: The same key was committed with other bytes: the stage's key lacks
+                something that its result depends on.
+        """
+        manifest = Manifest(
+            kind=self.key.kind,
+            schema_version=SCHEMA_VERSION,
+            code_version=self.key.code_version,
+            inputs=dict(self.key.inputs),
+            configuration=dict(self.key.configuration),
+            model_digest=self.key.model_digest,
+            files=[
+                _entry(name, content, (file_records or {}).get(name))
+                for name, content in sorted(files.items())
+            ],
+            records=records,
+            counts=dict(counts or {}),
+            details=dict(details or {}),
+        )
+        # Before any file is replaced: other bytes must not damage what is committed.
+        self._require_same(manifest)
+        for name, content in sorted(files.items()):
+            path = f"{self.path}/{name}"
+            if isinstance(content, Path):
+                self.store.upload(path, content)
+            elif isinstance(content, bytes):
+                self.store.write(path, content)
+        if not self.store.write_if_absent(f"{self.path}/{MANIFEST}", manifest.to_bytes()):
+            self._require_same(manifest)
+        self.store.delete(self.store.list(f"{self.path}/parts"))
+        return ShardRef(self.path, manifest.digest, records)
+
+    def _part(self, index: int) -> str:
+        return f"{self.path}/parts/{index:06d}"
+
+    def _manifest(self) -> Manifest | None:
+        try:
+            data = self.store.read(f"{self.path}/{MANIFEST}")
+        except NotFound:
+            return None
+        return read_manifest(data, self.path)
+
+    def _require_same(self, manifest: Manifest) -> None:
+        committed = self._manifest()
+        if committed is not None and committed != manifest:
+            raise DataCorrupt(
+                f"{self.path} is committed with other contents than this run made; delete the "
+                f"folder to replace it",
+                {"committed": committed.digest, "made": manifest.digest},
+            )
+
+
+def _entry(name: str, content: bytes | Path | FileEntry, records: int | None) -> FileEntry:
+    if isinstance(content, FileEntry):
+        return content
+    if isinstance(content, Path):
+        return FileEntry(
+            name=name, sha256=file_digest(content), size=content.stat().st_size, records=records
+        )
+    return FileEntry(name=name, sha256=sha256_digest(content), size=len(content), records=records)

@@ -1,0 +1,38 @@
+"""Canonical JSON and SHA-256, the two halves of every identity in the system."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
+"""What a digest looks like, everywhere."""
+
+_CHUNK = 1 << 20
+
+
+def canonical_json(value: Any) -> bytes:
+    """The one JSON text of ``value``: sorted keys, no spaces, UTF-8 (in the spirit of RFC 8785).
+
+    Raises:
+        ValueError: ``value`` holds NaN or an infinity, which JSON has no form for.
+    """
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
+
+
+def sha256_digest(data: bytes | memoryview) -> str:
+    """``sha256:`` and 64 hexadecimal digits."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def file_digest(path: Path) -> str:
+    """Digest of a file of any size, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return f"sha256:{digest.hexdigest()}"

@@ -1,0 +1,31 @@
+"""References to committed shards."""
+
+import re
+from dataclasses import dataclass
+
+PATH_PATTERN = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+"""What a location below a store's root looks like."""
+
+
+@dataclass(frozen=True)
+class ShardRef:
+    """A committed shard: where it lies, and what it must be.
+
+    Attributes:
+        path: Folder below the store's root.
+        digest: Digest of the shard's manifest, which holds the digests of its files.
+        records: Records in the shard.
+    """
+
+    path: str
+    digest: str
+    records: int
+
+
+def is_safe_path(path: str) -> bool:
+    """Whether ``path`` stays below the root that it is relative to."""
+    return (
+        len(path) <= 512
+        and PATH_PATTERN.fullmatch(path) is not None
+        and not {".", ".."}.intersection(path.split("/"))
+    )

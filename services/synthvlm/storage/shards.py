@@ -1,0 +1,111 @@
+"""Reading committed shards, every byte checked against its digest."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from synthvlm.errors import DataCorrupt, NotFound
+from synthvlm.storage.digests import file_digest, sha256_digest
+from synthvlm.storage.manifest import MANIFEST, Manifest, read_manifest
+from synthvlm.storage.refs import ShardRef
+from synthvlm.storage.store import Store
+
+
+class Shard:
+    """A committed shard, open for reading."""
+
+    def __init__(self, store: Store, ref: ShardRef, manifest: Manifest) -> None:
+        self.store = store
+        self.ref = ref
+        self.manifest = manifest
+
+    def path(self, name: str) -> str:
+        """Where the file ``name`` lies in the store."""
+        return f"{self.ref.path}/{name}"
+
+    def has(self, name: str) -> bool:
+        """Whether the shard has a file ``name``."""
+        return any(entry.name == name for entry in self.manifest.files)
+
+    def read(self, name: str) -> bytes:
+        """The file ``name``, whole.
+
+        Raises:
+            DataCorrupt: It is gone, or its bytes are not those that were committed.
+        """
+        expected = self.manifest.file(name).sha256
+        try:
+            data = self.store.read(self.path(name))
+        except NotFound as error:
+            raise DataCorrupt(f"{self.path(name)} is gone; run the stage again") from error
+        if sha256_digest(data) != expected:
+            raise DataCorrupt(f"{self.path(name)} does not have the digest {expected}")
+        return data
+
+    def download(self, name: str, folder: Path) -> Path:
+        """Copies the file ``name`` into ``folder``, for files too large for memory.
+
+        Raises:
+            DataCorrupt: As ``read``.
+        """
+        local = folder / name
+        try:
+            self.store.download(self.path(name), local)
+        except NotFound as error:
+            raise DataCorrupt(f"{self.path(name)} is gone; run the stage again") from error
+        expected = self.manifest.file(name).sha256
+        if file_digest(local) != expected:
+            raise DataCorrupt(f"{self.path(name)} does not have the digest {expected}")
+        return local
+
+    def table(self, name: str, schema: pa.Schema) -> pa.Table:
+        """The Parquet file ``name`` as one table; its columns may be a subset of the file's.
+
+        Raises:
+            DataCorrupt: As ``read``, or the file has another schema.
+        """
+        file = self._parquet(name, schema)
+        return file.read(columns=schema.names).cast(schema)
+
+    def batches(self, name: str, schema: pa.Schema, size: int) -> Iterator[pa.RecordBatch]:
+        """The Parquet file ``name`` in batches of ``size`` rows; the last may be smaller.
+
+        Only the compressed file and one batch are held in memory.
+
+        Raises:
+            DataCorrupt: As ``table``.
+        """
+        file = self._parquet(name, schema)
+        for batch in file.iter_batches(batch_size=size, columns=schema.names):
+            yield batch.cast(schema)
+
+    def _parquet(self, name: str, schema: pa.Schema) -> pq.ParquetFile:
+        file = pq.ParquetFile(io.BytesIO(self.read(name)))
+        stored = file.schema_arrow
+        for column in schema:
+            index = stored.get_field_index(column.name)
+            if index < 0 or stored.field(index).type != column.type:
+                raise DataCorrupt(f"{self.path(name)} has no column {column.name}: {column.type}")
+        return file
+
+
+def open_shard(store: Store, ref: ShardRef) -> Shard:
+    """Opens a committed shard.
+
+    Raises:
+        NotFound: There is no such shard.
+        DataCorrupt: Its manifest is not the one that ``ref`` names.
+    """
+    try:
+        data = store.read(f"{ref.path}/{MANIFEST}")
+    except NotFound as error:
+        raise NotFound(f"there is no committed shard {ref.path} in {store.uri}") from error
+    if sha256_digest(data) != ref.digest:
+        raise DataCorrupt(
+            f"the manifest of {ref.path} does not have the digest {ref.digest}",
+            {"digest": sha256_digest(data)},
+        )
+    return Shard(store, ref, read_manifest(data, ref.path))

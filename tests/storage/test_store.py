@@ -1,0 +1,66 @@
+"""Stores behave alike, stay below their root and say clearly what is wrong."""
+
+from pathlib import Path
+
+import pytest
+from synthvlm.errors import InvalidInput, NotFound
+from synthvlm.storage import file_uri, is_safe_path, open_store
+
+
+@pytest.fixture(params=["file", "memory"])
+def store(request, tmp_path: Path):
+    uri = file_uri(tmp_path / "a folder%20name") if request.param == "file" else "memory://test"
+    store = open_store(uri)
+    store.delete(store.list("x"))
+    return store
+
+
+def test_objects_are_written_read_listed_and_deleted(store, tmp_path):
+    store.write("x/b", b"12345")
+    store.write("x/a", b"")
+    assert store.read("x/b") == b"12345"
+    assert store.read_range("x/b", 1, 3) == b"234"
+    assert store.read_range("x/a", 0, 0) == b""
+    assert store.list("x") == ["x/a", "x/b"]
+    assert store.open("x/b").read(2) == b"12"
+    store.download("x/b", tmp_path / "b")
+    store.upload("x/c", tmp_path / "b")
+    assert store.size("x/c") == 5
+    store.delete(["x/a", "x/b", "x/c", "x/never"])
+    assert store.list("x") == []
+
+
+def test_only_the_first_of_two_creations_wins(store):
+    assert store.write_if_absent("x/a", b"first")
+    assert not store.write_if_absent("x/a", b"second")
+    assert store.read("x/a") == b"first"
+
+
+def test_a_missing_object_is_not_found(store):
+    assert not store.exists("x/none")
+    with pytest.raises(NotFound):
+        store.read("x/none")
+
+
+@pytest.mark.parametrize("path", ["../x", "x/../../y", "/etc/passwd", "x//y", "x/\0", "x/./y", ""])
+def test_paths_cannot_leave_the_root(path, tmp_path):
+    assert not is_safe_path(path)
+    if path:
+        with pytest.raises(InvalidInput):
+            open_store(file_uri(tmp_path)).read(path)
+
+
+@pytest.mark.parametrize("uri", ["", "ftp://host/x", "/folder", "file:///a/../b"])
+def test_what_is_no_store_is_refused(uri):
+    with pytest.raises(InvalidInput) as caught:
+        open_store(uri)
+    assert caught.value.violations[0].field == "store.uri"
+
+
+def test_only_allowed_roots_are_opened(tmp_path):
+    allowed = [file_uri(tmp_path / "data")]
+    open_store(file_uri(tmp_path / "data"), allowed)
+    open_store(file_uri(tmp_path / "data" / "below"), allowed)
+    for root in ("database", "."):
+        with pytest.raises(InvalidInput, match="may use"):
+            open_store(file_uri(tmp_path / root), allowed)
