@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ class Recorder(
         )
 
 
+@dataclass
+class Finished:
+    """A pipeline that has run: its status, its output and its events."""
+
+    status: int
+    stdout: str
+    stderr: str
+    events: list[StageEvent]
+
+
+@pytest.fixture
+def run_pipeline(recorder: Recorder) -> Callable[..., Finished]:
+    return partial(run_with, recorder)
+
+
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
     servicer = Recorder()
@@ -109,17 +125,7 @@ def recorder() -> Iterator[Recorder]:
     server.stop(None)
 
 
-@dataclass
-class Finished:
-    """A pipeline that has run: its status, its output and its events."""
-
-    status: int
-    stdout: str
-    stderr: str
-    events: list[StageEvent]
-
-
-def run_pipeline(folder: Path, recorder: Recorder, **changed: Any) -> Finished:
+def run_with(recorder: Recorder, folder: Path, **changed: Any) -> Finished:
     folder.mkdir(parents=True, exist_ok=True)
     words = ("caption", "generation", "alignment", "dataset")
     arguments = {

@@ -4,17 +4,19 @@ import json
 from pathlib import Path
 
 from synthvlm_pipelines.events import State
-from tests.pipelines.conftest import Recorder, number, run_pipeline
 
 LARGE_SEED = 2**63 - 1
 
 
-def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder: Recorder) -> None:
+def number(reference) -> int:
+    return int(reference.path.rpartition("/")[2])
+
+
+def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder, run_pipeline) -> None:
     # Blanks, and the letters that kfp.local replaces by the interpreter's path.
     folder = tmp_path / "with python3 in it"
     answer = run_pipeline(
         folder,
-        recorder,
         column="text",
         recipe_yaml="process:\n  - alphanumeric_filter:\n      min_ratio: 0.5\n",
         pool_shard_size=10,
@@ -67,13 +69,13 @@ def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder: Recorder) -> 
     assert curated[-1].result["caption_set"]["path"] == "captions/1"
 
 
-def test_a_failure_names_stage_shard_and_reason(tmp_path: Path, recorder: Recorder) -> None:
+def test_a_failure_names_stage_shard_and_reason(tmp_path: Path, recorder, run_pipeline) -> None:
     recorder.refuse = lambda request: (
         "another model\nis loaded"
         if request.DESCRIPTOR.name == "GenerateShardRequest" and number(request.caption_set) == 1
         else None
     )
-    answer = run_pipeline(tmp_path, recorder)
+    answer = run_pipeline(tmp_path)
     assert answer.status == 1
     (failed,) = [event for event in answer.events if event.state is State.FAILED]
     assert (failed.stage, failed.shard, failed.shards) == ("generate", 1, 3)
@@ -83,16 +85,18 @@ def test_a_failure_names_stage_shard_and_reason(tmp_path: Path, recorder: Record
     assert "select" not in recorder.requests
 
 
-def test_no_usable_caption_is_a_failure_of_the_import(tmp_path: Path, recorder: Recorder) -> None:
+def test_no_usable_caption_is_a_failure_of_the_import(
+    tmp_path: Path, recorder, run_pipeline
+) -> None:
     recorder.shards = 0
-    answer = run_pipeline(tmp_path, recorder)
+    answer = run_pipeline(tmp_path)
     assert answer.status == 1
     failed = answer.events[-1]
     assert (failed.stage, failed.code) == ("import", "INVALID_ARGUMENT")
 
 
-def test_a_step_of_another_version_refuses(tmp_path: Path, recorder: Recorder) -> None:
-    answer = run_pipeline(tmp_path, recorder, code_version="0.0.0")
+def test_a_step_of_another_version_refuses(tmp_path: Path, recorder, run_pipeline) -> None:
+    answer = run_pipeline(tmp_path, code_version="0.0.0")
     assert answer.status == 1
     assert "the run was submitted for version 0.0.0" in answer.events[-1].reason
     assert recorder.requests == {}

@@ -43,5 +43,6 @@ def import_captions(
     )
     with stage("import", code_version) as current, CaptionClient(connect(address)) as client:
         result = client.import_captions(request, on_progress=current.progress)
+        items = loop_items(list(result.shards))
         current.finish(result)
-        return loop_items(list(result.shards))
+    return items

@@ -240,8 +240,8 @@ def check_profile(profile: str) -> str:
 
 
 def _settings(word: str, home: Home) -> list[str]:
-    roots = [home.store, *([home.exports] if word == "dataset" else [])]
-    settings = [part for root in roots for part in ("--store-roots", f"file://{root}")]
+    settings = ["--store-roots", f"file://{home.store}"]
     if word == "dataset":
+        settings += ["--export-roots", f"file://{home.exports}"]
         settings += ["--database", f"sqlite:///{home.catalogue}"]
     return settings

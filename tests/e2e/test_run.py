@@ -1,0 +1,170 @@
+"""A real run, and everything that can be done with what it made."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_run_makes_a_dataset(up, undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    counts = {"read": 12, "quarantined": 0, "kept": 12, "generated": 24, "scored": 24}
+    assert undisturbed["counts"] == {**counts, "selected": 12}
+    assert (undisturbed["dataset"], undisturbed["version"]) == ("scenes", 1)
+    assert undisturbed["digest"].startswith("sha256:")
+    assert Path(undisturbed["report"]).read_text().lstrip().lower().startswith("<!doctype html")
+    pairs = up.pairs(tmp_path / "llava")
+    assert len({pair["id"] for pair in pairs}) == len(pairs) == 12
+
+
+def test_the_same_run_again_resumes(up, undisturbed: dict[str, Any]) -> None:
+    again = up.make()
+    for key in ("dataset", "version", "digest", "counts"):
+        assert again[key] == undisturbed[key]
+
+
+def test_the_manifest_holds_the_configuration_and_no_place(up, undisturbed) -> None:
+    text, _ = up.call("datasets", "show", "scenes", "--json")
+    manifest = json.loads(text)
+    assert json.loads(up.call("datasets", "show", f"scenes@{undisturbed['digest']}", "--json")[0])
+    assert str(up.home.root.parent) not in text
+    assert "127.0.0.1" not in text
+    assert '"steps": 6' in json.dumps(manifest)
+
+
+def test_another_selection_is_another_version(up, undisturbed, tmp_path: Path) -> None:
+    command = up.run_command()
+    command[command.index("--top-fraction") : command.index("--top-fraction") + 2] = [
+        "--top-k",
+        "3",
+    ]
+    other = json.loads(up.call(*command)[0].splitlines()[-1])
+    assert (other["version"], other["counts"]["selected"]) == (2, 3)
+    listed = up.json("datasets", "list", "scenes", "--json")
+    assert [entry["version"] for entry in listed] == [2, 1]
+    diff = up.json("datasets", "diff", "scenes@1", "scenes@2", "--json")
+    assert (diff["added"], diff["removed"], diff["unchanged"]) == (0, 9, 3)
+    assert any("selection" in change["key"] for change in diff["configuration"])
+
+
+@pytest.mark.parametrize("form", ["webdataset", "llava", "parquet"])
+def test_every_export_is_made_once(up, undisturbed, tmp_path: Path, form: str) -> None:
+    to = tmp_path / "export"
+    answer = up.json(
+        *("datasets", "export", "scenes@1", "--format", form, "--to", str(to), "--json")
+    )
+    assert answer["files"]
+    assert all((to / file).is_file() for file in answer["files"])
+    _, err = up.call("datasets", "export", "scenes@1", "--format", form, "--to", str(to), status=2)
+    assert "exists already" in err
+
+
+def test_an_image_is_shown_and_made_again(up, undisturbed, tmp_path: Path) -> None:
+    image_id = up.pairs(tmp_path / "llava")[0]["id"]
+    saved, again = tmp_path / "saved.jpg", tmp_path / "again.jpg"
+    shown = up.json("images", "show", image_id, "--save", str(saved), "--json")
+    assert shown["digest"] == f"sha256:{hashlib.sha256(saved.read_bytes()).hexdigest()}"
+    assert {"clip_score", "ssim_score", "weighted_score"} <= set(shown["scores"])
+    answer = up.json(
+        *("regenerate", image_id, "--profile", str(up.profile), "--out", str(again), "--json")
+    )
+    assert answer["same"] is True
+    assert again.read_bytes() == saved.read_bytes()
+
+
+def test_what_is_not_there_is_one_clear_line(up) -> None:
+    for command in (
+        ("datasets", "show", "absent"),
+        ("images", "show", "0123456789abcdef"),
+        ("regenerate", "0123456789abcdef", "--profile", str(up.profile)),
+    ):
+        out, err = up.call(*command, status=1)
+        assert out == ""
+        assert err.startswith("synthvlm: ")
+        assert len(err.splitlines()) == 1
+
+
+def test_evaluate_keeps_order_and_ids(up, tmp_path: Path) -> None:
+    file = tmp_path / "mixed.jsonl"
+    records = [
+        {"id": 1, "caption": "a small red circle on a white background, and nothing else."},
+        {"id": "1", "caption": "!!!! $$$$ ####"},
+        {"caption": ""},
+    ]
+    lines = [json.dumps(record) for record in records]
+    file.write_text("\n".join([lines[0], "{broken", *lines[1:]]) + "\n")
+    out, err = up.call("captions", "evaluate", str(file), "--json")
+    answers = [json.loads(line) for line in out.splitlines()]
+    assert [answer["id"] for answer in answers] == [1, "1", None]
+    assert [answer["keep"] for answer in answers] == [True, False, False]
+    assert answers[0]["dropped_by"] == []
+    assert "special_characters_filter" in answers[1]["dropped_by"]
+    assert "special_char_ratio" in answers[0]["stats"]
+    assert "mixed.jsonl:2: " in err
+    table, _ = up.call("captions", "evaluate", str(file))
+    assert "kept" in table
+
+
+def test_doctor_is_content_with_this_machine(up) -> None:
+    findings = up.json("doctor", "--profile", str(up.profile), "--json")
+    assert not [finding for finding in findings if finding["state"] == "missing"]
+    (services,) = [finding for finding in findings if finding["what"] == "services"]
+    assert services["found"] == "running with the profile quick"
+
+
+def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
+    """Files that hold no caption at all, and what is said of them."""
+    table = pa.table({"words": ["a red circle"]})
+    pq.write_table(table, folder / "other.parquet")
+    return {
+        "other.parquet": ((folder / "other.parquet").read_bytes(), "caption"),
+        "column.csv": (b"words,id\na red circle,1\n", "caption"),
+        "broken.json": (b"[{", "json"),
+        "broken.jsonl.gz": (b"\x1f\x8bno gzip at all", "gz"),
+        "broken.txt.zst": (zstandard.compress(b"a red circle\n")[:-3], "zst"),
+        "hollow.jsonl": (b'{"caption": ""}\n{"caption": 5}\nno json\n', "caption"),
+        "captions.xlsx": (b"PK", "xlsx"),
+    }
+
+
+def test_unusable_input_is_a_clear_error(up, tmp_path: Path) -> None:
+    for name, (content, hint) in bad_files(tmp_path).items():
+        (tmp_path / name).write_bytes(content)
+        out, err = up.call(
+            *("run", "--captions", str(tmp_path / name), "--name", "bad", "--json"),
+            *("--profile", str(up.profile)),
+            status=2,
+        )
+        last = err.splitlines()[-1]
+        assert out == ""
+        assert last.startswith("synthvlm: "), name
+        assert hint.lower() in last.lower(), (name, last)
+        assert "Traceback" not in err
+
+
+def test_bad_records_are_counted_and_the_run_goes_on(up, tmp_path: Path) -> None:
+    good = "a small red circle to the left of a big blue square on a white background."
+    lines = [
+        json.dumps({"id": 1, "caption": good}).encode(),
+        b"{broken",
+        b'{"id": 2, "caption": "\xff\xfe"}',
+        json.dumps({"id": 3, "caption": ""}).encode(),
+        json.dumps({"id": 4, "caption": "long " * 20_000}).encode(),
+        json.dumps({"id": 1, "caption": "the same id again, on a white background."}).encode(),
+        json.dumps({"id": 5}).encode(),
+    ]
+    (tmp_path / "mixed.jsonl").write_bytes(b"\n".join(lines) + b"\n")
+    out, _ = up.call(
+        *("run", "--captions", str(tmp_path / "mixed.jsonl"), "--name", "mixed", "--json"),
+        *("--repeat", "1", "--top-k", "5", "--profile", str(up.profile)),
+    )
+    counts = json.loads(out.splitlines()[-1])["counts"]
+    assert counts["read"] == 7
+    assert counts["quarantined"] == 6
+    assert counts["kept"] == counts["selected"] == 1
