@@ -1,0 +1,1 @@
+"""Selects the best pairs and publishes them as immutable, versioned datasets."""

@@ -1,0 +1,132 @@
+"""The best image of each caption, and the best captions of all: pure functions of Arrow tables."""
+
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synthvlm.storage.schemas import SCORES
+
+SCORED = pa.schema([*SCORES, pa.field("chain", pa.int32(), nullable=False)])
+"""Scores with the number of the chain that they belong to."""
+
+_BETTER = [
+    ("weighted_score", "descending"),
+    ("clip_score", "descending"),
+    ("repeat", "ascending"),
+    ("image_id", "ascending"),
+    ("chain", "ascending"),
+]
+"""Which of two images is better: a total order, so that the choice depends on nothing else."""
+
+_LEAST_WAITING = 1 << 17
+
+
+@dataclass(frozen=True)
+class SelectionRule:
+    """How many captions to select: exactly one of the two is given.
+
+    Attributes:
+        top_k: The best ``top_k`` captions; all, when there are fewer.
+        top_fraction: The best part of the captions that have a usable image, above 0 to 1; rounded
+            to the nearest number of captions, halves up, and never to none.
+    """
+
+    top_k: int | None = None
+    top_fraction: float | None = None
+
+    def to_json(self) -> dict[str, int | float]:
+        """The rule as it stands in manifests."""
+        if self.top_k is not None:
+            return {"top_k": self.top_k}
+        if self.top_fraction is None:
+            raise ValueError("a selection rule has a limit")
+        return {"top_fraction": self.top_fraction}
+
+    def count(self, captions: int) -> int:
+        """Captions to select of ``captions``."""
+        if self.top_k is not None:
+            return min(self.top_k, captions)
+        if self.top_fraction is None:
+            raise ValueError("a selection rule has a limit")
+        # In decimals: 0.29 of 100 is 29, though the float 0.29 is a little less.
+        exact = Decimal(repr(self.top_fraction)) * captions
+        return min(max(1, int(exact.to_integral_value(ROUND_HALF_UP))), captions)
+
+
+class BestOfRepeats:
+    """Collects scores and keeps the best image of each caption.
+
+    Rows that lost are dropped now and then, so memory is that of a few rows a caption, not of all
+    images.
+
+    Attributes:
+        scored: Scores seen.
+        unusable: Of them, those that are not finite numbers; they never win.
+    """
+
+    def __init__(self) -> None:
+        self.scored = 0
+        self.unusable = 0
+        self._best = SCORED.empty_table()
+        self._waiting: list[pa.Table] = []
+        self._waiting_rows = 0
+
+    @property
+    def rows_held(self) -> int:
+        """Rows in memory."""
+        return int(self._best.num_rows) + self._waiting_rows
+
+    def add(self, scores: pa.Table, chain: int) -> None:
+        """Takes the scores of one chain: a table of ``SCORES``."""
+        finite = pc.and_(pc.is_finite(scores["weighted_score"]), pc.is_finite(scores["clip_score"]))
+        usable = scores.filter(finite)
+        self.scored += scores.num_rows
+        self.unusable += scores.num_rows - usable.num_rows
+        numbers = pa.repeat(pa.scalar(chain, pa.int32()), usable.num_rows)
+        usable = usable.append_column(SCORED.field("chain"), numbers).select(SCORED.names)
+        best = best_of_repeats(usable)
+        self._waiting.append(best)
+        self._waiting_rows += best.num_rows
+        # As many as are kept already: the sum of all sorting stays a few sorts of the whole.
+        if self._waiting_rows >= max(_LEAST_WAITING, self._best.num_rows):
+            self._settle()
+
+    def finish(self) -> pa.Table:
+        """One row of ``SCORED`` a caption, its best image; the collection is empty afterwards."""
+        self._settle()
+        best, self._best = self._best, SCORED.empty_table()
+        return best
+
+    def _settle(self) -> None:
+        rows = pa.concat_tables([self._best, *self._waiting])
+        self._best, self._waiting, self._waiting_rows = SCORED.empty_table(), [], 0
+        self._best = best_of_repeats(rows)
+
+
+def best_of_repeats(scores: pa.Table) -> pa.Table:
+    """The best row of each caption, in order of the captions' ids.
+
+    Args:
+        scores: Table of ``SCORED``, all scores finite.
+    """
+    if not scores.num_rows:
+        return scores
+    scores = scores.combine_chunks()
+    order = pc.sort_indices(scores, sort_keys=[("caption_id", "ascending"), *_BETTER])
+    captions = scores["caption_id"].combine_chunks().take(order)
+    changes = pc.not_equal(captions.slice(1), captions.slice(0, len(captions) - 1))
+    is_first = pa.concat_arrays([pa.array([True]), changes])
+    return scores.take(order.filter(is_first))
+
+
+def ranked(best: pa.Table, rule: SelectionRule) -> pa.Table:
+    """The selected rows, best first.
+
+    Args:
+        best: Table of ``SCORED`` with one row a caption.
+        rule: How many to select.
+    """
+    order = pc.sort_indices(best, sort_keys=_BETTER)
+    return best.take(order.slice(0, rule.count(best.num_rows)))

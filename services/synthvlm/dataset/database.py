@@ -1,0 +1,113 @@
+"""The catalogue's database: SQLite or PostgreSQL, brought to the newest schema at start."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from synthvlm.dataset.config import DatasetSettings
+from synthvlm.errors import PreconditionFailed, Unavailable
+
+_RETRY_SECONDS = 2.0
+_LOCK = 0x5D47A5E7
+"""Number of the PostgreSQL advisory lock that is held while the schema changes."""
+
+
+def open_database(settings: DatasetSettings) -> Engine:
+    """Connects to the catalogue's database and brings its schema up to date.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+        PreconditionFailed: The password's file cannot be read.
+    """
+    url = make_url(settings.database)
+    timeout = settings.database_timeout_seconds
+    options: dict[str, Any] = {
+        "pool_size": settings.database_pool_size,
+        "max_overflow": settings.database_pool_overflow,
+        "pool_timeout": timeout,
+    }
+    if url.get_backend_name() == "sqlite":
+        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, connect_args={"timeout": timeout}, **options)
+        event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        if settings.database_password_file is not None:
+            url = url.set(password=_secret(settings.database_password_file))
+        url = url.set(drivername="postgresql+psycopg")
+        connect = {
+            "connect_timeout": max(1, round(timeout)),
+            "options": f"-c lock_timeout={round(timeout * 1000)}",
+        }
+        # A connection that the server has closed is replaced before it is used.
+        engine = create_engine(url, connect_args=connect, pool_pre_ping=True, **options)
+    with database_errors():
+        migrate(engine)
+    return engine
+
+
+def migrate(engine: Engine) -> None:
+    """Applies the migrations that are missing; many processes may do so at once."""
+    config = Config()
+    config.set_main_option("script_location", "synthvlm.dataset:migrations")
+    with _schema_lock(engine), engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turns failures of the database itself into ``Unavailable``."""
+    try:
+        yield
+    except OperationalError as error:
+        raise _unavailable(error) from error
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise _unavailable(error) from error
+
+
+def _unavailable(error: DBAPIError) -> Unavailable:
+    reason = str(error.orig).strip().partition("\n")[0]
+    return Unavailable(f"the catalogue's database failed: {reason}", _RETRY_SECONDS)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    # Readers and one writer at the same time; who waits does so for the connection's timeout.
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+@contextmanager
+def _schema_lock(engine: Engine) -> Iterator[None]:
+    if engine.dialect.name == "sqlite":
+        with Path(f"{engine.url.database}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    with engine.connect() as connection:
+        _advisory(connection, "pg_advisory_lock")
+        try:
+            yield
+        finally:
+            _advisory(connection, "pg_advisory_unlock")
+
+
+def _advisory(connection: Connection, function: str) -> None:
+    connection.execute(text(f"SELECT {function}(:key)"), {"key": _LOCK})
+
+
+def _secret(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise PreconditionFailed(f"database_password_file {path} cannot be read") from error

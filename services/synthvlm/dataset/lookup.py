@@ -1,0 +1,95 @@
+"""Finding rows of a large Parquet file by id, reading only the row groups that can hold them."""
+
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from synthvlm.errors import DataCorrupt
+from synthvlm.storage import Store
+
+IMAGE_ID = "image_id"
+
+
+class StoreFile(io.RawIOBase):
+    """An object of a store as a file that can be read from anywhere; each read is a range read."""
+
+    def __init__(self, store: Store, path: str) -> None:
+        super().__init__()
+        self._store = store
+        self._path = path
+        self._size = store.size(path)
+        self._position = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """Offset of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to ``offset`` from the start, the current place or the end."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fills ``buffer`` as far as the object goes."""
+        size = max(0, min(len(buffer), self._size - self._position))
+        buffer[:size] = self._store.read_range(self._path, self._position, size)
+        self._position += size
+        return size
+
+
+def rows_by_prefix(
+    store: Store, path: str, prefix: str, columns: Sequence[str], limit: int
+) -> pa.Table:
+    """Rows of a file sorted by ``image_id`` whose id begins with ``prefix``.
+
+    The row groups' statistics say which can hold them: one, or two where the ids lie on a border.
+
+    Args:
+        store: Where the file lies.
+        path: A Parquet file with a column ``image_id``, sorted by it.
+        prefix: Beginning of the ids, or a whole id.
+        columns: Columns to return, ``image_id`` among them.
+        limit: Most rows to return.
+
+    Raises:
+        NotFound: There is no such file.
+        DataCorrupt: It is no Parquet file.
+    """
+    try:
+        # The footer, and single row groups: a buffer would read more than is needed.
+        file = pq.ParquetFile(StoreFile(store, path))
+        found = [
+            group.filter(pc.starts_with(group[IMAGE_ID], prefix))
+            for number in range(file.num_row_groups)
+            if _may_hold(file.metadata.row_group(number), prefix)
+            for group in [file.read_row_group(number, columns=list(columns))]
+        ]
+        schema = file.schema_arrow
+    except pa.ArrowInvalid as error:
+        raise DataCorrupt(f"{path} in {store.uri} is damaged: {error}") from error
+    empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+    return pa.concat_tables([empty, *found]).slice(0, limit)
+
+
+def _may_hold(group: pq.RowGroupMetaData, prefix: str) -> bool:
+    for index in range(group.num_columns):
+        column = group.column(index)
+        if column.path_in_schema == IMAGE_ID:
+            statistics = column.statistics
+            if statistics is None or not statistics.has_min_max:
+                return True
+            least, largest = str(statistics.min), str(statistics.max)
+            return largest >= prefix and (least <= prefix or least.startswith(prefix))
+    return False

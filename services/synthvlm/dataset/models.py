@@ -1,0 +1,67 @@
+"""The catalogue's tables. Manifests in the store are the truth; the catalogue finds them."""
+
+from sqlalchemy import BigInteger, ForeignKey, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""Names of constraints, the same in every database, so that migrations can refer to them."""
+
+# SQLite numbers rows by itself only in a column of exactly this type.
+_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Base of the catalogue's tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+class Dataset(Base):
+    """A dataset's name; its row is locked while a version is numbered."""
+
+    __tablename__ = "dataset"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    latest: Mapped[int] = mapped_column(Integer)
+    """Highest number given to a version, 0 for none."""
+
+
+class Version(Base):
+    """A version of a dataset, and what is recorded beside its identity."""
+
+    __tablename__ = "version"
+    __table_args__ = (UniqueConstraint("name", "number"),)
+
+    id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True)
+    name: Mapped[str] = mapped_column(ForeignKey("dataset.name"))
+    number: Mapped[int] = mapped_column(Integer)
+    digest: Mapped[str] = mapped_column(String(71), unique=True)
+    """Digest of the manifest: the identity."""
+    store_uri: Mapped[str] = mapped_column(String(2048))
+    path: Mapped[str] = mapped_column(String(512))
+    pairs: Mapped[int] = mapped_column(BigInteger)
+    bytes: Mapped[int] = mapped_column(BigInteger)
+    parent: Mapped[str | None] = mapped_column(String(71))
+    """Digest of the version that was the newest when this one was entered."""
+    create_time: Mapped[int] = mapped_column(BigInteger)
+    """When it was first entered, in seconds since 1970 UTC."""
+    git_revision: Mapped[str] = mapped_column(String(64))
+    """Revision of the code that made it; empty where that is not known."""
+    software_version: Mapped[str] = mapped_column(String(64))
+
+
+class ImageIndex(Base):
+    """An index of all images of a run, selected or not."""
+
+    __tablename__ = "image_index"
+
+    id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(71), unique=True)
+    store_uri: Mapped[str] = mapped_column(String(2048))
+    path: Mapped[str] = mapped_column(String(512))
+    images: Mapped[int] = mapped_column(BigInteger)

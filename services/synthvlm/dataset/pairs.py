@@ -1,0 +1,78 @@
+"""The layout of a dataset version, for those who write it and those who read it."""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+import pyarrow as pa
+
+from synthvlm.errors import DataCorrupt, NotFound
+from synthvlm.storage import Shard, Store, sha256_digest
+from synthvlm.storage.schemas import PAIRS
+
+_EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_BATCH_ROWS = 1024
+
+
+def tar_name(number: int) -> str:
+    """Name of an output tar within the version."""
+    return f"pairs-{number:06d}.tar"
+
+
+def image_path(row: Mapping[str, Any]) -> str:
+    """Path of a pair's image below the image folder of LLaVA's form.
+
+    One folder a tar, named by its number: unpacking ``pairs-000003.tar`` in the folder ``000003``
+    gives the layout.
+    """
+    folder = str(row["shard"]).removeprefix("pairs-").removesuffix(".tar")
+    return f"{folder}/{row['file']}"
+
+
+def extension(row: Mapping[str, Any]) -> str:
+    """Extension of a pair's image, without the dot.
+
+    Raises:
+        DataCorrupt: The row has a media type that no stage writes.
+    """
+    try:
+        return _EXTENSIONS[row["media_type"]]
+    except KeyError:
+        raise DataCorrupt(
+            f"image {row['image_id']} has the unknown media type {row['media_type']}"
+        ) from None
+
+
+def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
+    """The bytes of one image, read from the tar that holds it.
+
+    Args:
+        store: Where the tar lies.
+        path: The tar.
+        row: ``image_id``, ``offset``, ``size`` and ``sha256`` of the image.
+
+    Raises:
+        DataCorrupt: The tar is gone, or the bytes do not have the recorded digest.
+    """
+    try:
+        data = store.read_range(path, row["offset"], row["size"])
+    except NotFound as error:
+        raise DataCorrupt(f"{path}, which holds image {row['image_id']}, is gone") from error
+    if sha256_digest(data) != row["sha256"]:
+        raise DataCorrupt(
+            f"image {row['image_id']} in {path} does not have the digest {row['sha256']}"
+        )
+    return data
+
+
+def pairs_by_tar(version: Shard) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
+    """The rows of a version's index, grouped by tar, in the order of the tars.
+
+    As with ``itertools.groupby``, a group is to be read before the next one is asked for.
+
+    Raises:
+        DataCorrupt: The index is damaged.
+    """
+    batches: Iterator[pa.RecordBatch] = version.batches("pairs.parquet", PAIRS, _BATCH_ROWS)
+    rows = (row for batch in batches for row in batch.to_pylist())
+    return groupby(rows, key=lambda row: str(row["shard"]))

@@ -1,0 +1,144 @@
+"""The requests of the dataset service, with every limit that the proto states."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from synthvlm.dataset.best import SelectionRule
+from synthvlm.dataset.chains import ShardChain
+from synthvlm.dataset.exports.run import ExportFormat
+from synthvlm.dataset.versions import NAME, Reference, parse_reference
+from synthvlm.serving.fields import (
+    Matches,
+    PageToken,
+    RequestId,
+    RequestModel,
+    ShardRefField,
+    ShardStoreField,
+    StoreUri,
+    violation,
+)
+from synthvlm.storage import canonical_json
+
+MAX_CONFIGURATION_BYTES = 256 * 1024
+"""Largest configuration of a run, in bytes of JSON."""
+
+_NAME_RULE = "1 to 64 characters of [a-z0-9-], starting with a letter or digit"
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return parse_reference(text)
+    except ValueError as error:
+        raise violation(str(error)) from None
+
+
+def _configuration(text: str) -> dict[str, Any]:
+    """The JSON object that a string holds; nothing stands for an empty one."""
+    if len(text.encode()) > MAX_CONFIGURATION_BYTES:
+        raise violation(f"may have {MAX_CONFIGURATION_BYTES} bytes at most")
+    try:
+        value = json.loads(text or "{}")
+        # What has no canonical form (NaN, half a surrogate pair) cannot be part of an identity.
+        canonical_json(value)
+    except (ValueError, RecursionError) as error:
+        raise violation(f"must be JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise violation("must be a JSON object")
+    return value
+
+
+VersionReference = Annotated[Reference, BeforeValidator(_reference)]
+"""What names a version, parsed."""
+
+
+class ShardChainMessage(RequestModel):
+    """``ShardChain``."""
+
+    caption_set: ShardRefField
+    image_set: ShardRefField
+    score_set: ShardRefField
+
+    def chain(self) -> ShardChain:
+        """The chain that it stands for."""
+        return ShardChain(self.caption_set, self.image_set, self.score_set)
+
+
+class SelectionRuleMessage(RequestModel):
+    """``SelectionRule``."""
+
+    top_k: Annotated[int, Field(ge=1)] | None
+    top_fraction: Annotated[float, Field(gt=0, le=1)] | None
+
+    @model_validator(mode="after")
+    def _has_limit(self) -> "SelectionRuleMessage":
+        if self.top_k is None and self.top_fraction is None:
+            raise violation("needs top_k or top_fraction")
+        return self
+
+    def rule(self) -> SelectionRule:
+        """The rule that it stands for."""
+        return SelectionRule(self.top_k, self.top_fraction)
+
+
+class Select(RequestModel):
+    """``SelectRequest``."""
+
+    store: ShardStoreField
+    shards: Annotated[list[ShardChainMessage], Field(min_length=1, max_length=10_000)]
+    rule: SelectionRuleMessage
+
+
+class Assemble(RequestModel):
+    """``AssembleRequest``."""
+
+    store: ShardStoreField
+    selection: ShardRefField
+    name: Annotated[str, Matches(NAME, _NAME_RULE)]
+    shard_size: Annotated[int, Field(ge=0, le=100_000)]
+    configuration_json: Annotated[dict[str, Any], BeforeValidator(_configuration)]
+    request_id: RequestId
+
+
+class ListVersions(RequestModel):
+    """``ListVersionsRequest``."""
+
+    name: Annotated[str, Matches(f"({NAME})?", f"empty, or {_NAME_RULE}")]
+    page_size: Annotated[int, Field(ge=0, le=1000)]
+    page_token: PageToken
+
+
+class GetVersion(RequestModel):
+    """``GetVersionRequest``."""
+
+    version: VersionReference
+
+
+class DiffVersions(RequestModel):
+    """``DiffVersionsRequest``."""
+
+    older: Annotated[VersionReference, Field(alias="from")]
+    newer: Annotated[VersionReference, Field(alias="to")]
+
+
+class GetImage(RequestModel):
+    """``GetImageRequest``."""
+
+    image_id: Annotated[
+        str, Matches("[A-Za-z0-9_-]{8,128}", "an image's id or at least eight characters of it")
+    ]
+    include_image: bool
+
+
+class ExportVersion(RequestModel):
+    """``ExportVersionRequest``."""
+
+    version: VersionReference
+    format: Literal["EXPORT_FORMAT_WEBDATASET", "EXPORT_FORMAT_LLAVA", "EXPORT_FORMAT_PARQUET"]
+    destination_uri: StoreUri
+
+    @property
+    def form(self) -> ExportFormat:
+        """The form that is asked for."""
+        return ExportFormat(self.format.removeprefix("EXPORT_FORMAT_").lower())

@@ -1,0 +1,43 @@
+"""The dataset service, put together."""
+
+from synthvlm.dataset.catalogue import Catalogue
+from synthvlm.dataset.config import DatasetSettings
+from synthvlm.dataset.database import open_database
+from synthvlm.dataset.provenance import Maker, working_copy_revision
+from synthvlm.dataset.servicer import DatasetServicer
+from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
+from synthvlm.serving import Service
+
+
+def open_catalogue(settings: DatasetSettings) -> Catalogue:
+    """Opens the catalogue that the settings name, its schema up to date.
+
+    Raises:
+        Unavailable: The database cannot be reached.
+    """
+    return Catalogue(open_database(settings))
+
+
+def maker(settings: DatasetSettings) -> Maker:
+    """The software that this process runs."""
+    return Maker(git_revision=settings.git_revision or working_copy_revision())
+
+
+def build(settings: DatasetSettings) -> DatasetServicer:
+    """Opens the catalogue and gives it to a servicer."""
+    return DatasetServicer(settings, open_catalogue(settings), maker(settings))
+
+
+def close(servicer: DatasetServicer) -> None:
+    """Closes the catalogue."""
+    servicer.catalogue.close()
+
+
+SERVICE = Service(
+    word="dataset",
+    settings=DatasetSettings,
+    descriptor=dataset_pb2.DESCRIPTOR.services_by_name["DatasetService"],
+    register=dataset_pb2_grpc.add_DatasetServiceServicer_to_server,
+    build=build,
+    close=close,
+)

@@ -1,0 +1,249 @@
+"""The protos of the dataset service, to the domain and back."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import structlog
+
+from synthvlm.dataset import requests
+from synthvlm.dataset.assembly import AssemblyRequest, assemble
+from synthvlm.dataset.catalogue import Catalogue, Entry
+from synthvlm.dataset.config import DatasetSettings
+from synthvlm.dataset.diff import Difference, compare
+from synthvlm.dataset.exports.run import export_version
+from synthvlm.dataset.images import FoundImage, find_image
+from synthvlm.dataset.pages import page_token, row_of
+from synthvlm.dataset.provenance import Maker
+from synthvlm.dataset.publication import publish
+from synthvlm.dataset.selection import Selected, select
+from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
+from synthvlm.dataset.versions import Stores, find_version
+from synthvlm.errors import FieldViolation, InvalidInput
+from synthvlm.progress import Reporter
+from synthvlm.serving import Progress, offload, parse, stream
+from synthvlm.storage import Store
+from synthvlm.storage.v1 import shard_pb2
+from synthvlm.storage.wire import ref_to_proto
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+_PAGE_SIZE = 100
+_log = structlog.get_logger(__name__)
+
+
+class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
+    """Serves one catalogue.
+
+    Args:
+        settings: The service's settings.
+        catalogue: Its catalogue.
+        maker: What is recorded of the software beside new versions.
+    """
+
+    def __init__(self, settings: DatasetSettings, catalogue: Catalogue, maker: Maker) -> None:
+        self.catalogue = catalogue
+        self._settings = settings
+        self._maker = maker
+        self._stores = Stores(settings.store_roots)
+        self._exports = Stores(settings.export_roots)
+
+    async def Select(
+        self, request: dataset_pb2.SelectRequest, context: Context
+    ) -> AsyncIterator[dataset_pb2.SelectResponse]:
+        """Commits a Selection, with progress; the result is in the last message."""
+        parsed = parse(requests.Select, request)
+
+        def work(reporter: Reporter) -> Selected:
+            store = self._stores.open(parsed.store)
+            chains = [message.chain() for message in parsed.shards]
+            selected = select(store, chains, parsed.rule.rule(), reporter)
+            self.catalogue.enter_index(selected.index, store.uri)
+            return selected
+
+        async for event in stream(context, work):
+            if isinstance(event, Progress):
+                yield dataset_pb2.SelectResponse(progress=_progress(event))
+            else:
+                yield dataset_pb2.SelectResponse(
+                    progress=_progress(event.progress),
+                    result=dataset_pb2.SelectResult(
+                        selection=ref_to_proto(event.value.ref),
+                        scored=event.value.scored,
+                        captions=event.value.captions,
+                        selected=event.value.selected,
+                    ),
+                )
+
+    async def Assemble(
+        self, request: dataset_pb2.AssembleRequest, context: Context
+    ) -> AsyncIterator[dataset_pb2.AssembleResponse]:
+        """Publishes a Selection, with progress; the version is in the last message."""
+        parsed = parse(requests.Assemble, request)
+        wanted = AssemblyRequest(
+            selection=parsed.selection,
+            name=parsed.name,
+            shard_size=parsed.shard_size or self._settings.shard_size,
+            configuration=parsed.configuration_json,
+        )
+
+        def work(reporter: Reporter) -> Entry:
+            log = _log.bind(dataset=parsed.name, assemble_request_id=parsed.request_id)
+            log.info("assembly_started", selection=parsed.selection.path)
+            store = self._stores.open(parsed.store)
+            assembled = assemble(store, wanted, reporter)
+            entry = publish(self.catalogue, store, parsed.name, assembled, self._maker)
+            log.info("assembly_finished", version=entry.label, digest=entry.ref.digest)
+            return entry
+
+        async for event in stream(context, work):
+            if isinstance(event, Progress):
+                yield dataset_pb2.AssembleResponse(progress=_progress(event))
+            else:
+                yield dataset_pb2.AssembleResponse(
+                    progress=_progress(event.progress), version=_summary(event.value)
+                )
+
+    async def ListVersions(
+        self, request: dataset_pb2.ListVersionsRequest, context: Context
+    ) -> dataset_pb2.ListVersionsResponse:
+        """One page of versions, the last entered first."""
+        parsed = parse(requests.ListVersions, request)
+        before = row_of(parsed.page_token, parsed.name)
+        size = parsed.page_size or _PAGE_SIZE
+        # One more than is sent tells whether there is a next page.
+        entries = await offload(
+            context, lambda _: self.catalogue.page(parsed.name, before, size + 1)
+        )
+        more = len(entries) > size
+        return dataset_pb2.ListVersionsResponse(
+            versions=[_summary(entry) for entry in entries[:size]],
+            next_page_token=page_token(parsed.name, entries[size - 1].row) if more else "",
+        )
+
+    async def GetVersion(
+        self, request: dataset_pb2.GetVersionRequest, context: Context
+    ) -> dataset_pb2.GetVersionResponse:
+        """A version with its manifest."""
+        parsed = parse(requests.GetVersion, request)
+
+        def work(_: Reporter) -> dataset_pb2.GetVersionResponse:
+            entry = find_version(self.catalogue, parsed.version, "version")
+            manifest = self._stores.version(entry).manifest
+            return dataset_pb2.GetVersionResponse(
+                summary=_summary(entry),
+                manifest_json=manifest.to_bytes().decode(),
+                provenance_json=entry.provenance.to_json(),
+            )
+
+        return await offload(context, work)
+
+    async def DiffVersions(
+        self, request: dataset_pb2.DiffVersionsRequest, context: Context
+    ) -> dataset_pb2.DiffVersionsResponse:
+        """What differs between two versions."""
+        parsed = parse(requests.DiffVersions, request)
+
+        def work(_: Reporter) -> dataset_pb2.DiffVersionsResponse:
+            older = find_version(self.catalogue, parsed.older, "from")
+            newer = find_version(self.catalogue, parsed.newer, "to")
+            difference = compare(self._stores.version(older), self._stores.version(newer))
+            return _difference(older, newer, difference)
+
+        return await offload(context, work)
+
+    async def GetImage(
+        self, request: dataset_pb2.GetImageRequest, context: Context
+    ) -> dataset_pb2.GetImageResponse:
+        """One image with all that is known of it."""
+        parsed = parse(requests.GetImage, request)
+
+        def work(_: Reporter) -> dataset_pb2.GetImageResponse:
+            found = find_image(self.catalogue, self._stores, parsed.image_id)
+            return _image(found, found.place.read() if parsed.include_image else b"")
+
+        return await offload(context, work)
+
+    async def ExportVersion(
+        self, request: dataset_pb2.ExportVersionRequest, context: Context
+    ) -> AsyncIterator[dataset_pb2.ExportVersionResponse]:
+        """Writes a version in another form, with progress; the files are in the last message."""
+        parsed = parse(requests.ExportVersion, request)
+
+        def work(reporter: Reporter) -> list[str]:
+            entry = find_version(self.catalogue, parsed.version, "version")
+            target = self._destination(parsed.destination_uri)
+            return export_version(self._stores.version(entry), parsed.form, target, reporter)
+
+        async for event in stream(context, work):
+            if isinstance(event, Progress):
+                yield dataset_pb2.ExportVersionResponse(progress=_progress(event))
+            else:
+                yield dataset_pb2.ExportVersionResponse(
+                    progress=_progress(event.progress), files=event.value
+                )
+
+    def _destination(self, uri: str) -> Store:
+        try:
+            return self._exports.open(uri)
+        except InvalidInput as error:
+            violation = FieldViolation("destination_uri", error.message)
+            raise InvalidInput(error.message, [violation]) from error
+
+
+def _progress(progress: Progress) -> shard_pb2.ShardProgress:
+    return shard_pb2.ShardProgress(
+        done=progress.done, total=progress.total, resumed=progress.resumed
+    )
+
+
+def _summary(entry: Entry) -> dataset_pb2.VersionSummary:
+    return dataset_pb2.VersionSummary(
+        name=entry.name,
+        version=entry.provenance.number,
+        digest=entry.ref.digest,
+        pairs=entry.ref.records,
+        bytes=entry.bytes,
+        create_time_seconds=entry.provenance.create_time,
+        path=entry.ref.path,
+        store_uri=entry.store_uri,
+    )
+
+
+def _difference(
+    older: Entry, newer: Entry, difference: Difference
+) -> dataset_pb2.DiffVersionsResponse:
+    # "from" is a keyword of Python, so it cannot be written as one of the call.
+    older_field = {"from": _summary(older)}
+    return dataset_pb2.DiffVersionsResponse(
+        **older_field,
+        to=_summary(newer),
+        added=difference.added,
+        removed=difference.removed,
+        unchanged=difference.unchanged,
+        added_image_ids=difference.added_ids,
+        removed_image_ids=difference.removed_ids,
+        configuration=[
+            dataset_pb2.ConfigurationChange(
+                key=change.key, from_json=change.old, to_json=change.new
+            )
+            for change in difference.changes
+        ],
+    )
+
+
+def _image(found: FoundImage, data: bytes) -> dataset_pb2.GetImageResponse:
+    row = found.row
+    return dataset_pb2.GetImageResponse(
+        image_id=row["image_id"],
+        caption_id=row["caption_id"],
+        caption=found.text,
+        repeat=row["repeat"],
+        seed=row["seed"],
+        generation_json=found.generation,
+        scores=found.scores,
+        versions=found.versions,
+        digest=row["sha256"],
+        media_type=row["media_type"],
+        image=data,
+    )

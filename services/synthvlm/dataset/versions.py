@@ -1,0 +1,109 @@
+"""Versions by what people call them, opened in the stores that hold them."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from synthvlm.dataset.catalogue import Catalogue, Entry
+from synthvlm.errors import FieldViolation, InvalidInput, NotFound, PreconditionFailed
+from synthvlm.storage import Shard, Store, open_shard, open_store
+
+NAME = r"[a-z0-9][a-z0-9-]{0,63}"
+"""What a dataset's name looks like."""
+
+_REFERENCE = re.compile(rf"(?P<name>{NAME})(@((?P<number>[1-9]\d{{0,8}})|(?P<digest>.+)))?")
+_DIGEST_PREFIX = re.compile(r"sha256:[0-9a-f]{8,64}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What names a version: a number, the beginning of a digest, or neither for the newest."""
+
+    name: str
+    number: int | None = None
+    digest: str = ""
+
+
+def parse_reference(text: str) -> Reference:
+    """Parses ``NAME``, ``NAME@3`` or ``NAME@sha256:…``.
+
+    Raises:
+        ValueError: It is none of these; the message says what would be right.
+    """
+    match = _REFERENCE.fullmatch(text)
+    if match is None or (match["digest"] and not _DIGEST_PREFIX.fullmatch(match["digest"])):
+        raise ValueError(
+            "must be NAME, NAME@3 or NAME@sha256:… with at least eight hexadecimal digits"
+        )
+    number = int(match["number"]) if match["number"] else None
+    return Reference(match["name"], number, match["digest"] or "")
+
+
+def find_version(catalogue: Catalogue, reference: Reference, field: str) -> Entry:
+    """The version that a reference names.
+
+    Args:
+        catalogue: Where to look.
+        reference: What to look for.
+        field: The request's field that the reference came in, for errors.
+
+    Raises:
+        NotFound: There is no such version.
+        InvalidInput: Several versions' digests begin so.
+    """
+    if reference.number is not None:
+        return catalogue.numbered(reference.name, reference.number)
+    if not reference.digest:
+        return catalogue.newest(reference.name)
+    found = catalogue.digested(reference.name, reference.digest, limit=3)
+    if not found:
+        catalogue.newest(reference.name)  # if there is no such dataset, the error says so
+        raise NotFound(
+            f"the dataset {reference.name!r} has no version whose digest begins with "
+            f"{reference.digest}"
+        )
+    if len(found) > 1:
+        candidates = ", ".join(f"{one.label} ({one.ref.digest[:27]}…)" for one in found)
+        problem = f"is ambiguous: {candidates}; give more digits"
+        raise InvalidInput(f"{field} {problem}", [FieldViolation(field, problem)])
+    return found[0]
+
+
+class Stores:
+    """Opens what the catalogue lists, in the stores that the service may use."""
+
+    def __init__(self, roots: Sequence[str]) -> None:
+        self._roots = roots
+
+    def open(self, uri: str) -> Store:
+        """The store that a request names.
+
+        Raises:
+            InvalidInput: The service may not use it.
+        """
+        return open_store(uri, self._roots)
+
+    def listed(self, uri: str) -> Store:
+        """The store in which the catalogue says that something lies.
+
+        Raises:
+            PreconditionFailed: The service may not use it.
+        """
+        try:
+            return open_store(uri, self._roots)
+        except InvalidInput as error:
+            raise PreconditionFailed(
+                f"the catalogue says that this lies in {uri}, which the service may not use; "
+                f"add it to store_roots or, if it was moved, run "
+                f"`python -m synthvlm.dataset.reindex` on its new place"
+            ) from error
+
+    def version(self, entry: Entry) -> Shard:
+        """A version, open for reading.
+
+        Raises:
+            PreconditionFailed: As ``listed``.
+            NotFound: The store does not hold it any more.
+            DataCorrupt: Its manifest is damaged.
+        """
+        return open_shard(self.listed(entry.store_uri), entry.ref)
