@@ -1,0 +1,1 @@
+"""Engines, one module a model library; imported only when chosen."""

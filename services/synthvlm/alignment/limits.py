@@ -1,0 +1,11 @@
+"""Limits of score parameters that settings and requests have in common, as the proto states."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+ClipWeight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""Weight of CLIPScore against SSIMScore."""
+
+VlmSize = Annotated[int, Field(ge=8, le=1024)]
+"""Input size of a VLM, in pixels."""

@@ -1,0 +1,168 @@
+"""Scores of pairs: decoding, SSIMScore, CLIPScore and their mean, one batch at a time.
+
+One scorer is shared by all calls. What is done to single images (decoding, resizing, SSIM) runs on
+a pool of threads, and a decoded image is dropped as soon as the model's small input is made of it:
+memory is bounded by the number of threads, not by what callers send. The model is used by one
+batch at a time.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from prometheus_client import Histogram
+
+from synthvlm.alignment.clip_score import clip_scores, distinct, prompt
+from synthvlm.alignment.engine import Engine, Floats
+from synthvlm.alignment.images import Unusable, decode
+from synthvlm.alignment.ssim import ssim_score
+from synthvlm.alignment.weighted import Weighting
+from synthvlm.progress import Reporter
+
+_POLL_SECONDS = 0.05
+
+_BATCH_SECONDS = Histogram(
+    "synthvlm_alignment_batch_seconds",
+    "Seconds that a batch of pairs took, waiting for the model included.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An encoded image and its caption."""
+
+    image: bytes
+    caption: str
+
+
+@dataclass(frozen=True)
+class ScoreParameters:
+    """Complete parameters of a scoring.
+
+    Attributes:
+        prompt_prefix: What is put in front of each caption.
+        vlm_size: What SSIMScore downsamples to, in pixels.
+        weighting: How the weighted score is formed.
+    """
+
+    prompt_prefix: str
+    vlm_size: int
+    weighting: Weighting
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """Scores of one pair, rounded to the float32 that is sent and stored.
+
+    Attributes:
+        clip_score: 0 to 1.
+        ssim_score: -1 to 1.
+        weighted_score: 0 to 1.
+    """
+
+    clip_score: float
+    ssim_score: float
+    weighted_score: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """All that is left of an image once it is decoded: SSIMScore and the model's input."""
+
+    ssim_score: float
+    model_input: Floats
+
+
+class Scorer:
+    """Scores pairs with one engine; calls may come from many threads.
+
+    Args:
+        engine: The engine; nobody else may call it.
+        batch_size: Pairs in one batch, at most.
+        threads: Images decoded and compared at the same time.
+    """
+
+    def __init__(self, engine: Engine, batch_size: int, threads: int) -> None:
+        self.engine = engine
+        self.batch_size = batch_size
+        self._model = threading.Lock()
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+
+    def score(
+        self, pairs: Sequence[Pair], parameters: ScoreParameters, reporter: Reporter
+    ) -> list[PairScore | Unusable]:
+        """Scores any number of pairs, in batches.
+
+        A pair's scores do not depend on the other pairs.
+
+        Returns:
+            For each pair, in order, its scores or why it has none.
+
+        Raises:
+            OperationCancelled: The reporter says that the caller has gone.
+        """
+        batches = range(0, len(pairs), self.batch_size)
+        return [
+            score
+            for start in batches
+            for score in self._batch(pairs[start : start + self.batch_size], parameters, reporter)
+        ]
+
+    def close(self) -> None:
+        """Stops the pool."""
+        self._pool.shutdown()
+
+    @_BATCH_SECONDS.time()
+    def _batch(
+        self, pairs: Sequence[Pair], parameters: ScoreParameters, reporter: Reporter
+    ) -> list[PairScore | Unusable]:
+        def prepare(pair: Pair) -> _Prepared | Unusable:
+            reporter.check()
+            image = decode(pair.image)
+            if isinstance(image, Unusable):
+                return image
+            return _Prepared(ssim_score(image, parameters.vlm_size), self.engine.preprocess(image))
+
+        prepared = list(self._pool.map(prepare, pairs))
+        usable = [
+            (one.model_input, prompt(parameters.prompt_prefix, pair.caption))
+            for one, pair in zip(prepared, pairs, strict=True)
+            if isinstance(one, _Prepared)
+        ]
+        cosines = iter(self._clip_scores(usable, reporter))
+        return [
+            one if isinstance(one, Unusable) else _finish(next(cosines), one.ssim_score, parameters)
+            for one in prepared
+        ]
+
+    def _clip_scores(self, usable: Sequence[tuple[Floats, str]], reporter: Reporter) -> list[float]:
+        if not usable:
+            return []
+        texts, places = distinct([text for _, text in usable])
+        with self._turn(reporter):
+            images = self.engine.embed_images([model_input for model_input, _ in usable])
+            embedded = self.engine.embed_texts(texts)
+        return [float(score) for score in clip_scores(images, embedded[places])]
+
+    @contextmanager
+    def _turn(self, reporter: Reporter) -> Iterator[None]:
+        """Waits for the model, and for nothing when the caller has gone."""
+        while not self._model.acquire(timeout=_POLL_SECONDS):
+            reporter.check()
+        try:
+            yield
+        finally:
+            self._model.release()
+
+
+def _finish(clip_score: float, ssim: float, parameters: ScoreParameters) -> PairScore | Unusable:
+    if not np.isfinite(clip_score):
+        return Unusable("not_finite", "gives no finite embedding")
+    # The weighted score is formed from what is stored, so that anyone can form it again.
+    clip32, ssim32 = float(np.float32(clip_score)), float(np.float32(ssim))
+    weighted = parameters.weighting.score(clip32, ssim32)
+    return PairScore(clip32, ssim32, float(np.float32(weighted)))

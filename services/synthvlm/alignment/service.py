@@ -1,0 +1,52 @@
+"""The alignment service, put together."""
+
+from synthvlm.alignment.config import AlignmentSettings
+from synthvlm.alignment.engine import Engine
+from synthvlm.alignment.scorer import Scorer
+from synthvlm.alignment.servicer import AlignmentServicer
+from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
+from synthvlm.alignment.warm_up import warm_up
+from synthvlm.models import resolve_model
+from synthvlm.profiles import load_profile
+from synthvlm.serving import Service
+
+
+def load_engine(settings: AlignmentSettings) -> Engine:
+    """The engine that the settings choose; its library is imported here.
+
+    Raises:
+        NotFound: The model's folder does not exist.
+        PreconditionFailed: The model cannot be loaded.
+    """
+    from synthvlm.alignment.engines import open_clip
+
+    return open_clip.load(
+        resolve_model(settings.model),
+        device=settings.device,
+        threads=settings.threads,
+        batch_multiple=settings.batch_multiple,
+    )
+
+
+def build(settings: AlignmentSettings) -> AlignmentServicer:
+    """Loads the model, warms it up and gives it to a servicer."""
+    profile = load_profile(settings.profile).name
+    engine = load_engine(settings)
+    warm_up(engine, settings.batch_size)
+    scorer = Scorer(engine, settings.batch_size, settings.threads)
+    return AlignmentServicer(settings, profile, scorer)
+
+
+def close(servicer: AlignmentServicer) -> None:
+    """Stops the scorer's threads."""
+    servicer.scorer.close()
+
+
+SERVICE = Service(
+    word="alignment",
+    settings=AlignmentSettings,
+    descriptor=alignment_pb2.DESCRIPTOR.services_by_name["AlignmentService"],
+    register=alignment_pb2_grpc.add_AlignmentServiceServicer_to_server,
+    build=build,
+    close=close,
+)

@@ -1,0 +1,141 @@
+"""The structural similarity index (Wang et al. 2004), and SSIMScore made of it.
+
+The index is computed in float64 by additions, multiplications and divisions of whole arrays alone,
+which every processor rounds alike: the map of an image is the same bit by bit everywhere, and an
+image's value does not depend on what else is scored. Working in horizontal strips that fit the
+cache makes it several times as fast as convolving whole planes, and bounds its memory.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+SIGMA = 1.5
+"""Standard deviation of the Gaussian window, in pixels."""
+
+WINDOW = 11
+"""Side of the window, in pixels, where the image is at least as large."""
+
+MIN_SIDE = 8
+"""Least width and height of an image that SSIM is defined for here, in pixels."""
+
+_C1 = (0.01 * 255) ** 2
+_C2 = (0.03 * 255) ** 2
+_STRIP_VALUES = 32_768
+"""Values of one plane that are worked on at a time: five planes of float64 fit an L2 cache."""
+
+Pixels = npt.NDArray[np.uint8]
+"""uint8 RGB of shape (height, width, 3)."""
+
+_Values = npt.NDArray[np.float64]
+
+
+def window(side: int) -> _Values:
+    """Weights of the Gaussian window along an axis of ``side`` pixels; their sum is 1.
+
+    The window has 11 weights; along an axis shorter than that, the largest odd number that fits.
+    """
+    length = min(WINDOW, side - 1 + side % 2)
+    offsets = range(-(length // 2), length // 2 + 1)
+    weights = [math.exp(-(offset**2) / (2 * SIGMA**2)) for offset in offsets]
+    return np.array(weights) / math.fsum(weights)
+
+
+def ssim(first: Pixels, second: Pixels) -> float:
+    """Mean structural similarity of two images of the same size.
+
+    The mean runs over all places where the window lies wholly within the image, and over the three
+    channels, which are compared one by one. This is scikit-image's ``structural_similarity`` with
+    ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255``.
+
+    Args:
+        first: An image of at least 8 pixels in each direction.
+        second: Another one of the same shape.
+
+    Returns:
+        -1 to 1; 1 exactly when the images are equal.
+
+    Raises:
+        ValueError: The shapes differ, or a side is shorter than 8 pixels.
+    """
+    if first.shape != second.shape:
+        raise ValueError(f"shapes {first.shape} and {second.shape} differ")
+    height, width, channels = first.shape
+    if min(height, width) < MIN_SIDE:
+        raise ValueError(f"{width} x {height} pixels: at least {MIN_SIDE} a side are needed")
+    down, across = window(height), window(width)
+    margin = len(down) - 1
+    places = height - margin
+    strip = max(1, _STRIP_VALUES // (width * channels) - margin)
+    sums: list[float] = []
+    for top in range(0, places, strip):
+        rows = slice(top, min(top + strip, places) + margin)
+        sums.append(float(_map(first[rows], second[rows], down, across).sum()))
+    return math.fsum(sums) / float(places * (width - len(across) + 1) * channels)
+
+
+def _map(first: Pixels, second: Pixels, down: _Values, across: _Values) -> _Values:
+    """The index at every place of the window in a strip."""
+    x, y = first.astype(np.float64), second.astype(np.float64)
+    planes = np.stack([x, y, x * x, y * y, x * y])
+    mean_x, mean_y, xx, yy, xy = _smooth(_smooth(planes, 1, down), 2, across)
+    mean_xy = mean_x * mean_y
+    mean_x *= mean_x
+    mean_y *= mean_y
+    variances = (xx - mean_x) + (yy - mean_y)
+    covariance = xy - mean_xy
+    similarity: _Values = ((2 * mean_xy + _C1) * (2 * covariance + _C2)) / (
+        (mean_x + mean_y + _C1) * (variances + _C2)
+    )
+    return similarity
+
+
+def _smooth(planes: _Values, axis: int, weights: _Values) -> _Values:
+    """Weighted means along an axis, only where the window fits. The window is symmetric."""
+    length = len(weights)
+    places = planes.shape[axis] - length + 1
+
+    def shifted(offset: int) -> _Values:
+        index = [slice(None)] * planes.ndim
+        index[axis] = slice(offset, offset + places)
+        return planes[tuple(index)]
+
+    middle = length // 2
+    total: _Values = shifted(middle) * weights[middle]
+    pair = np.empty_like(total)
+    for offset in range(middle):
+        np.add(shifted(offset), shifted(length - 1 - offset), out=pair)
+        pair *= weights[offset]
+        total += pair
+    return total
+
+
+def through_vlm(image: Image.Image, vlm_size: int) -> Image.Image:
+    """What is left of an image when a VLM of input size ``vlm_size`` has seen it.
+
+    The image is resized to ``vlm_size`` x ``vlm_size`` and back to its own size, both by Pillow's
+    antialiased bicubic filter, which is also what CLIP's image processor uses. An image that is not
+    square is squeezed, so that every part of it counts; for the square images of this pipeline,
+    that, LLaVA's padding and CLIP's central crop are the same.
+
+    Args:
+        image: RGB.
+        vlm_size: Pixels.
+    """
+    small = image.resize((vlm_size, vlm_size), Image.Resampling.BICUBIC)
+    return small.resize(image.size, Image.Resampling.BICUBIC)
+
+
+def ssim_score(image: Image.Image, vlm_size: int) -> float:
+    """SSIMScore (paper section 3.3): how much of an image survives the VLM's preprocessing.
+
+    Args:
+        image: RGB, at least 8 pixels a side.
+        vlm_size: Input size of the VLM, in pixels (336 in the paper).
+
+    Returns:
+        -1 to 1.
+    """
+    return ssim(np.asarray(image), np.asarray(through_vlm(image, vlm_size)))
