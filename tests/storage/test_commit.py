@@ -1,10 +1,11 @@
-"""A shard exists once its manifest does, and a crash before that loses nothing that was finished."""
+"""A shard exists once its manifest does; a crash before that loses nothing that was finished."""
 
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage import Commit, ShardKey, ShardRef, file_uri, open_shard, open_store
 from synthvlm.storage.manifest import MANIFEST

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from synthvlm.errors import InvalidInput, NotFound
 from synthvlm.storage import file_uri, is_safe_path, open_store
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from synthvlm.errors import DataCorrupt
 from synthvlm.storage import Commit, ShardKey, open_shard, open_store
 from synthvlm.storage.tables import ROW_GROUP, TableFile, table_bytes
@@ -72,5 +73,5 @@ def test_members_lie_where_add_says_and_tarfile_reads_them(members):
     assert write()[0] == data
     for name, (offset, size) in places.items():
         assert data[offset : offset + size] == members[name]
-    read = tarfile.open(fileobj=io.BytesIO(data))
-    assert [m.size for m in read.getmembers()] == [len(d) for d in members.values()]
+    with tarfile.open(fileobj=io.BytesIO(data)) as read:
+        assert [m.size for m in read.getmembers()] == [len(d) for d in members.values()]
