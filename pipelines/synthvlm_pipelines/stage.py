@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from synthvlm import __version__
 from synthvlm.errors import DomainError, InvalidInput, PreconditionFailed
 from synthvlm.storage.v1 import shard_pb2
+from synthvlm_pipelines.connection import service_channel
 from synthvlm_pipelines.events import StageEvent, State, emit
 
 M = TypeVar("M", bound=Message)
@@ -42,6 +44,10 @@ class Stage:
         text = to_json(result)
         emit(self._event(State.FINISHED, result=text))
         return text
+
+    def channel(self, address: str) -> grpc.Channel:
+        """A channel to the service at ``address``."""
+        return service_channel(address, self.shard)
 
     def start(self) -> None:
         """Reports the start."""

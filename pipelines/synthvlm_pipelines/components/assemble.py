@@ -29,12 +29,15 @@ def assemble(
     Returns:
         The VersionSummary as JSON.
     """
-    from synthvlm.client import DatasetClient, connect
+    from synthvlm.client import DatasetClient
     from synthvlm.dataset.v1 import dataset_pb2
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("assemble", code_version) as current, DatasetClient(connect(address)) as client:
+    with (
+        stage("assemble", code_version) as current,
+        DatasetClient(current.channel(address)) as client,
+    ):
         request = dataset_pb2.AssembleRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             selection=from_json(selected, dataset_pb2.SelectResult()).selection,

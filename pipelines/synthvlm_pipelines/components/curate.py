@@ -20,11 +20,14 @@ def curate(address: str, store_uri: str, item: str, recipe_yaml: str, code_versi
         The CurateResult as JSON.
     """
     from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.client import CaptionClient, connect
+    from synthvlm.client import CaptionClient
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import pool_shard, stage
 
-    with stage("curate", code_version, item) as current, CaptionClient(connect(address)) as client:
+    with (
+        stage("curate", code_version, item) as current,
+        CaptionClient(current.channel(address)) as client,
+    ):
         request = caption_pb2.CurateShardRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             pool=pool_shard(item),

@@ -36,14 +36,14 @@ def generate(
         The GenerateResult as JSON.
     """
     from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.client import GenerationClient, connect
+    from synthvlm.client import GenerationClient
     from synthvlm.generation.v1 import generation_pb2
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
     with (
         stage("generate", code_version, item) as current,
-        GenerationClient(connect(address)) as client,
+        GenerationClient(current.channel(address)) as client,
     ):
         request = generation_pb2.GenerateShardRequest(
             store=shard_pb2.ShardStore(uri=store_uri),

@@ -30,7 +30,7 @@ def import_captions(
         One JSON text a pool shard: what the run fans out over.
     """
     from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.client import CaptionClient, connect
+    from synthvlm.client import CaptionClient
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import loop_items, stage
 
@@ -41,7 +41,10 @@ def import_captions(
         column=column,
         shard_size=shard_size,
     )
-    with stage("import", code_version) as current, CaptionClient(connect(address)) as client:
+    with (
+        stage("import", code_version) as current,
+        CaptionClient(current.channel(address)) as client,
+    ):
         result = client.import_captions(request, on_progress=current.progress)
         items = loop_items(list(result.shards))
         current.finish(result)

@@ -33,12 +33,15 @@ def score(
     """
     from synthvlm.alignment.v1 import alignment_pb2
     from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.client import AlignmentClient, connect
+    from synthvlm.client import AlignmentClient
     from synthvlm.generation.v1 import generation_pb2
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("score", code_version, item) as current, AlignmentClient(connect(address)) as client:
+    with (
+        stage("score", code_version, item) as current,
+        AlignmentClient(current.channel(address)) as client,
+    ):
         request = alignment_pb2.ScoreShardRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             caption_set=from_json(curated, caption_pb2.CurateResult()).caption_set,

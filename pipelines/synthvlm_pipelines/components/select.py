@@ -31,13 +31,16 @@ def select(
     """
     from synthvlm.alignment.v1 import alignment_pb2
     from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.client import DatasetClient, connect
+    from synthvlm.client import DatasetClient
     from synthvlm.dataset.v1 import dataset_pb2
     from synthvlm.generation.v1 import generation_pb2
     from synthvlm.storage.v1 import shard_pb2
     from synthvlm_pipelines.stage import from_json, stage
 
-    with stage("select", code_version) as current, DatasetClient(connect(address)) as client:
+    with (
+        stage("select", code_version) as current,
+        DatasetClient(current.channel(address)) as client,
+    ):
         request = dataset_pb2.SelectRequest(
             store=shard_pb2.ShardStore(uri=store_uri),
             shards=[

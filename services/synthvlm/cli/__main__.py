@@ -34,10 +34,13 @@ def run(arguments: list[str]) -> int:
     except CommandError as error:
         sys.stderr.write(f"{error.text()}\n")
         return error.status
-    except InvalidInput as error:
-        return _said(error.message, USAGE_STATUS)
     except DomainError as error:
-        return _said(error.message, FAILURE_STATUS)
+        wrong = isinstance(error, InvalidInput)
+        return _said(error.message, USAGE_STATUS if wrong else FAILURE_STATUS)
+    except OSError as error:  # a full disk, a folder without permission
+        return _said(
+            f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE_STATUS
+        )
     except (KeyboardInterrupt, typer.Abort):
         return _said("interrupted; run the same command again to go on", INTERRUPT_STATUS)
     return result if isinstance(result, int) else 0

@@ -16,6 +16,7 @@ from synthvlm.cli.leash import leashed
 from synthvlm.cli.processes import log_tail
 from synthvlm.cli.run_state import RunState
 from synthvlm.cli.services import Services
+from synthvlm_pipelines.connection import RUN_ID_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 
 RESUME_ADVICE = "run the same command again: it goes on where this one stopped"
@@ -55,7 +56,12 @@ def run_pipeline(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, PROGRESS_FILE: str(progress), "PYTHONUNBUFFERED": "1"},
+            env={
+                **os.environ,
+                PROGRESS_FILE: str(progress),
+                RUN_ID_VARIABLE: folder.name,
+                "PYTHONUNBUFFERED": "1",
+            },
             start_new_session=True,
         )
     try:

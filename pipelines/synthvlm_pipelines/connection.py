@@ -1,0 +1,46 @@
+"""How steps reach the services: credentials by path, and the run's name on every call."""
+
+from pathlib import Path
+
+import grpc
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from synthvlm.client import connect
+
+
+class ConnectionSettings(BaseSettings):
+    """From the environment of a step: ``SYNTHVLM_STEP_TOKEN_FILE`` and so on."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SYNTHVLM_STEP_", frozen=True, use_attribute_docstrings=True
+    )
+
+    run_id: str = ""
+    """Name of the run, for the services' logs."""
+    token_file: Path | None = None
+    """File with the bearer token that the services want."""
+    ca_file: Path | None = None
+    """PEM file of the authorities that the services' certificates come from; switches TLS on."""
+    certificate_file: Path | None = None
+    """PEM file of the step's own certificate, where the services want one."""
+    key_file: Path | None = None
+    """PEM file of its key."""
+
+
+RUN_ID_VARIABLE = "SYNTHVLM_STEP_RUN_ID"
+
+
+def service_channel(address: str, shard: int) -> grpc.Channel:
+    """A channel to the service at ``address``; its logs name the run and the shard."""
+    settings = ConnectionSettings()
+    metadata = {"x-synthvlm-shard": str(shard)}
+    if settings.run_id:
+        metadata["x-synthvlm-run"] = settings.run_id
+    return connect(
+        address,
+        token=settings.token_file,
+        ca_file=settings.ca_file,
+        certificate_file=settings.certificate_file,
+        key_file=settings.key_file,
+        metadata=metadata,
+    )
