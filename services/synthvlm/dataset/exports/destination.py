@@ -5,8 +5,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from synthvlm.dataset.lookup import StoreFile
 from synthvlm.errors import AlreadyExists, DataCorrupt, NotFound
 from synthvlm.storage import Store, canonical_json, file_digest, sha256_digest
+
+_CHUNK = 4 << 20
 
 RECORD = "export.json"
 """Says what the folder holds. Written first, and again after each file."""
@@ -93,8 +96,8 @@ def _digest(store: Store, path: str) -> str:
     """Digest of a stored file, read in pieces; empty when there is none."""
     digest = hashlib.sha256()
     try:
-        with store.open(path) as file:
-            while chunk := bytes(file.read(1 << 20)):
+        with StoreFile(store, path) as file:
+            while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except NotFound:
         return ""
