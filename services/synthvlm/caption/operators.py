@@ -1,0 +1,235 @@
+"""The operators that a recipe can name: Data-Juicer's, with its parameters and defaults."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from synthvlm.caption.statistics import ratios
+from synthvlm.caption.statistics.ratios import FlaggedWords
+from synthvlm.caption.statistics.texts import Texts
+
+Statistic = npt.NDArray[np.float64] | npt.NDArray[np.int64]
+
+
+class Parameters(BaseModel):
+    """Parameters of an operator, and those that every filter of Data-Juicer has.
+
+    Attributes:
+        bounds: Names of the parameters that hold the least and the largest value that is kept.
+        min_closed_interval: Whether the least value itself is kept.
+        max_closed_interval: Whether the largest value itself is kept.
+        reversed_range: Whether values outside the range are kept instead.
+    """
+
+    # Strict: Data-Juicer takes "0.6" and true for no number either.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    bounds: ClassVar[tuple[str, str]] = ("min_ratio", "max_ratio")
+
+    min_closed_interval: bool = True
+    max_closed_interval: bool = True
+    reversed_range: bool = False
+
+    @property
+    def least(self) -> float | None:
+        """The least value that is kept; None: no limit."""
+        value: float | None = getattr(self, self.bounds[0])
+        return value
+
+    @property
+    def largest(self) -> float | None:
+        """The largest value that is kept; None: no limit."""
+        value: float | None = getattr(self, self.bounds[1])
+        return value
+
+    def shaping(self) -> dict[str, Any]:
+        """The parameters that the statistic depends on, as JSON values."""
+        return {}
+
+
+class AlphanumericParameters(Parameters):
+    """Parameters of ``alphanumeric_filter``."""
+
+    tokenization: Literal[False] = False
+    min_ratio: float | None = 0.25
+    max_ratio: float | None = sys.maxsize
+
+
+class CharacterRepetitionParameters(Parameters):
+    """Parameters of ``character_repetition_filter``."""
+
+    rep_len: int = Field(default=10, gt=0)
+    min_ratio: float | None = 0.0
+    max_ratio: float | None = 0.5
+
+    def shaping(self) -> dict[str, Any]:
+        """The length of the n-grams."""
+        return {"rep_len": self.rep_len}
+
+
+class FlaggedWordsParameters(Parameters):
+    """Parameters of ``flagged_words_filter``; ``flagged_words``, the list itself, is our own."""
+
+    lang: str = "en"
+    tokenization: Literal[False] = False
+    min_ratio: float | None = 0.0
+    max_ratio: float | None = 0.045
+    flagged_words_dir: str | None = None
+    flagged_words: list[str] | None = None
+    use_words_aug: Literal[False] = False
+    words_aug_group_sizes: list[int] = [2]
+    words_aug_join_char: str = ""
+
+    _words: FlaggedWords = FlaggedWords(frozenset())
+
+    def with_words(self, words: frozenset[str]) -> "FlaggedWordsParameters":
+        """A copy that looks for ``words``."""
+        copy = self.model_copy()
+        copy._words = FlaggedWords(words)
+        return copy
+
+    @property
+    def words(self) -> FlaggedWords:
+        """The words to look for."""
+        return self._words
+
+    def shaping(self) -> dict[str, Any]:
+        """The words, wherever they came from."""
+        return {"flagged_words": sorted(self._words.words)}
+
+
+class SpecialCharactersParameters(Parameters):
+    """Parameters of ``special_characters_filter``."""
+
+    min_ratio: float | None = 0.0
+    max_ratio: float | None = 0.25
+
+
+class TextLengthParameters(Parameters):
+    """Parameters of ``text_length_filter``."""
+
+    bounds: ClassVar[tuple[str, str]] = ("min_len", "max_len")
+
+    min_len: int | None = 10
+    max_len: int | None = sys.maxsize
+
+
+class WordRepetitionParameters(Parameters):
+    """Parameters of ``word_repetition_filter``."""
+
+    lang: str = "en"
+    tokenization: Literal[False] = False
+    rep_len: int = Field(default=10, gt=0)
+    min_ratio: float | None = 0.0
+    max_ratio: float | None = 0.5
+
+    def shaping(self) -> dict[str, Any]:
+        """The length of the n-grams."""
+        return {"rep_len": self.rep_len}
+
+
+class WordsNumParameters(Parameters):
+    """Parameters of ``words_num_filter``."""
+
+    bounds: ClassVar[tuple[str, str]] = ("min_num", "max_num")
+
+    lang: str = "en"
+    tokenization: Literal[False] = False
+    min_num: int | None = 10
+    max_num: int | None = sys.maxsize
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator.
+
+    Attributes:
+        name: Its name in recipes.
+        statistic: Name of the statistic that it judges by.
+        parameters: Its parameters.
+        measure: Computes the statistic of each text, float64 or int64 [texts].
+    """
+
+    name: str
+    statistic: str
+    parameters: type[Parameters]
+    measure: Callable[[Texts, Any], Statistic]
+
+
+OPERATORS = {
+    operator.name: operator
+    for operator in (
+        Operator(
+            "alphanumeric_filter",
+            "alnum_ratio",
+            AlphanumericParameters,
+            lambda texts, _: ratios.alphanumeric_ratio(texts),
+        ),
+        Operator(
+            "character_repetition_filter",
+            "char_rep_ratio",
+            CharacterRepetitionParameters,
+            lambda texts, given: ratios.character_repetition_ratio(texts, given.rep_len),
+        ),
+        Operator(
+            "flagged_words_filter",
+            "flagged_words_ratio",
+            FlaggedWordsParameters,
+            lambda texts, given: ratios.flagged_word_ratio(texts, given.words),
+        ),
+        Operator(
+            "special_characters_filter",
+            "special_char_ratio",
+            SpecialCharactersParameters,
+            lambda texts, _: ratios.special_character_ratio(texts),
+        ),
+        Operator(
+            "text_length_filter",
+            "text_len",
+            TextLengthParameters,
+            lambda texts, _: ratios.text_length(texts),
+        ),
+        Operator(
+            "word_repetition_filter",
+            "word_rep_ratio",
+            WordRepetitionParameters,
+            lambda texts, given: ratios.word_repetition_ratio(texts, given.rep_len),
+        ),
+        Operator(
+            "words_num_filter",
+            "num_words",
+            WordsNumParameters,
+            lambda texts, _: ratios.word_count(texts),
+        ),
+    )
+}
+"""The operators by name."""
+
+EXECUTION_PARAMETERS = frozenset(
+    {
+        "accelerator",
+        "adaptive_batching",
+        "auto_op_parallelism",
+        "batch_mode",
+        "batch_size",
+        "cpu_required",
+        "gpu_required",
+        "mem_required",
+        "memory",
+        "num_cpus",
+        "num_gpus",
+        "num_proc",
+        "ray_execution_mode",
+        "runtime_env",
+        "skip_op_error",
+        "turbo",
+        "work_dir",
+    }
+)
+"""Parameters of every Data-Juicer operator that say how it runs and not what it decides; they have
+no meaning here and are passed over."""

@@ -1,0 +1,56 @@
+"""The requests of the caption service, with every limit that the proto states."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from synthvlm.caption.importing import MAX_CAPTION_BYTES
+from synthvlm.caption.readers import MAX_ID_CHARACTERS
+from synthvlm.caption.recipe import MAX_RECIPE_BYTES
+from synthvlm.serving.fields import RequestModel, ShardRefField, ShardStoreField, Utf8
+
+DEFAULT_SHARD_SIZE = 10_000
+"""Captions of a pool shard when the request says nothing."""
+
+RecipeYaml = Annotated[str, Utf8(MAX_RECIPE_BYTES)]
+FileReference = Annotated[str, Utf8(4096, min_bytes=1)]
+Column = Annotated[str, Field(max_length=256)]
+
+
+class Caption(RequestModel):
+    """``Caption``."""
+
+    id: Annotated[str, Field(max_length=MAX_ID_CHARACTERS)]
+    text: Annotated[str, Utf8(MAX_CAPTION_BYTES)]
+
+
+class EvaluateCaptions(RequestModel):
+    """``EvaluateCaptionsRequest``."""
+
+    captions: Annotated[list[Caption], Field(min_length=1, max_length=1000)]
+    recipe_yaml: RecipeYaml
+
+
+class EvaluateFile(RequestModel):
+    """``EvaluateFileRequest``."""
+
+    file: FileReference
+    column: Column
+    recipe_yaml: RecipeYaml
+
+
+class ImportCaptions(RequestModel):
+    """``ImportCaptionsRequest``."""
+
+    store: ShardStoreField
+    files: Annotated[list[FileReference], Field(min_length=1, max_length=1000)]
+    column: Column
+    shard_size: Annotated[int, Field(ge=0, le=100_000)]
+
+
+class CurateShard(RequestModel):
+    """``CurateShardRequest``."""
+
+    store: ShardStoreField
+    pool: ShardRefField
+    recipe_yaml: RecipeYaml

@@ -1,0 +1,170 @@
+"""The protos of the caption service, to the domain and back."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import grpc
+
+from synthvlm.caption import requests
+from synthvlm.caption.config import CaptionSettings
+from synthvlm.caption.curation import CaptionSet, curate
+from synthvlm.caption.evaluation import Evaluation, evaluate_file
+from synthvlm.caption.importing import Imported, ImportRequest, import_captions
+from synthvlm.caption.locations import Locations
+from synthvlm.caption.readers import find_caption_file
+from synthvlm.caption.recipe import Recipe, parse_recipe
+from synthvlm.caption.rules import Verdicts, judge
+from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
+from synthvlm.progress import Reporter
+from synthvlm.serving import Progress, iterate, offload, parse, stream
+from synthvlm.storage import open_store
+from synthvlm.storage.v1 import shard_pb2
+from synthvlm.storage.wire import drop_counts, ref_to_proto
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
+    """Serves import and curation.
+
+    Args:
+        settings: The service's settings.
+        locations: Where files may be read.
+        recipe: Recipe of requests that bring none.
+    """
+
+    def __init__(self, settings: CaptionSettings, locations: Locations, recipe: Recipe) -> None:
+        self._settings = settings
+        self._locations = locations
+        self._default = recipe
+
+    async def EvaluateCaptions(
+        self, request: caption_pb2.EvaluateCaptionsRequest, context: Context
+    ) -> caption_pb2.EvaluateCaptionsResponse:
+        """Verdicts for captions given inline."""
+        parsed = parse(requests.EvaluateCaptions, request)
+
+        def evaluate(reporter: Reporter) -> caption_pb2.EvaluateCaptionsResponse:
+            recipe = self._recipe(parsed.recipe_yaml)
+            reporter.check()
+            verdicts = judge(recipe.rules, [caption.text for caption in parsed.captions])
+            return caption_pb2.EvaluateCaptionsResponse(
+                verdicts=[
+                    _verdict(verdicts, number, caption.id, caption.text)
+                    for number, caption in enumerate(parsed.captions)
+                ]
+            )
+
+        return await offload(context, evaluate)
+
+    async def EvaluateFile(
+        self, request: caption_pb2.EvaluateFileRequest, context: Context
+    ) -> AsyncIterator[caption_pb2.EvaluateFileResponse]:
+        """Verdicts for every caption of a file, in its order."""
+        parsed = parse(requests.EvaluateFile, request)
+
+        def evaluate(reporter: Reporter) -> Iterator[caption_pb2.EvaluateFileResponse]:
+            recipe = self._recipe(parsed.recipe_yaml)
+            file = find_caption_file(parsed.file, self._locations)
+            return map(_evaluated, evaluate_file(file, parsed.column, recipe, reporter))
+
+        async for response in iterate(context, evaluate):
+            yield response
+
+    async def ImportCaptions(
+        self, request: caption_pb2.ImportCaptionsRequest, context: Context
+    ) -> AsyncIterator[caption_pb2.ImportCaptionsResponse]:
+        """Pool shards from caption files, with progress; the result is in the last message."""
+        parsed = parse(requests.ImportCaptions, request)
+
+        def work(reporter: Reporter) -> Imported:
+            store = open_store(parsed.store, self._settings.store_roots)
+            files = [
+                find_caption_file(file, self._locations, f"files[{number}]")
+                for number, file in enumerate(parsed.files)
+            ]
+            size = parsed.shard_size or requests.DEFAULT_SHARD_SIZE
+            return import_captions(store, ImportRequest(files, parsed.column, size), reporter)
+
+        async for event in stream(context, work):
+            if isinstance(event, Progress):
+                yield caption_pb2.ImportCaptionsResponse(progress=_progress(event))
+            else:
+                yield caption_pb2.ImportCaptionsResponse(
+                    progress=_progress(event.progress), result=_imported(event.value)
+                )
+
+    async def CurateShard(
+        self, request: caption_pb2.CurateShardRequest, context: Context
+    ) -> AsyncIterator[caption_pb2.CurateShardResponse]:
+        """A CaptionSet from a pool shard, with progress; the result is in the last message."""
+        parsed = parse(requests.CurateShard, request)
+
+        def work(reporter: Reporter) -> CaptionSet:
+            recipe = self._recipe(parsed.recipe_yaml)
+            store = open_store(parsed.store, self._settings.store_roots)
+            return curate(store, parsed.pool, recipe, reporter)
+
+        async for event in stream(context, work):
+            if isinstance(event, Progress):
+                yield caption_pb2.CurateShardResponse(progress=_progress(event))
+            else:
+                yield caption_pb2.CurateShardResponse(
+                    progress=_progress(event.progress), result=_curated(event.value)
+                )
+
+    def _recipe(self, text: str) -> Recipe:
+        return parse_recipe(text, self._locations) if text else self._default
+
+
+def _progress(progress: Progress) -> shard_pb2.ShardProgress:
+    return shard_pb2.ShardProgress(
+        done=progress.done, total=progress.total, resumed=progress.resumed
+    )
+
+
+def _verdict(
+    verdicts: Verdicts, number: int, identifier: str, text: str, integer_id: bool = False
+) -> caption_pb2.CaptionVerdict:
+    dropped_by = verdicts.dropped_by(number)
+    return caption_pb2.CaptionVerdict(
+        id=identifier,
+        stats=verdicts.statistics_of(number),
+        keep=not dropped_by,
+        dropped_by=dropped_by,
+        text=text,
+        integer_id=integer_id,
+    )
+
+
+def _evaluated(evaluation: Evaluation) -> caption_pb2.EvaluateFileResponse:
+    return caption_pb2.EvaluateFileResponse(
+        verdicts=[
+            _verdict(
+                evaluation.verdicts, number, caption.id or "", caption.text, caption.integer_id
+            )
+            for number, caption in enumerate(evaluation.captions)
+        ],
+        unreadable=[
+            caption_pb2.UnreadableRecord(line=record.line, reason=record.reason)
+            for record in evaluation.unreadable
+        ],
+    )
+
+
+def _imported(imported: Imported) -> caption_pb2.ImportResult:
+    return caption_pb2.ImportResult(
+        shards=map(ref_to_proto, imported.shards),
+        quarantine=ref_to_proto(imported.quarantine) if imported.quarantine else None,
+        read=imported.read,
+        quarantined=drop_counts(imported.quarantined),
+    )
+
+
+def _curated(made: CaptionSet) -> caption_pb2.CurateResult:
+    return caption_pb2.CurateResult(
+        caption_set=ref_to_proto(made.ref),
+        read=made.read,
+        kept=made.kept,
+        dropped=drop_counts(made.dropped),
+    )
