@@ -1,5 +1,5 @@
 """The run report: one self-contained HTML page about one dataset run.
 
-``synthvlm.cli.report.record`` says what a run leaves behind, ``collect`` reads the shards that it
-names, ``render`` makes the page, and ``write`` does all three.
+``record`` says what a run leaves behind, ``collect`` reads what it names into the ``RunReport`` of
+``model``, ``render`` makes the page of that, and ``write`` does it all.
 """
