@@ -13,6 +13,8 @@ from synthvlm.storage.schemas import PAIRS
 LISTED = 100
 """Most image ids that a comparison lists."""
 
+# All ids and digests of a version may be more than the 2 GiB that offsets of 32 bits reach.
+_LARGE = pa.large_string()
 _IDENTITY = pa.schema([PAIRS.field("image_id"), PAIRS.field("sha256")])
 
 
@@ -80,7 +82,7 @@ def _only_in(table: pa.Table, other: pa.Table) -> pa.ChunkedArray:
     """Ids of the rows that the other table has not; both are sorted by id, so the result is."""
     keys, known = (
         pc.binary_join_element_wise(
-            one["image_id"].cast(pa.large_string()), one["sha256"].cast(pa.large_string()), " "
+            one["image_id"].cast(_LARGE), one["sha256"].cast(_LARGE), pa.scalar(" ", _LARGE)
         )
         for one in (table, other)
     )
