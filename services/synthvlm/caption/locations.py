@@ -1,6 +1,7 @@
 """Which files the service may read, and how their bytes are reached."""
 
 import io
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,11 +95,15 @@ class Locations:
             raise _invalid(field, f"{reference!r} is neither an absolute path nor a URL")
         if not self._may_read(path):
             raise _invalid(field, f"{reference} lies where this service may not read")
-        if path.is_dir():
+        try:
+            mode = path.stat().st_mode
+        except PermissionError as error:
+            raise PreconditionFailed(f"{reference} cannot be read: permission denied") from error
+        except OSError as error:
+            raise NotFound(f"{reference} does not exist", {"file": reference}) from error
+        if stat.S_ISDIR(mode):
             raise _invalid(field, f"{reference} is a directory; give a file")
-        if not path.exists():
-            raise NotFound(f"{reference} does not exist", {"file": reference})
-        if not path.is_file():
+        if not stat.S_ISREG(mode):
             raise _invalid(field, f"{reference} is no regular file")
         return Blob(reference, path.name, path, None)
 
@@ -122,7 +127,11 @@ class Locations:
 
     def _may_read(self, path: Path) -> bool:
         # Links are followed first: they must not lead out of what is allowed.
-        resolved = path.resolve()
+        try:
+            resolved = path.resolve()
+        except (OSError, RuntimeError):
+            # Links that lead in a circle lead nowhere.
+            return False
         return any(resolved.is_relative_to(folder) for folder in self._folders)
 
 
