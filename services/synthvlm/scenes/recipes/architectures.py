@@ -80,7 +80,7 @@ def make_unet(*, refiner: bool = False) -> UNet2DConditionModel:
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        transformer_layers_per_block=(1, 2),
+        transformer_layers_per_block=(1, 1),
         attention_head_dim=(4, 4),
         cross_attention_dim=WIDTH_2 if refiner else WIDTH_1 + WIDTH_2,
         addition_embed_type="text_time",
@@ -153,8 +153,7 @@ def save_base(
         force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )
-    pipeline.to(torch.float16).save_pretrained(out, safe_serialization=True)
-    pipeline.to(torch.float32)
+    _save_half(pipeline, out)
 
 
 def save_refiner(out: Path, vae: nn.Module, encoder: nn.Module, unet: nn.Module) -> None:
@@ -171,8 +170,19 @@ def save_refiner(out: Path, vae: nn.Module, encoder: nn.Module, unet: nn.Module)
         force_zeros_for_empty_prompt=False,
         add_watermarker=False,
     )
+    _save_half(pipeline, out)
+
+
+def _save_half(pipeline: Any, out: Path) -> None:
+    """Stores fp16 weights that load as float32 unless asked otherwise.
+
+    diffusers loads in float32 by itself; transformers goes by the dtype that the config names.
+    """
     pipeline.to(torch.float16).save_pretrained(out, safe_serialization=True)
     pipeline.to(torch.float32)
+    for path in out.glob("text_encoder*/config.json"):
+        config = json.loads(path.read_text()) | {"dtype": "float32"}
+        path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def make_clip() -> nn.Module:

@@ -3,12 +3,21 @@
 import csv
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+
+@contextmanager
+def bf16() -> Iterator[None]:
+    """Mixed precision, with plain attention: the fused CPU kernel's backward pass is slow."""
+    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
+        yield
 
 
 class Training:

@@ -7,7 +7,7 @@ import torch
 
 from synthvlm.scenes.recipes.architectures import make_vae
 from synthvlm.scenes.recipes.data import make_scenes, to_pixels
-from synthvlm.scenes.recipes.loop import Training
+from synthvlm.scenes.recipes.loop import Training, bf16
 
 KL_WEIGHT = 1e-4
 
@@ -16,7 +16,7 @@ def main() -> None:
     """Trains, measures the latents' scale, writes a diffusers folder ``OUT/vae``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--scenes", type=int, default=16000)
     parser.add_argument("--lr", type=float, default=2e-3)
@@ -30,7 +30,7 @@ def main() -> None:
     training = Training({"vae": vae}, args.out, args.steps, args.lr, 0.995)
     while training.step < args.steps:
         x = to_pixels(images[torch.randint(0, len(images), (args.batch,))])
-        with torch.autocast("cpu", torch.bfloat16):
+        with bf16():
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample()).sample
         error = (y.float() - x).abs().mean() + (y.float() - x).pow(2).mean()
