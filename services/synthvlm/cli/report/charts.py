@@ -11,6 +11,7 @@ _WIDTH, _HEIGHT = 360, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 22, 26
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 _LABEL_ROOM = 110
+_TICKS = 7
 
 
 def histogram(distribution: Distribution) -> Markup:
@@ -88,7 +89,7 @@ def _grid(top: float, step: float) -> Iterator[Markup]:
 
 def _axis(shown: Histogram) -> Iterator[Markup]:
     high = shown.low + shown.width * len(shown.everything)
-    step = _round_step((high - shown.low) / 5)
+    step = _round_step((high - shown.low) / _TICKS)
     tick = math.ceil(shown.low / step - 1e-9) * step
     while tick <= high + step * 1e-6:
         yield Markup(

@@ -83,7 +83,7 @@ def _captions_funnel(data: RunReport) -> list[Step]:
     funnel.stands("Captions kept", counts.kept)
     funnel.loses("without a scored image", counts.kept - counts.captioned)
     funnel.loses("below the threshold", counts.captioned - counts.selected)
-    funnel.stands("Pairs selected", counts.selected, "chosen", "the best image of each caption")
+    funnel.stands("Pairs selected", counts.selected, "chosen", "one image a caption")
     return funnel.steps
 
 
@@ -91,9 +91,11 @@ def _images_funnel(data: RunReport) -> list[Step]:
     counts = data.counts
     asked = counts.generated + sum(counts.generation_failed.values())
     funnel = _Funnel(asked)
+    if counts.generation_failed:
+        funnel.stands("Images asked for", asked)
     for reason, records in counts.generation_failed.items():
         funnel.loses(f"not generated: {reason}", records)
-    each = f"{asked / counts.kept:g} a caption" if counts.kept else ""
+    each = f"{counts.generated / counts.kept:.3g} a caption" if counts.kept else ""
     funnel.stands("Images generated", counts.generated, note=each)
     for reason, records in counts.scoring_failed.items():
         funnel.loses(f"not scored: {reason}", records)
