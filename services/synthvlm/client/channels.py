@@ -1,0 +1,193 @@
+"""Channels to the services: message size, keepalive, load balancing, TLS, and call metadata."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+
+MAX_MESSAGE_MIB = 48
+"""As the servers' default: pairs to score are up to 32 MiB."""
+
+_KEEPALIVE_MS = 300_000
+"""Servers take more frequent pings for an attack and close the connection."""
+
+_SERVICE_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}]}'
+"""With a headless Kubernetes Service every replica is an address: use all of them."""
+
+
+def channel_options(max_message_mib: int = MAX_MESSAGE_MIB) -> list[tuple[str, Any]]:
+    """Options of every channel to a service."""
+    size = max_message_mib * 2**20
+    return [
+        ("grpc.max_receive_message_length", size),
+        ("grpc.max_send_message_length", size),
+        ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.service_config", _SERVICE_CONFIG),
+        # A service that restarts is tried again soon; the default waits up to two minutes.
+        ("grpc.initial_reconnect_backoff_ms", 200),
+        ("grpc.max_reconnect_backoff_ms", 5_000),
+        # Retries are ours (they honour RetryInfo); gRPC's own would multiply them.
+        ("grpc.enable_retries", 0),
+    ]
+
+
+def connect(
+    address: str,
+    *,
+    token: str | Path | None = None,
+    ca_file: Path | None = None,
+    certificate_file: Path | None = None,
+    key_file: Path | None = None,
+    metadata: Mapping[str, str] | None = None,
+    max_message_mib: int = MAX_MESSAGE_MIB,
+) -> grpc.Channel:
+    """A channel for the synchronous clients. It connects when it is first used.
+
+    Args:
+        address: ``host:port``, ``dns:///name:port`` or ``unix:/path``.
+        token: Bearer token, or the file that holds it (read anew for each call, as it may change).
+        ca_file: PEM file of the authorities that the server's certificate must come from; given, it
+            switches TLS on.
+        certificate_file: PEM file of the client's certificate, where the server wants one.
+        key_file: PEM file of its key.
+        metadata: Sent with every call, for example ``x-synthvlm-run``.
+        max_message_mib: Largest message, in MiB.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    options = channel_options(max_message_mib)
+    credentials = _credentials(ca_file, certificate_file, key_file)
+    if credentials is None:
+        channel = grpc.insecure_channel(address, options)
+    else:
+        channel = grpc.secure_channel(address, credentials, options)
+    return grpc.intercept_channel(channel, _AddMetadata(_metadata_source(token, metadata)))
+
+
+def connect_async(
+    address: str,
+    *,
+    token: str | Path | None = None,
+    ca_file: Path | None = None,
+    certificate_file: Path | None = None,
+    key_file: Path | None = None,
+    metadata: Mapping[str, str] | None = None,
+    max_message_mib: int = MAX_MESSAGE_MIB,
+) -> grpc.aio.Channel:
+    """A channel for the asynchronous clients; see ``connect``."""
+    options = channel_options(max_message_mib)
+    source = _metadata_source(token, metadata)
+    interceptors = [_AddMetadataToUnary(source), _AddMetadataToStream(source)]
+    credentials = _credentials(ca_file, certificate_file, key_file)
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options, interceptors=interceptors)
+    return grpc.aio.secure_channel(address, credentials, options, interceptors=interceptors)
+
+
+def _credentials(
+    ca_file: Path | None, certificate_file: Path | None, key_file: Path | None
+) -> grpc.ChannelCredentials | None:
+    if ca_file is None:
+        return None
+    return grpc.ssl_channel_credentials(
+        root_certificates=ca_file.read_bytes(),
+        private_key=key_file.read_bytes() if key_file is not None else None,
+        certificate_chain=certificate_file.read_bytes() if certificate_file is not None else None,
+    )
+
+
+_Source = Callable[[], list[tuple[str, str]]]
+
+
+def _metadata_source(token: str | Path | None, metadata: Mapping[str, str] | None) -> _Source:
+    def source() -> list[tuple[str, str]]:
+        entries = list((metadata or {}).items())
+        if token is not None:
+            text = token.read_text("utf-8").strip() if isinstance(token, Path) else token
+            entries.append(("authorization", f"Bearer {text}"))
+        return entries
+
+    source()
+    return source
+
+
+class _Details(NamedTuple):
+    method: str
+    timeout: float | None
+    metadata: Iterable[tuple[str, str | bytes]] | None
+    credentials: grpc.CallCredentials | None
+    wait_for_ready: bool | None
+    compression: grpc.Compression | None
+
+
+def _with_metadata(details: Any, source: _Source) -> _Details:
+    return _Details(
+        details.method,
+        details.timeout,
+        [*(details.metadata or ()), *source()],
+        details.credentials,
+        details.wait_for_ready,
+        getattr(details, "compression", None),
+    )
+
+
+class _AddMetadata(
+    grpc.UnaryUnaryClientInterceptor,
+    grpc.UnaryStreamClientInterceptor,
+    grpc.StreamStreamClientInterceptor,
+):
+    """Adds the metadata to the calls of a synchronous channel."""
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+
+    def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(_with_metadata(details, self._source), request)
+
+    def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return continuation(_with_metadata(details, self._source), request)
+
+    def intercept_stream_stream(
+        self, continuation: Any, details: Any, requests: Iterator[Any]
+    ) -> Any:
+        return continuation(_with_metadata(details, self._source), requests)
+
+
+def _aio_details(details: Any, source: _Source) -> grpc.aio.ClientCallDetails:
+    metadata = grpc.aio.Metadata(*(details.metadata or ()), *source())
+    return grpc.aio.ClientCallDetails(
+        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
+    )
+
+
+class _AddMetadataToUnary(grpc.aio.UnaryUnaryClientInterceptor):
+    """Adds the metadata to the unary calls of an asynchronous channel.
+
+    gRPC's aio channels take an interceptor for one shape of call only, so there are two classes.
+    """
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+
+    async def intercept_unary_unary(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> Any:
+        return await continuation(_aio_details(client_call_details, self._source), request)
+
+
+class _AddMetadataToStream(grpc.aio.UnaryStreamClientInterceptor):
+    """Adds the metadata to the server-streaming calls of an asynchronous channel."""
+
+    def __init__(self, source: _Source) -> None:
+        self._source = source
+
+    async def intercept_unary_stream(
+        self, continuation: Any, client_call_details: Any, request: Any
+    ) -> AsyncIterator[Any]:
+        call: AsyncIterator[Any] = await continuation(
+            _aio_details(client_call_details, self._source), request
+        )
+        return call

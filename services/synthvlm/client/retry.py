@@ -1,0 +1,72 @@
+"""When a call is tried again: as long as the service says "later", within a total time."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tenacity
+
+from synthvlm.client.timing import Deadline
+from synthvlm.errors import RetryableError
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long and how patiently to retry QueueFull and Unavailable.
+
+    Attributes:
+        total_seconds: After this long without success (or progress, for shard calls) the last error
+            is raised; 0: no retry.
+        longest_wait: Most seconds between two tries.
+    """
+
+    total_seconds: float = 60.0
+    longest_wait: float = 20.0
+
+
+class Window:
+    """The time in which one call may be retried: the policy's, but not beyond the deadline."""
+
+    def __init__(self, policy: RetryPolicy, deadline: Deadline) -> None:
+        self._policy = policy
+        self._deadline = deadline
+        self._since = time.monotonic()
+        self._failures = 0
+
+    def restart(self) -> None:
+        """Starts the period anew: the call has made progress."""
+        self._since = time.monotonic()
+        self._failures = 0
+
+    def remaining(self) -> float:
+        """Seconds left."""
+        left = self._policy.total_seconds - (time.monotonic() - self._since)
+        limit = self._deadline.remaining()
+        return left if limit is None else min(left, limit)
+
+    def arguments(self, sleep: Callable[[float], Any]) -> dict[str, Any]:
+        """For ``tenacity.Retrying`` or ``AsyncRetrying``."""
+        return {
+            "retry": tenacity.retry_if_exception_type(RetryableError),
+            "wait": self._wait,
+            "stop": self._stop,
+            "sleep": sleep,
+            "reraise": True,
+        }
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """The service's advice, doubled with each failure and spread by up to a half.
+
+        Spread, because callers that were rejected together would come back together.
+        """
+        error = state.outcome.exception() if state.outcome is not None else None
+        advice = error.retry_after_seconds if isinstance(error, RetryableError) else 0.0
+        patience = min(self._policy.longest_wait, advice * 2.0 ** min(self._failures, 6))
+        self._failures += 1
+        spread = random.uniform(1.0, 1.5)  # noqa: S311 - no secret depends on it
+        return max(advice, patience) * spread
+
+    def _stop(self, state: tenacity.RetryCallState) -> bool:
+        return state.upcoming_sleep >= self.remaining()
