@@ -41,13 +41,33 @@ def server() -> Iterator[str]:
         os.chown(home, account.pw_uid, account.pw_gid)
         as_user = ["setpriv", f"--reuid={_USER}", f"--regid={account.pw_gid}", "--clear-groups"]
     data = home / "data"
-    make = [folder / "initdb", "-D", data, "-U", _USER, "-A", "trust", "-N", "-E", "UTF8"]
+    make: list[str | Path] = [
+        folder / "initdb",
+        "-D",
+        data,
+        "-U",
+        _USER,
+        "-A",
+        "trust",
+        "-N",
+        "-E",
+        "UTF8",
+    ]
     subprocess.run([*as_user, *make], check=True, capture_output=True, cwd=home)
-    run = [folder / "postgres", "-D", data, "-k", home, "-F", "-c", "listen_addresses="]
+    run: list[str | Path] = [
+        folder / "postgres",
+        "-D",
+        data,
+        "-k",
+        home,
+        "-F",
+        "-c",
+        "listen_addresses=",
+    ]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen([*as_user, *run], cwd=home, stdout=log, stderr=log)
     try:
-        ready = [folder / "pg_isready", "-q", "-h", home, "-U", _USER, "-t", "60"]
+        ready: list[str | Path] = [folder / "pg_isready", "-q", "-h", home, "-U", _USER, "-t", "60"]
         while subprocess.run(ready, check=False).returncode:
             assert process.poll() is None, (home / "log").read_text()
         yield f"postgresql://{_USER}@/{{}}?host={home}"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from PIL import Image
 
 from synthvlm.dataset.chains import ShardChain
-from synthvlm.storage import Commit, ShardKey, ShardRef, Store, sha256_digest
+from synthvlm.storage import Commit, FileEntry, ShardKey, ShardRef, Store, sha256_digest
 from synthvlm.storage.schemas import CAPTIONS, IMAGES, SCORES
 from synthvlm.storage.tables import table_bytes
 from synthvlm.storage.tar import TarFile
@@ -94,17 +94,17 @@ def images_shard(
                         "sha256": sha256_digest(data),
                     }
                 )
-        key = ShardKey(
+        shard_key = ShardKey(
             "images",
             {"captions": captions.digest},
             {"sampling": {"steps": steps}, "format": "jpeg", "run_seed": 7},
             MODEL,
         )
-        files = {
+        files: dict[str, bytes | Path | FileEntry] = {
             "images.tar": path,
             "images.parquet": table_bytes(pa.Table.from_pylist(rows, IMAGES), IMAGES),
         }
-        return Commit(store, key).finish(files, records=len(rows))
+        return Commit(store, shard_key).finish(files, records=len(rows))
 
 
 def scores_shard(

@@ -290,6 +290,7 @@ class TestReindex:
             refs.append(assemble(store, AssemblyRequest(made.ref, "shapes", 4), SILENT))
         publish(catalogue, store, "shapes", refs[0], MAKER)
         recorded = read_provenance(store, refs[0].ref.path)
+        assert recorded is not None
         # As another catalogue, which knew of no other version, would have recorded it.
         store.write(
             f"{refs[1].ref.path}/provenance.json",

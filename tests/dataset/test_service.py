@@ -7,8 +7,7 @@ import sys
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
+from google.rpc import error_details_pb2, status_pb2
 
 from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.service import SERVICE
@@ -75,8 +74,12 @@ async def violation_of(call):
         await (last(call) if hasattr(call, "__aiter__") else call)
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     found = error_details_pb2.BadRequest()
-    details = rpc_status.from_call(raised.value).details
-    assert [detail.Unpack(found) for detail in details].count(True) == 1
+    (status,) = (
+        status_pb2.Status.FromString(value)
+        for key, value in raised.value.trailing_metadata()
+        if key == "grpc-status-details-bin"
+    )
+    assert [detail.Unpack(found) for detail in status.details].count(True) == 1
     return [violation.field for violation in found.field_violations], raised.value.details()
 
 
@@ -188,7 +191,9 @@ async def test_a_version_is_exported_where_that_is_allowed(stub, store, chains, 
         for file in answer.files:
             assert file in listed or any(path.startswith(file) for path in listed)
     for uri in (store.uri, file_uri(tmp_path), f"{file_uri(tmp_path)}/exports/../store"):
-        request = pb.ExportVersionRequest(version="shapes", format=1, destination_uri=uri)
+        request = pb.ExportVersionRequest(
+            version="shapes", format="EXPORT_FORMAT_LLAVA", destination_uri=uri
+        )
         assert (await violation_of(stub.ExportVersion(request)))[0] == ["destination_uri"]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthvlm.dataset.readahead import read_ahead
+from synthvlm.dataset.readahead import WORKERS, read_ahead
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput, NotFound
 from synthvlm.progress import Reporter
 from synthvlm.storage import Manifest, ShardRef, Store, canonical_json, open_shard, sha256_digest
@@ -14,6 +14,9 @@ Stages = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
 One configuration has ``model_digest``, ``code_version`` and ``configuration``.
 """
+
+_RECORDS_AT_ONCE = 400_000
+"""Images whose rows are in memory at the same time."""
 
 _KINDS = {"caption_set": "captions", "image_set": "images", "score_set": "scores"}
 _WORDS = {"caption_set": "caption", "image_set": "generation", "score_set": "alignment"}
@@ -52,6 +55,12 @@ class CheckedChains:
 
     chains: Sequence[CheckedChain]
     stages: Stages
+
+    @property
+    def workers(self) -> int:
+        """Shards to read at the same time: fewer when they are large, so that memory is bounded."""
+        largest = max((one.shards.image_set.records for one in self.chains), default=0)
+        return max(1, min(WORKERS, _RECORDS_AT_ONCE // max(1, largest)))
 
     @property
     def digest(self) -> str:

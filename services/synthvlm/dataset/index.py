@@ -41,7 +41,9 @@ def build_index(store: Store, chains: CheckedChains, reporter: Reporter) -> Shar
         return ref
     ids: list[pa.Array] = []
     numbers: list[pa.Array] = []
-    with read_ahead(lambda chain: _image_ids(store, chain), chains.chains) as tables:
+    with read_ahead(
+        lambda chain: _image_ids(store, chain), chains.chains, chains.workers
+    ) as tables:
         for number, table in enumerate(tables):
             reporter.check()
             ids.append(table["image_id"].combine_chunks())

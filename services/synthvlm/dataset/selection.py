@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthvlm.dataset.best import SCORED, BestOfRepeats, SelectionRule, ranked
-from synthvlm.dataset.chains import CheckedChain, ShardChain, check_chains
+from synthvlm.dataset.chains import CheckedChain, CheckedChains, ShardChain, check_chains
 from synthvlm.dataset.columns import combine_columns
 from synthvlm.dataset.index import build_index
 from synthvlm.dataset.readahead import read_ahead
@@ -94,7 +94,7 @@ def select(
         counts = open_shard(store, ref).manifest.counts
         return Selected(ref, index, counts["scored"], counts["captions"], counts["selected"])
     scores = BestOfRepeats()
-    with read_ahead(lambda chain: _scores(store, chain), checked.chains) as tables:
+    with read_ahead(lambda chain: _scores(store, chain), checked.chains, checked.workers) as tables:
         for number, table in enumerate(tables):
             scores.add(table, number)
             reporter.report(scores.scored, total)
@@ -104,7 +104,7 @@ def select(
     del best
     with tempfile.TemporaryDirectory(prefix="synthvlm-selection-") as folder:
         path = Path(folder) / SELECTION_FILE
-        _write(path, store, checked.chains, rows, reporter)
+        _write(path, store, checked, rows, reporter)
         ref = commit.finish(
             files={SELECTION_FILE: path},
             records=rows.num_rows,
@@ -127,14 +127,16 @@ def _scores(store: Store, chain: CheckedChain) -> pa.Table:
 def _write(
     path: Path,
     store: Store,
-    chains: Sequence[CheckedChain],
+    chains: CheckedChains,
     rows: pa.Table,
     reporter: Reporter,
 ) -> None:
     """Joins the selected rows with their texts and places, and writes them best first."""
     sets = {
-        "image_set": pa.array([one.shards.image_set.path for one in chains], pa.string()),
-        "image_set_digest": pa.array([one.shards.image_set.digest for one in chains], pa.string()),
+        "image_set": pa.array([one.shards.image_set.path for one in chains.chains], pa.string()),
+        "image_set_digest": pa.array(
+            [one.shards.image_set.digest for one in chains.chains], pa.string()
+        ),
     }
     columns = _joined_columns(store, chains, rows, reporter)
     order = pc.sort_indices(columns["rank"])
@@ -148,12 +150,17 @@ def _write(
 
 
 def _joined_columns(
-    store: Store, chains: Sequence[CheckedChain], rows: pa.Table, reporter: Reporter
+    store: Store, chains: CheckedChains, rows: pa.Table, reporter: Reporter
 ) -> dict[str, pa.Array]:
     """The columns of the selection, in order of the chains, with the column ``rank``."""
     rows = rows.append_column("rank", pa.array(range(rows.num_rows), pa.int64()))
     joined = [_JOINED.empty_table()]
-    with read_ahead(lambda item: _join(store, chains[item[0]], item[1]), _by_chain(rows)) as tables:
+
+    def join(item: tuple[int, pa.Table]) -> pa.Table:
+        number, selected = item
+        return _join(store, chains.chains[number], selected)
+
+    with read_ahead(join, _by_chain(rows), chains.workers) as tables:
         for table in tables:
             reporter.check()
             joined.append(table)
