@@ -5,6 +5,7 @@ gives blocking work to ``offload``, ``stream`` or ``iterate``; what it raises of
 ``synthvlm.errors`` reaches the client as a status with details.
 """
 
+from synthvlm.serving.calls import Context
 from synthvlm.serving.fields import RequestModel
 from synthvlm.serving.idempotency import AnswerCache
 from synthvlm.serving.lifecycle import main
@@ -15,6 +16,7 @@ from synthvlm.serving.validation import parse
 
 __all__ = [
     "AnswerCache",
+    "Context",
     "Progress",
     "RequestModel",
     "Result",

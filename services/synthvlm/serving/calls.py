@@ -8,11 +8,18 @@ from concurrent.futures import Executor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 
 from synthvlm.errors import OperationCancelled
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+else:
+    # The class is generic only for type checkers.
+    Context = grpc.aio.ServicerContext
 
 
 class Kind(StrEnum):
@@ -123,7 +130,7 @@ class Call:
 _current: ContextVar[Call] = ContextVar("synthvlm_call")
 
 
-def current_call(context: grpc.aio.ServicerContext) -> Call:
+def current_call(context: Context) -> Call:
     """The call that the current task serves.
 
     Args:

@@ -14,7 +14,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from synthvlm.errors import DomainError, InvalidInput, OperationCancelled, RetryableError
 from synthvlm.serving.admission import shutting_down
-from synthvlm.serving.calls import Call
+from synthvlm.serving.calls import Call, Context
 
 DOMAIN = "synthvlm"
 """Domain of every ``google.rpc.ErrorInfo``."""
@@ -71,7 +71,7 @@ def status_of(error: DomainError) -> status_pb2.Status:
     return status
 
 
-async def abort(context: grpc.aio.ServicerContext, call: Call, error: DomainError) -> NoReturn:
+async def abort(context: Context, call: Call, error: DomainError) -> NoReturn:
     """Ends the call with the status of ``error``."""
     status = status_of(error)
     call.code = grpc.StatusCode[error.code]
@@ -81,7 +81,7 @@ async def abort(context: grpc.aio.ServicerContext, call: Call, error: DomainErro
 
 
 @asynccontextmanager
-async def translated(context: grpc.aio.ServicerContext, call: Call) -> AsyncIterator[None]:
+async def translated(context: Context, call: Call) -> AsyncIterator[None]:
     """Turns what the block raises into the status that the caller gets.
 
     Domain errors keep their code, message and details. Anything else is a defect of ours: it is
@@ -111,7 +111,7 @@ async def translated(context: grpc.aio.ServicerContext, call: Call) -> AsyncIter
         )
 
 
-def _code_set_by(context: grpc.aio.ServicerContext) -> grpc.StatusCode:
+def _code_set_by(context: Context) -> grpc.StatusCode:
     number = context.code()
     return next(code for code in grpc.StatusCode if number in (code, code.value[0]))
 

@@ -16,7 +16,15 @@ from grpc_health.v1 import health
 
 from synthvlm.serving.admission import Admission
 from synthvlm.serving.auth import TokenCheck
-from synthvlm.serving.calls import Call, Kind, Method, Shutdown, enter_call, metadata_value
+from synthvlm.serving.calls import (
+    Call,
+    Context,
+    Kind,
+    Method,
+    Shutdown,
+    enter_call,
+    metadata_value,
+)
 from synthvlm.serving.errors import translated
 from synthvlm.serving.metrics import Metrics
 
@@ -30,7 +38,7 @@ _HEALTH = f"/{health.SERVICE_NAME}/"
 _log = structlog.get_logger(__name__)
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """Runs the service's own calls under all concerns, and others (reflection) under auth only.
 
     Health checks pass untouched: a probe has no token and must be answered under any load.
@@ -54,9 +62,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> Any:
         """Wraps the handler of the method."""
         path = handler_call_details.method
         if path.startswith(_HEALTH):
@@ -65,7 +73,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         if method is not None and not self._admission.is_open:
             # The handlers of the service come with its servicer, which is not built yet: answer
             # for them, UNIMPLEMENTED would be wrong.
-            handler = grpc.unary_unary_rpc_method_handler(_never_reached)
+            handler: Any = grpc.unary_unary_rpc_method_handler(_never_reached)
         else:
             handler = await continuation(handler_call_details)
         if handler is None:
@@ -76,14 +84,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         return _wrap(handler, lambda context: self._served(method, context))
 
     @asynccontextmanager
-    async def _authenticated(self, method: Method, context: Any) -> AsyncIterator[None]:
+    async def _authenticated(self, method: Method, context: Context) -> AsyncIterator[None]:
         call = self._call(method, context)
         async with translated(context, call):
             self._check_token(context)
             yield
 
     @asynccontextmanager
-    async def _served(self, method: Method, context: Any) -> AsyncIterator[None]:
+    async def _served(self, method: Method, context: Context) -> AsyncIterator[None]:
         call = self._call(method, context)
         enter_call(call)
         metadata = context.invocation_metadata()
@@ -112,7 +120,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
                 "call ended", method=method.name, code=call.code.name, seconds=round(seconds, 4)
             )
 
-    def _call(self, method: Method, context: Any) -> Call:
+    def _call(self, method: Method, context: Context) -> Call:
         remaining = context.time_remaining()
         sent = metadata_value(context.invocation_metadata(), REQUEST_KEY)
         return Call(
@@ -123,21 +131,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
             deadline=None if remaining is None else time.monotonic() + remaining,
         )
 
-    def _check_token(self, context: Any) -> None:
+    def _check_token(self, context: Context) -> None:
         if self._token is not None:
             self._token.check(context.invocation_metadata())
 
 
-def _wrap(handler: grpc.RpcMethodHandler, around: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
+def _wrap(handler: Any, around: Callable[[Context], Any]) -> Any:
     """The same handler, its behaviour run inside ``around(context)``."""
     shape = f"{_word(handler.request_streaming)}_{_word(handler.response_streaming)}"
     behaviour = getattr(handler, shape)
 
-    async def answer(request: Any, context: Any) -> Any:
+    async def answer(request: Any, context: Context) -> Any:
         async with around(context):
             return await behaviour(request, context)
 
-    async def answers(request: Any, context: Any) -> AsyncIterator[Any]:
+    async def answers(request: Any, context: Context) -> AsyncIterator[Any]:
         async with around(context), aclosing(behaviour(request, context)) as responses:
             async for response in responses:
                 yield response
@@ -150,5 +158,5 @@ def _word(streaming: bool) -> str:
     return "stream" if streaming else "unary"
 
 
-async def _never_reached(_request: Any, _context: Any) -> None:
+async def _never_reached(_request: Any, _context: Context) -> None:
     raise AssertionError("admission rejects calls before the servicer is built")

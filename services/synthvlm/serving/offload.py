@@ -13,10 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-import grpc
-
 from synthvlm.progress import Reporter
-from synthvlm.serving.calls import Call, current_call
+from synthvlm.serving.calls import Call, Context, current_call
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -71,7 +69,7 @@ class _StreamReporter(_CallReporter):
         self.check()
 
 
-async def offload(context: grpc.aio.ServicerContext, work: Callable[[Reporter], R]) -> R:
+async def offload(context: Context, work: Callable[[Reporter], R]) -> R:
     """Runs the work of an item call on a worker thread.
 
     Args:
@@ -90,7 +88,7 @@ async def offload(context: grpc.aio.ServicerContext, work: Callable[[Reporter], 
 
 
 async def stream(
-    context: grpc.aio.ServicerContext, work: Callable[[Reporter], R]
+    context: Context, work: Callable[[Reporter], R]
 ) -> AsyncIterator[Progress | Result[R]]:
     """Runs the work of a shard call on a worker thread and yields its progress as it comes.
 
@@ -121,9 +119,7 @@ async def stream(
         yield Result(value, last)
 
 
-async def iterate(
-    context: grpc.aio.ServicerContext, work: Callable[[Reporter], Iterator[T]]
-) -> AsyncIterator[T]:
+async def iterate(context: Context, work: Callable[[Reporter], Iterator[T]]) -> AsyncIterator[T]:
     """Yields what a blocking iterator gives, one item ahead of the client at most.
 
     Each item is made on a worker thread, not always the same one.

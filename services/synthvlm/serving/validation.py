@@ -2,15 +2,19 @@
 
 import struct
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
 
 from synthvlm.errors import FieldViolation, InvalidInput
 
 M = TypeVar("M", bound=BaseModel)
+
+# Protobuf has two classes of each (pure Python and upb) without a public base.
+Descriptor: TypeAlias = Any
+Field: TypeAlias = Any
 
 
 def parse(model: type[M], request: Message) -> M:
@@ -54,7 +58,7 @@ def field_path(descriptor: Descriptor, entry: Any) -> str:
     """
     path = ""
     message: Descriptor | None = descriptor
-    container: FieldDescriptor | None = None
+    container: Field | None = None
     for step in entry["loc"]:
         if container is not None:
             # Inside a repeated field or a map, the step is an index or a key.
@@ -94,7 +98,7 @@ def _values(message: Message) -> dict[str, Any]:
     return {field.name: _value(message, field) for field in message.DESCRIPTOR.fields}
 
 
-def _value(message: Message, field: FieldDescriptor) -> Any:
+def _value(message: Message, field: Field) -> Any:
     entry = _map_value(field)
     value = getattr(message, field.name)
     if entry is not None:
@@ -106,7 +110,7 @@ def _value(message: Message, field: FieldDescriptor) -> Any:
     return _single(value, field)
 
 
-def _single(value: Any, field: FieldDescriptor) -> Any:
+def _single(value: Any, field: Field) -> Any:
     if field.message_type is not None:
         return _values(value)
     if field.enum_type is not None:
@@ -117,10 +121,10 @@ def _single(value: Any, field: FieldDescriptor) -> Any:
     return value
 
 
-def _map_value(field: FieldDescriptor) -> FieldDescriptor | None:
+def _map_value(field: Field) -> Field | None:
     entry = field.message_type
     if entry is not None and entry.GetOptions().map_entry:
-        value: FieldDescriptor = entry.fields_by_name["value"]
+        value: Field = entry.fields_by_name["value"]
         return value
     return None
 
