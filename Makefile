@@ -87,7 +87,7 @@ bench: setup ## the benchmarks of benchmarks/
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
-	$(BIN)/python -m synthvlm_pipelines --output build/pipelines
+	$(BIN)/python -m synthvlm_pipelines compile --out build/pipelines
 
 .PHONY: locks
 locks: setup ## derive the pinned files of the extras from what is installed

@@ -34,7 +34,9 @@ def generate(destination: Path) -> None:
             [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *outputs, *protos],
             check=True,
         )
-        made = {path.relative_to(folder): path for path in Path(folder).rglob("*_pb2*.py*")}
+        for package in {path.parent for path in Path(folder).rglob("*_pb2.py")}:
+            (package / "__init__.py").touch()
+        made = {path.relative_to(folder): path for path in Path(folder).rglob("*.py*")}
         for relative, path in made.items():
             target = destination / relative
             if not target.is_file() or target.read_bytes() != path.read_bytes():
@@ -42,7 +44,7 @@ def generate(destination: Path) -> None:
                 fresh = target.with_name(f"{target.name}.new")
                 shutil.copyfile(path, fresh)
                 fresh.replace(target)
-    for path in destination.glob("synthvlm/*/v1/*_pb2*.py*"):
+    for path in destination.glob("synthvlm/*/v1/*.py*"):
         if path.relative_to(destination) not in made:
             path.unlink()
 

@@ -1,0 +1,33 @@
+"""Light modules stay light: nobody loads a model library to ask for help."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.contracts.words import SERVICES
+
+MODELS = {"diffusers", "open_clip", "torch", "torchvision", "transformers"}
+HEAVY = MODELS | {"datasets", "kfp", "kubernetes", "pandas", "sqlalchemy"}
+
+
+def loaded_by(module: str) -> set[str]:
+    """Top-level packages that are loaded once ``module`` is."""
+    program = f"import {module}, json, sys; print(json.dumps(sorted(sys.modules)))"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
+    )
+    return {name.partition(".")[0] for name in json.loads(result.stdout)}
+
+
+@pytest.mark.parametrize(
+    "module", ["synthvlm.cli.__main__", "synthvlm.client", "synthvlm.serving", "synthvlm.profiles"]
+)
+def test_what_everyone_imports_loads_nothing_heavy(module: str) -> None:
+    assert not loaded_by(module) & HEAVY
+
+
+@pytest.mark.parametrize("word", SERVICES)
+def test_a_service_loads_its_models_only_once_it_listens(word: str) -> None:
+    assert not loaded_by(f"synthvlm.{word}.service") & MODELS

@@ -1,0 +1,70 @@
+"""The pinned files agree with one another, with pyproject.toml and with what is installed."""
+
+import importlib.util
+import re
+from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.contracts.words import ROOT, SERVICES
+
+FOLDER = ROOT / "requirements"
+FILES = sorted(FOLDER.glob("*.txt"))
+PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[A-Za-z0-9.!]+")
+WITHOUT_MODELS = {"base", "caption", "cli", "dataset", "pipelines", "review"}
+
+
+def load_derive() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("derive", FOLDER / "derive.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+derive = load_derive()
+
+
+def pins(path: Path) -> dict[str, str]:
+    found: dict[str, str] = derive.read_pins(path)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_file_holds_pins_alone_and_agrees_with_the_lock(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
+    assert pins(path).items() <= pins(FOLDER / "lock.txt").items()
+
+
+def test_the_files_are_what_deriving_them_gives() -> None:
+    contents = {**derive.files(), "lock.txt": derive.lock()}
+    assert {path.name for path in FILES} == set(contents)
+    for path in FILES:
+        assert path.read_text(encoding="utf-8") == contents[path.name], f"run `make locks`: {path}"
+
+
+def test_the_lock_is_what_is_installed() -> None:
+    locked = pins(FOLDER / "lock.txt")
+    assert {name: version(name).partition("+")[0] for name in locked} == locked
+
+
+def test_the_lock_satisfies_what_the_package_declares() -> None:
+    locked = pins(FOLDER / "lock.txt")
+    texts = [text for texts in derive.declared().values() for text in texts]
+    for requirement in map(Requirement, texts + derive.build_requirements()):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)])
+
+
+@pytest.mark.parametrize("extra", sorted(WITHOUT_MODELS))
+def test_an_image_without_models_installs_no_model_library(extra: str) -> None:
+    assert not pins(FOLDER / f"{extra}.txt").keys() & {"torch", "diffusers", "open-clip-torch"}
+
+
+def test_every_service_has_a_file() -> None:
+    assert {f"{word}.txt" for word in SERVICES} <= {path.name for path in FILES}

@@ -1,0 +1,65 @@
+"""One word a thing, wherever the thing has a name."""
+
+import importlib
+import tomllib
+from typing import Any
+
+import pytest
+import yaml
+
+from synthvlm.cli.services import WORDS
+from tests.contracts.words import CONTRACTS, PACKAGE, ROOT, SERVICES, declared
+
+SHARED = {"cli", "client", "profiles", "scenes", "serving", "storage"}
+"""Packages that are no service."""
+OTHER_EXTRAS = {"cli", "dev", "pipelines"}
+"""Extras that are no service's."""
+
+
+def packages() -> set[str]:
+    """Packages with code of their own: stubs alone do not make one."""
+    return {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+
+
+def test_the_packages_are_the_services_and_what_they_share() -> None:
+    assert packages() - SHARED == set(SERVICES)
+    assert packages() >= SHARED
+    assert set(SERVICES) <= set(CONTRACTS)
+
+
+def test_the_command_line_starts_every_service() -> None:
+    assert set(WORDS) == set(SERVICES)
+
+
+@pytest.mark.parametrize("word", SERVICES)
+def test_a_service_calls_itself_by_its_word(word: str) -> None:
+    module: Any = importlib.import_module(f"synthvlm.{word}.service")
+    service = module.SERVICE
+    assert service.word == word
+    assert service.descriptor.full_name == declared(word).full_name
+    assert service.settings.__name__ == f"{word.capitalize()}Settings"
+    assert service.settings.__module__ == f"synthvlm.{word}.config"
+
+
+@pytest.mark.parametrize("word", SERVICES)
+def test_a_service_has_the_shape_of_all_services(word: str) -> None:
+    for name in ("__main__", "config", "requests", "servicer", "service"):
+        assert (PACKAGE / word / f"{name}.py").is_file(), name
+    main = (PACKAGE / word / "__main__.py").read_text(encoding="utf-8")
+    assert len(main.splitlines()) <= 20
+
+
+def test_profiles_have_a_section_for_nothing_but_services() -> None:
+    for path in sorted((PACKAGE / "profiles").glob("*.yaml")):
+        assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(SERVICES), path.name
+
+
+def test_every_package_has_tests_under_its_name() -> None:
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
+    assert folders == (packages() - {"profiles"}) | {"contracts", "e2e", "pipelines"}
+
+
+def test_every_extra_is_a_service_or_has_a_reason() -> None:
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras = set(content["project"]["optional-dependencies"])
+    assert extras == set(CONTRACTS) | OTHER_EXTRAS
