@@ -2,7 +2,7 @@
 
 import io
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from rich.color import Color
@@ -27,6 +27,7 @@ def test_a_character_holds_two_pixels() -> None:
     assert style.bgcolor == Color.from_rgb(0, 0, 255)
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
 def test_it_fits(width: int, height: int, columns: int) -> None:
     lines = half_blocks(encoded(Image.new("L", (width, height))), columns).plain.splitlines()

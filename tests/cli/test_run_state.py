@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -80,6 +80,7 @@ EVENTS = st.builds(
 )
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(EVENTS, max_size=30))
 def test_any_order_of_events_can_be_shown(events: list[StageEvent]) -> None:
     clock = Clock()

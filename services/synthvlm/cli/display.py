@@ -11,10 +11,13 @@ from rich.table import Table
 
 from synthvlm.cli.processes import ServiceProcess, ServiceState
 from synthvlm.cli.run_state import RunState, StageProgress
-from synthvlm_pipelines.events import StageEvent, State
+from synthvlm_pipelines.events import StageEvent
 
 PLAIN_SECONDS = 5.0
-"""Least time between two plain lines about the same stage."""
+"""Least time between two plain lines about a stage while it gets on."""
+
+IDLE_SECONDS = 60.0
+"""Least time between two plain lines about a stage that does not get on."""
 
 
 class Display(Protocol):
@@ -62,7 +65,7 @@ class PlainDisplay:
         self._console = console
         self._clock = clock
         self._services: dict[str, ServiceState] = {}
-        self._said: dict[str, tuple[int, float]] = {}
+        self._said: dict[str, tuple[int, int, float]] = {}
 
     def services(self, services: Sequence[ServiceProcess]) -> None:
         """Says which services have changed their state."""
@@ -77,10 +80,11 @@ class PlainDisplay:
         for stage in state.stages.values():
             if stage.began is None:
                 continue
-            finished, said = self._said.get(stage.name, (-1, 0.0))
-            ended = finished == stage.shards > 0
-            if stage.finished_shards != finished or (not ended and now - said >= PLAIN_SECONDS):
-                self._said[stage.name] = (stage.finished_shards, now)
+            finished, done, said = self._said.get(stage.name, (-1, -1, now))
+            pause = PLAIN_SECONDS if stage.done != done else IDLE_SECONDS
+            is_due = bool(stage.at_work) and now - said >= pause
+            if stage.finished_shards != finished or is_due:
+                self._said[stage.name] = (stage.finished_shards, stage.done, now)
                 self._line(stage_line(stage, state.clock()))
 
     def close(self) -> None:
@@ -113,7 +117,7 @@ def run_table(state: RunState) -> Table:
             table.add_row(
                 stage.name, shards, bar, _done(stage), _rate(stage, now), _left(stage, now)
             )
-            for event in at_work(stage):
+            for event in stage.at_work if stage.shards > 1 else []:
                 table.add_row("", f"[dim]#{event.shard + 1}[/]", "", _records(event), "", "")
     return table
 
@@ -125,16 +129,10 @@ def stage_line(stage: StageProgress, now: float) -> str:
     """
     parts = [f"{stage.finished_shards}/{stage.shards or '?'} shards", _done(stage)]
     parts += [part for part in (_rate(stage, now), _left(stage, now)) if part]
-    shards = ", ".join(f"#{event.shard + 1} {_records(event)}" for event in at_work(stage))
+    shards = ""
+    if stage.shards > 1:
+        shards = ", ".join(f"#{event.shard + 1} {_records(event)}" for event in stage.at_work)
     return f"{stage.name}: {', '.join(parts)}{f' [{shards}]' if shards else ''}"
-
-
-def at_work(stage: StageProgress) -> list[StageEvent]:
-    """The last events of the shards that are being worked on; none for a stage of one shard."""
-    if stage.shards <= 1:
-        return []
-    events = (stage.latest[shard] for shard in sorted(stage.latest))
-    return [event for event in events if event.state in (State.STARTED, State.RUNNING)]
 
 
 def duration(seconds: float) -> str:

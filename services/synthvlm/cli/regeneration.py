@@ -18,7 +18,7 @@ def generation_request(image: dataset_pb2.GetImageResponse) -> generation_pb2.Ge
     try:
         recorded = json.loads(image.generation_json)
         parameters = json_format.ParseDict(
-            recorded["parameters"], generation_pb2.SamplingParameters()
+            recorded["configuration"]["sampling"], generation_pb2.SamplingParameters()
         )
     except (KeyError, ValueError, json_format.ParseError) as error:
         raise DataCorrupt(f"the record of image {image.image_id} is damaged: {error}") from error

@@ -25,6 +25,8 @@ class StageProgress:
         latest: The last event of each shard that it has begun.
         began: When its first shard began, on the clock of the run's state; None before.
         ended: When its last shard ended; None before.
+        busy_before: Seconds in which at least one shard was worked on, up to the last pause.
+        busy_since: When the work that is going on began; None in a pause.
     """
 
     name: Stage
@@ -32,6 +34,28 @@ class StageProgress:
     latest: dict[int, StageEvent] = field(default_factory=dict)
     began: float | None = None
     ended: float | None = None
+    busy_before: float = 0.0
+    busy_since: float | None = None
+
+    def apply(self, event: StageEvent, now: float) -> None:
+        """Takes in an event of this stage."""
+        self.shards = event.shards
+        self.latest[event.shard] = event
+        if self.began is None:
+            self.began = now
+        if self.at_work and self.busy_since is None:
+            self.busy_since = now
+        elif not self.at_work and self.busy_since is not None:
+            self.busy_before += now - self.busy_since
+            self.busy_since = None
+        if self.is_finished:
+            self.ended = now
+
+    @property
+    def at_work(self) -> list[StageEvent]:
+        """The last events of the shards that are being worked on."""
+        events = (self.latest[shard] for shard in sorted(self.latest))
+        return [event for event in events if event.state in (State.STARTED, State.RUNNING)]
 
     @property
     def done(self) -> int:
@@ -68,14 +92,15 @@ class StageProgress:
         return (self.ended if self.ended is not None else now) - self.began
 
     def rate(self, now: float) -> float:
-        """Records a second, without those that were only found again."""
-        seconds = self.seconds(now)
+        """Records a second while it is worked, without those that were only found again."""
+        since = self.busy_since
+        seconds = self.busy_before + (now - since if since is not None else 0.0)
         return max(0, self.done - self.resumed) / seconds if seconds > 0 else 0.0
 
     def seconds_left(self, now: float) -> float | None:
-        """An estimate; None while there is nothing to estimate from."""
+        """An estimate; None in a pause, and while there is nothing to estimate from."""
         rate = self.rate(now)
-        if self.is_finished or not self.total or rate <= 0:
+        if not self.at_work or not self.total or rate <= 0:
             return None
         return max(0, self.total - self.done) / rate
 
@@ -90,17 +115,10 @@ class RunState:
 
     def apply(self, event: StageEvent) -> None:
         """Takes in an event."""
-        stage = self.stages[event.stage]
-        stage.shards = event.shards
+        self.stages[event.stage].apply(event, self.clock())
         if event.stage in LOOPED:  # all of them work on the same shards
             for name in LOOPED:
                 self.stages[name].shards = event.shards
-        now = self.clock()
-        if stage.began is None:
-            stage.began = now
-        stage.latest[event.shard] = event
-        if stage.is_finished:
-            stage.ended = now
         if event.state is State.FAILED and self.failure is None:
             self.failure = event
 

@@ -28,6 +28,9 @@ from synthvlm.profiles import load_profile, profile_names
 WORDS = ("caption", "generation", "alignment", "dataset")
 """The services of a dataset run, in its order."""
 
+CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
+"""Whoever runs the services on a machine of their own may name any caption file they can read."""
+
 OnChange = Callable[[Sequence[ServiceProcess]], None]
 
 
@@ -240,8 +243,10 @@ def check_profile(profile: str) -> str:
 
 
 def _settings(word: str, home: Home) -> list[str]:
-    settings = ["--store-roots", f"file://{home.store}"]
+    options = {"--store-roots": [f"file://{home.store}"]}
+    if word == "caption":
+        options["--caption-roots"] = CAPTION_ROOTS
     if word == "dataset":
-        settings += ["--export-roots", f"file://{home.exports}"]
-        settings += ["--database", f"sqlite:///{home.catalogue}"]
-    return settings
+        options["--export-roots"] = [f"file://{home.exports}"]
+        options["--database"] = [f"sqlite:///{home.catalogue}"]
+    return [part for name, values in options.items() for v in values for part in (name, v)]
