@@ -16,9 +16,9 @@ TESTS ?= tests
 
 # The demo: captions of the scene world, several images a caption, the best of them.
 DEMO_HOME ?= build/demo
-DEMO_CAPTIONS ?= 600
+DEMO_CAPTIONS ?= 680
 DEMO_REPEAT ?= 2
-DEMO_FRACTION ?= 0.5
+DEMO_FRACTION ?= 0.4
 
 UP_HOME ?= .synthvlm
 
@@ -36,7 +36,7 @@ setup: $(STAMPS)/package ## make the virtual environment .venv with everything i
 .PHONY: demo
 demo: setup ## a whole dataset run on this machine: captions to a published version and its report
 	@mkdir -p "$(DEMO_HOME)"
-	$(BIN)/python -m synthvlm.scenes captions --count $(DEMO_CAPTIONS) --output "$(DEMO_HOME)/captions.jsonl"
+	$(BIN)/python -m synthvlm.scenes captions --count $(DEMO_CAPTIONS) --out "$(DEMO_HOME)/captions.jsonl"
 	$(BIN)/synthvlm --home "$(DEMO_HOME)" run --captions "$(DEMO_HOME)/captions.jsonl" --name demo \
 	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION)
 

@@ -12,7 +12,7 @@ from tests.contracts.words import CONTRACTS, PACKAGE, ROOT, SERVICES, declared
 
 SHARED = {"cli", "client", "profiles", "scenes", "serving", "storage"}
 """Packages that are no service."""
-OTHER_EXTRAS = {"cli", "dev", "pipelines"}
+OTHER_EXTRAS = {"cli", "dev", "pipelines", "scenes"}
 """Extras that are no service's."""
 
 
