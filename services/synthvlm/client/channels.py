@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import grpc
+from opentelemetry import propagate
 
 MAX_MESSAGE_MIB = 48
 """As the servers' default: pairs to score are up to 32 MiB."""
@@ -52,7 +53,8 @@ def connect(
             switches TLS on.
         certificate_file: PEM file of the client's certificate, where the server wants one.
         key_file: PEM file of its key.
-        metadata: Sent with every call, for example ``x-synthvlm-run``.
+        metadata: Sent with every call, for example ``x-synthvlm-run``. The trace that a call is
+            made in is sent too.
         max_message_mib: Largest message, in MiB.
 
     Raises:
@@ -108,6 +110,9 @@ def _metadata_source(token: str | Path | None, metadata: Mapping[str, str] | Non
         if token is not None:
             text = token.read_text("utf-8").strip() if isinstance(token, Path) else token
             entries.append(("authorization", f"Bearer {text}"))
+        trace: dict[str, str] = {}
+        propagate.inject(trace)
+        entries.extend(trace.items())
         return entries
 
     source()

@@ -36,8 +36,9 @@ _CLASSES: Mapping[str, type[DomainError]] = {
 
 _RETRYABLE = {error.code: error for error in (QueueFull, Unavailable)}
 
-DEFAULT_RETRY_SECONDS = 0.5
-"""For errors without advice: the connection itself failed."""
+CONNECTION_RETRY_SECONDS = 0.5
+"""For UNAVAILABLE without advice: the connection itself failed. RESOURCE_EXHAUSTED without advice
+is a message that is too large, and stays so."""
 
 D = TypeVar("D", bound=Message)
 
@@ -69,12 +70,11 @@ def typed_error(error: Any) -> DomainError:
         invalid = InvalidInput(message, violations)
         invalid.metadata.update(metadata)
         return invalid
-    if code in _RETRYABLE:
-        retry = _detail(details, error_details_pb2.RetryInfo)
-        seconds = (
-            retry.retry_delay.ToNanoseconds() / 1e9 if retry is not None else DEFAULT_RETRY_SECONDS
-        )
-        return _RETRYABLE[code](message, seconds, metadata)
+    retry = _detail(details, error_details_pb2.RetryInfo)
+    if retry is not None and code in _RETRYABLE:
+        return _RETRYABLE[code](message, retry.retry_delay.ToNanoseconds() / 1e9, metadata)
+    if code == Unavailable.code:
+        return Unavailable(message, CONNECTION_RETRY_SECONDS, metadata)
     return _CLASSES.get(code, DomainError)(message, metadata)
 
 

@@ -22,10 +22,11 @@ DOMAIN = "synthvlm"
 DETAILS_KEY = "grpc-status-details-bin"
 """Where gRPC's libraries look for the details."""
 
-_MAX_MESSAGE_CHARACTERS = 500
-_MAX_DETAILS_BYTES = 3_500
-"""Details travel base64-coded in the trailers, beside the message, and peers accept 8 KiB of those
-by default."""
+_MAX_MESSAGE_BYTES = 500
+_MAX_TEXT_BYTES = 200
+_MAX_STATUS_BYTES = 3_500
+"""A status travels base64-coded in the trailers, beside the message, percent-coded; peers accept
+8 KiB of both by default."""
 
 _log = structlog.get_logger(__name__)
 
@@ -33,42 +34,45 @@ _log = structlog.get_logger(__name__)
 def status_of(error: DomainError) -> status_pb2.Status:
     """The status with details that tells a client of ``error``.
 
-    Field violations that do not fit the size that peers accept are left out; ``ErrorInfo`` says how
-    many, under ``violations_omitted``.
+    Long texts are cut, and field violations that do not fit the size that peers accept are left
+    out; ``ErrorInfo`` says how many, under ``violations_omitted``.
     """
-    metadata = {key: _clip(value) for key, value in error.metadata.items()}
-    violations = [
-        error_details_pb2.BadRequest.FieldViolation(
-            field=_clip(violation.field), description=_clip(violation.description)
-        )
-        for violation in (error.violations if isinstance(error, InvalidInput) else ())
-    ]
-    kept, size = 0, 0
-    for violation in violations:
-        size += violation.ByteSize() + 4
-        if size > _MAX_DETAILS_BYTES // 2:
-            break
-        kept += 1
-    if kept < len(violations):
-        metadata["violations_omitted"] = str(len(violations) - kept)
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
-    ]
-    if kept:
-        details.append(error_details_pb2.BadRequest(field_violations=violations[:kept]))
+    status = status_pb2.Status(
+        code=grpc.StatusCode[error.code].value[0], message=_clip(error.message, _MAX_MESSAGE_BYTES)
+    )
     if isinstance(error, RetryableError):
         delay = Duration()
         delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    status = status_pb2.Status(
-        code=grpc.StatusCode[error.code].value[0],
-        message=_clip(error.message, _MAX_MESSAGE_CHARACTERS),
-    )
-    for detail in details:
-        packed = AnyProto()
-        packed.Pack(detail)
-        status.details.append(packed)
+        _add(status, error_details_pb2.RetryInfo(retry_delay=delay))
+    metadata = {key: _clip(value) for key, value in error.metadata.items()}
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=metadata)
+    if isinstance(error, InvalidInput) and error.violations:
+        fitting = _fitting(error, _MAX_STATUS_BYTES - status.ByteSize() - info.ByteSize())
+        omitted = len(error.violations) - len(fitting.field_violations)
+        if omitted:
+            info.metadata["violations_omitted"] = str(omitted)
+        _add(status, fitting)
+    _add(status, info)
     return status
+
+
+def _fitting(error: InvalidInput, size: int) -> error_details_pb2.BadRequest:
+    """The first violations, as many as have ``size`` bytes."""
+    details = error_details_pb2.BadRequest()
+    for violation in error.violations:
+        details.field_violations.add(
+            field=_clip(violation.field), description=_clip(violation.description)
+        )
+        if details.ByteSize() > size:
+            del details.field_violations[-1]
+            break
+    return details
+
+
+def _add(status: status_pb2.Status, detail: Message) -> None:
+    packed = AnyProto()
+    packed.Pack(detail)
+    status.details.append(packed)
 
 
 async def abort(context: Context, call: Call, error: DomainError) -> NoReturn:
@@ -116,5 +120,9 @@ def _code_set_by(context: Context) -> grpc.StatusCode:
     return next(code for code in grpc.StatusCode if number in (code, code.value[0]))
 
 
-def _clip(text: str, limit: int = 300) -> str:
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+def _clip(text: str, limit: int = _MAX_TEXT_BYTES) -> str:
+    """At most ``limit`` bytes of UTF-8; lone surrogates, which cannot be sent, are replaced."""
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= limit:
+        return encoded.decode("utf-8")
+    return f"{encoded[: limit - 3].decode('utf-8', 'ignore')}…"

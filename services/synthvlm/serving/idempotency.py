@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -103,12 +103,9 @@ class AnswerCache:
             self._drop(key)
 
     def _shrink(self) -> None:
-        made = [key for key, entry in self._entries.items() if entry.answer.done()]
-        for key in made:
-            if len(made) <= self._max_answers and self._bytes <= self._max_bytes:
-                return
-            self._drop(key)
-            made = made[1:]
+        made = deque(key for key, entry in self._entries.items() if entry.answer.done())
+        while made and (len(made) > self._max_answers or self._bytes > self._max_bytes):
+            self._drop(made.popleft())
 
     def _drop(self, key: tuple[str, str]) -> None:
         self._bytes -= self._entries.pop(key).size

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import structlog
 
-from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.errors import InvalidInput
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.server import Server
 from synthvlm.serving.service import Service
@@ -62,12 +62,19 @@ def main(service: Service[S], arguments: Sequence[str] | None = None) -> None:
 async def _run(server: Server[S], word: str) -> int:
     """Serves until a signal comes; returns the exit status.
 
-    The handlers are set explicitly: the kernel ignores the default action of SIGTERM for PID 1.
+    The handlers are set explicitly: the kernel ignores the default action of SIGTERM for PID 1. A
+    second signal ends the wait for running calls.
     """
     stop = asyncio.Event()
+
+    def signalled() -> None:
+        if stop.is_set():
+            server.hurry()
+        stop.set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, signalled)
     stopping = asyncio.ensure_future(stop.wait())
     status = 0
     starting = asyncio.ensure_future(_start(server))
@@ -76,7 +83,7 @@ async def _run(server: Server[S], word: str) -> int:
         if starting.done():
             starting.result()
             await stopping
-    except (DomainError, OSError, RuntimeError, ValueError) as error:
+    except Exception as error:
         _log.exception("the service cannot start", word=word, problem=str(error))
         status = FAILURE_EXIT
     finally:

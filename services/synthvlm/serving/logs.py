@@ -25,7 +25,10 @@ def configure_logs(settings: ServiceSettings, word: str) -> None:
     ]
     if settings.log_format == "json":
         final: list[Any] = [
-            structlog.processors.dict_tracebacks,
+            # Without local variables: they hold images, tensors and tokens.
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
             structlog.processors.JSONRenderer(ensure_ascii=False, default=str),
         ]
     else:

@@ -63,6 +63,9 @@ class Server(Generic[S]):
         self._server: grpc.aio.Server | None = None
         self._health_server: grpc.aio.Server | None = None
         self._servicer: Any = None
+        self._building = False
+        self._hurry = asyncio.Event()
+        self._address_text = ""
         self.address = ""
         self.metrics_address: str | None = None
         self.health_address: str | None = None
@@ -92,9 +95,8 @@ class Server(Generic[S]):
             await self._health_server.start()
         await self._server.start()
         if settings.address_file is not None:
-            _write_atomically(
-                settings.address_file, json.dumps({"address": self.address, "pid": os.getpid()})
-            )
+            self._address_text = json.dumps({"address": self.address, "pid": os.getpid()})
+            _write_atomically(settings.address_file, self._address_text)
         _log.info("listening", address=self.address, health=self.health_address)
 
     async def warm_up(self) -> None:
@@ -103,14 +105,19 @@ class Server(Generic[S]):
         Raises:
             Exception: What building the servicer raised.
         """
-        self._servicer = await _on_thread(
-            f"{self._service.word}-build", lambda: self._service.build(self._settings)
-        )
+        self._building = True
+        self._servicer = await _on_thread(f"{self._service.word}-build", self._build)
         self._service.register(self._servicer, self._server)
         self._admission.open()
         for name in self._names:
             await self._health.set(name, _SERVING)
         _log.info("serving", address=self.address, profile=self._settings.profile)
+
+    def _build(self) -> Any:
+        try:
+            return self._service.build(self._settings)
+        finally:
+            self._building = False
 
     async def drain(self) -> None:
         """Stops admitting, lets running calls finish, and closes.
@@ -120,31 +127,37 @@ class Server(Generic[S]):
         await self._health.enter_graceful_shutdown()
         self._admission.close()
         _log.info("draining", unfinished=self._admission.unfinished)
-        try:
-            async with asyncio.timeout(self._settings.drain_seconds):
-                await self._admission.idle()
-        except TimeoutError:
+        idle = asyncio.ensure_future(self._admission.idle())
+        hurry = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait(
+            {idle, hurry},
+            timeout=self._settings.drain_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        hurry.cancel()
+        if self._admission.unfinished:
             _log.warning("stopping unfinished calls", unfinished=self._admission.unfinished)
         self._shutdown.expired.set()
-        try:
-            async with asyncio.timeout(_STOP_SECONDS):
-                await self._admission.idle()
-        except TimeoutError:
+        await asyncio.wait({idle}, timeout=_STOP_SECONDS)
+        idle.cancel()
+        if self._admission.unfinished:
             _log.warning("abandoning unfinished calls", unfinished=self._admission.unfinished)
         await self._close()
+
+    def hurry(self) -> None:
+        """Cuts the wait of ``drain`` short."""
+        self._hurry.set()
 
     @property
     def has_stopped(self) -> bool:
         """Whether all work has ended. If not, only the end of the process stops its threads."""
-        return self._admission.unfinished == 0
+        return self._admission.unfinished == 0 and not self._building
 
     async def _close(self) -> None:
-        settings = self._settings
         for server in (self._server, self._health_server):
             if server is not None:
                 await server.stop(grace=0.5)
-        if settings.address_file is not None and self.address:
-            settings.address_file.unlink(missing_ok=True)
+        self._remove_address_file()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
         if self._servicer is not None and self._service.close is not None and self.has_stopped:
@@ -153,6 +166,12 @@ class Server(Generic[S]):
             await asyncio.to_thread(self._tracing.shutdown)
         self._executor.shutdown(wait=False, cancel_futures=True)
         _log.info("stopped")
+
+    def _remove_address_file(self) -> None:
+        """Removes the address file, unless it is missing or a successor's by now."""
+        path = self._settings.address_file
+        if path is not None and path.exists() and path.read_text("utf-8") == self._address_text:
+            path.unlink()
 
     def _make_server(self) -> grpc.aio.Server:
         settings, service = self._settings, self._service
