@@ -51,7 +51,7 @@ def test_a_service_warms_up_serves_and_drains(service: Process) -> None:
         assert health.Check(health_pb2.HealthCheckRequest(), timeout=60).status == SERVING
         with pytest.raises(grpc.RpcError) as unknown:
             health.Check(health_pb2.HealthCheckRequest(service="no.such.Service"), timeout=60)
-        assert unknown.value.code() == grpc.StatusCode.NOT_FOUND  # type: ignore[attr-defined]
+        assert unknown.value.code() == grpc.StatusCode.NOT_FOUND
         listed = set(ProtoReflectionDescriptorDatabase(channel).get_services())
         assert {name, "grpc.health.v1.Health"} <= listed
 

@@ -18,7 +18,8 @@ SERVICES = tuple(word for word in CONTRACTS if (PACKAGE / word / "__main__.py").
 def declared(word: str) -> ServiceDescriptor:
     """The service in the proto of ``word``."""
     module: Any = importlib.import_module(f"synthvlm.{word}.v1.{word}_pb2")
-    (service,) = module.DESCRIPTOR.services_by_name.values()
+    services: list[ServiceDescriptor] = list(module.DESCRIPTOR.services_by_name.values())
+    (service,) = services
     return service
 
 

@@ -1,6 +1,7 @@
 """The protos of the alignment service, to the domain and back."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 
@@ -36,7 +37,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
     async def GetModel(
         self,
         request: alignment_pb2.GetModelRequest,
-        context: grpc.aio.ServicerContext,
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> alignment_pb2.GetModelResponse:
         """What is loaded."""
         return alignment_pb2.GetModelResponse(
@@ -50,7 +51,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
     async def ScorePairs(
         self,
         request: alignment_pb2.ScorePairsRequest,
-        context: grpc.aio.ServicerContext,
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> alignment_pb2.ScorePairsResponse:
         """Scores of the pairs, or what is wrong with each that cannot be scored."""
         parsed = parse(ScorePairs, request)
@@ -82,7 +83,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
     async def ScoreShard(
         self,
         request: alignment_pb2.ScoreShardRequest,
-        context: grpc.aio.ServicerContext,
+        context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[alignment_pb2.ScoreShardResponse]:
         """Scores of an ImageSet shard, with progress; the result is in the last message."""
         parsed = parse(ScoreShard, request)

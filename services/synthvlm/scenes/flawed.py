@@ -56,7 +56,8 @@ def advertisement(scene: Scene, rng: random.Random) -> str:
     price, cut = rng.randint(1, 99), rng.choice((10, 25, 50, 70))
     return rng.choice(
         (
-            f"*** SALE!!! {cut}% OFF *** {colour} {shape} @ ${price}.99!!! 24/7!!! >>> 1-800-555-0199",
+            f"*** SALE!!! {cut}% OFF *** {colour} {shape} @ ${price}.99!!! 24/7!!! "
+            ">>> 1-800-555-0199",
             f"!!! {colour} {shape} !!! $$$ {price}.99 $$$ -{cut}% -- call 1-800-555-0142 !!! :-)",
         )
     )

@@ -19,7 +19,10 @@ SHAPE_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "cross": ("cross", "plus"),
     "diamond": ("diamond",),
 }
-SIZE_WORDS: Final[dict[str, tuple[str, ...]]] = {"small": ("small", "tiny"), "big": ("big", "large")}
+SIZE_WORDS: Final[dict[str, tuple[str, ...]]] = {
+    "small": ("small", "tiny"),
+    "big": ("big", "large"),
+}
 RELATION_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "left": ("to the left of", "left of", "on the left of"),
     "right": ("to the right of", "right of", "on the right of"),

@@ -95,7 +95,9 @@ def _nearest(
     pixel: Floats, palette: dict[str, tuple[int, int, int]], shades: tuple[float, float]
 ) -> tuple[str, float]:
     """Names the nearest colour, with how much nearer it is than the second, in [0, 1]."""
-    gaps = sorted((_gap(pixel, np.asarray(c, float), shades), name) for name, c in palette.items())
+    gaps = sorted(
+        (float(_gap(pixel, np.asarray(c, float), shades)), name) for name, c in palette.items()
+    )
     return gaps[0][1], (gaps[1][0] - gaps[0][0]) / (gaps[1][0] + gaps[0][0] + 1e-9)
 
 
@@ -134,9 +136,7 @@ def _parts(
     return parts
 
 
-def _territory(
-    core: NDArray[np.bool_], nearest: NDArray[np.int64], k: int
-) -> NDArray[np.bool_]:
+def _territory(core: NDArray[np.bool_], nearest: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
     """Pixels that are nearer to the core of colour ``k`` than to the rest of the core."""
     mine = ndimage.distance_transform_edt(~(core & (nearest == k)))
     other = ndimage.distance_transform_edt(~(core & (nearest != k)))

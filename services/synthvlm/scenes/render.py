@@ -46,7 +46,7 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     canvas = np.repeat(canvas, SIZE, axis=1)
     for thing in scene.things:
         _paint(canvas, thing)
-    return np.clip(canvas + 0.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(canvas + 0.5, 0, 255), np.uint8)
 
 
 def distance(shape: str, radius: float, x: Plane, y: Plane) -> Plane:
@@ -90,5 +90,3 @@ def _paint(canvas: Plane, thing: Thing) -> None:
     cover = np.clip(0.5 - edge, 0.0, 1.0)[..., None]
     region = canvas[top:bottom, left:right]
     region += cover * (colour - region)
-
-

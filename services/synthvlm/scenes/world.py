@@ -98,9 +98,7 @@ def relation_between(a: Thing, b: Thing) -> str:
 
 def place_of(thing: Thing) -> str:
     """Names the place of the image that is nearest to the centre of ``thing``."""
-    return min(
-        PLACES, key=lambda p: (thing.x - PLACES[p][0]) ** 2 + (thing.y - PLACES[p][1]) ** 2
-    )
+    return min(PLACES, key=lambda p: (thing.x - PLACES[p][0]) ** 2 + (thing.y - PLACES[p][1]) ** 2)
 
 
 def _kind(rng: random.Random) -> tuple[str, str]:

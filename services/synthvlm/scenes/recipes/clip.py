@@ -16,8 +16,8 @@ from diffusers import AutoencoderKL
 from torch import nn
 from torch.nn import functional
 
-from synthvlm.scenes.captions import meaning_of, phrase
-from synthvlm.scenes.grammar import Meaning
+from synthvlm.scenes.captions import meaning_of
+from synthvlm.scenes.grammar import Meaning, phrase
 from synthvlm.scenes.mutate import mutate
 from synthvlm.scenes.recipes.architectures import CLIP_PREPROCESS, make_clip, save_clip
 from synthvlm.scenes.recipes.data import to_pixels, tokenize
@@ -44,12 +44,8 @@ class Pairs:
             self.scenes += [scene, mutate(scene, rng)]
         self.images = torch.from_numpy(np.stack([render(s) for s in self.scenes]))
         details = [rng.choice((1, 2, 3, 3)) for _ in range(count)]
-        self.meanings = [
-            meaning_of(s, rng, details[i // 2]) for i, s in enumerate(self.scenes)
-        ]
-        captions = [
-            (PREFIX if rng.random() < 0.6 else "") + phrase(m, rng) for m in self.meanings
-        ]
+        self.meanings = [meaning_of(s, rng, details[i // 2]) for i, s in enumerate(self.scenes)]
+        captions = [(PREFIX if rng.random() < 0.6 else "") + phrase(m, rng) for m in self.meanings]
         self.tokens = tokenize(build_tokenizer(pad_token="!"), captions).to(torch.int16)
 
 
@@ -75,7 +71,8 @@ def degrade(x: torch.Tensor, vae: nn.Module) -> torch.Tensor:
         with torch.no_grad(), bf16():
             z = vae.encode(x[half]).latent_dist.mean
             strength = torch.rand(len(z), 1, 1, 1) * 0.35 / vae.config.scaling_factor
-            z = z + strength * functional.interpolate(torch.randn_like(z[..., ::2, ::2]), z.shape[-2:])
+            blotches = functional.interpolate(torch.randn_like(z[..., ::2, ::2]), z.shape[-2:])
+            z = z + strength * blotches
             x[half] = vae.decode(z).sample.float().clamp(-1, 1)
     blurred = torch.rand(len(x)) < 0.25
     if blurred.any():
@@ -122,7 +119,7 @@ def main() -> None:
     vae = AutoencoderKL.from_pretrained(args.vae).eval()
     clip = make_clip()
     training = Training({"clip": clip}, args.out, args.steps, args.lr, 0.995)
-    torch.manual_seed(args.seed + training.step)
+    torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     target = torch.arange(2 * args.pairs)
     while training.step < args.steps:
         first = torch.randint(0, args.scenes, (args.pairs,)) * 2
@@ -135,9 +132,7 @@ def main() -> None:
         said = functional.normalize(said.float(), dim=-1)
         logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
         chosen = pick.tolist()
-        also_true = confusable(
-            [data.scenes[i] for i in chosen], [data.meanings[i] for i in chosen]
-        )
+        also_true = confusable([data.scenes[i] for i in chosen], [data.meanings[i] for i in chosen])
         logits = logits.masked_fill(also_true, -1e4)
         loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
         training.update(loss / 2)

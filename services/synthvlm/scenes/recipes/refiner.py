@@ -73,7 +73,7 @@ def main() -> None:
     base = UNet2DConditionModel.from_pretrained(args.base / "unet", **load)
     unet = from_base(base).to(memory_format=torch.channels_last)
     training = Training({"unet": unet}, args.out, args.steps, args.lr, 0.995)
-    torch.manual_seed(args.seed + training.step)
+    torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     noiser = DDPMScheduler(**{k: v for k, v in SCHEDULE.items() if k != "timestep_spacing"})
     nothing = tokenize(tokenizer, [""])[0]
     while training.step < args.steps:
@@ -98,6 +98,8 @@ def main() -> None:
         if training.step % 500 == 0:
             training.save()
     training.save()
+    if training.rank != 0:
+        return
     final = make_unet(refiner=True)
     final.load_state_dict(training.averaged()["unet"])
     publish(
