@@ -1,10 +1,12 @@
 """The page: one HTML file that needs nothing else, runs no script and asks for nothing."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from synthvlm.cli.report.charts import histogram
 from synthvlm.cli.report.model import SCORES, FilterDrops, RunReport
@@ -51,14 +53,16 @@ def render_report(data: RunReport) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    filters: dict[str, Callable[..., str]] = {
         "count": lambda number: f"{number:,}",
         "score": lambda number: f"{number:.3f}",
         "value": _value,
+        "breakable": _breakable,
         "percent": lambda part: f"{100 * part:.1f} %",
         "duration": _duration,
         "size": _size,
     }
+    environment.filters |= filters
     return environment.get_template("report.html.j2").render(
         data=data,
         score_names=SCORES,
@@ -141,7 +145,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.{_SIGNIFICANT}g}"
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{_SIGNIFICANT}g}"
     if value is None or value == "":
         return _NOTHING
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -149,6 +153,12 @@ def _value(value: Any) -> str:
     if isinstance(value, Mapping):
         return _NOTHING
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _breakable(key: str) -> Markup:
+    """A dotted key that may be broken at its dots and underscores."""
+    # The key is escaped first; what is added is a constant.
+    return Markup("<wbr>").join(re.split("(?<=[._])", key))
 
 
 def _duration(seconds: float) -> str:
