@@ -1,6 +1,7 @@
 """Running a pipeline on this machine with ``kfp.local``."""
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping
@@ -53,6 +54,8 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
         task = dataset_run(**arguments)
     except RuntimeError as error:
         raise RunFailedError(str(error)) from error
+    finally:
+        shutil.rmtree(scratch)  # a copy of each step's source
     return str(task.output)
 
 

@@ -13,6 +13,8 @@ from synthvlm.cli.home import Home, home_at
 from synthvlm.cli.options import HomeOption, ProfileOption, chosen_home
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from synthvlm.cli.inputs import RunRequest
     from synthvlm.cli.outcome import RunOutcome
 
@@ -118,7 +120,7 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
     from synthvlm.cli.plan import plan_run
     from synthvlm.cli.report.write import write_report
     from synthvlm.cli.services import run_services
-    from synthvlm.cli.terminal import print_json, stderr_console
+    from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
 
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
@@ -136,17 +138,15 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
     report = folder / "report.html"
     write_report(plan.arguments["store_uri"], record, report)
     seconds = time.monotonic() - clock
-    _tell(outcome, report, seconds)
+    _tell(stderr_console() if as_json else stdout_console(), outcome, report, seconds)
     if as_json:
         print_json(outcome.summary(report, seconds))
 
 
-def _tell(outcome: "RunOutcome", report: Path, seconds: float) -> None:
+def _tell(console: "Console", outcome: "RunOutcome", report: Path, seconds: float) -> None:
     from synthvlm.cli.display import duration
-    from synthvlm.cli.terminal import stderr_console
 
     counts, version = outcome.counts(), outcome.version
-    console = stderr_console()
     console.print(
         f"[bold]{version.name}@{version.version}[/] has {version.pairs:,} pairs "
         f"({version.bytes / 2**20:.1f} MiB), made in {duration(seconds)}",
