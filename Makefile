@@ -20,6 +20,7 @@ DEMO_CAPTIONS ?= 680
 DEMO_REPEAT ?= 2
 DEMO_FRACTION ?= 0.4
 
+MINI := build/mini-models
 UP_HOME ?= .synthvlm
 
 ##@ First steps
@@ -82,12 +83,19 @@ browser: ## Chromium, for the tests that look at the report's page
 	    apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 .PHONY: bench
-bench: setup ## the benchmarks of benchmarks/
-	$(BIN)/python -m benchmarks
+bench: setup ## benchmark of the selection: pairs a second and memory at 100,000 captions
+	$(BIN)/python benchmarks/dataset/selection.py
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
 	$(BIN)/python -m synthvlm_pipelines compile --out build/pipelines
+
+.PHONY: mini-models
+mini-models: setup ## train the bundled models anew (hours); weights go to build/mini-models/weights
+	$(BIN)/python -m synthvlm.scenes.recipes.vae --out $(MINI)/vae
+	$(BIN)/python -m synthvlm.scenes.recipes.diffusion --vae $(MINI)/vae/vae --out $(MINI)/base --export $(MINI)/weights/mini-sdxl
+	$(BIN)/python -m synthvlm.scenes.recipes.refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights/mini-sdxl-refiner
+	$(BIN)/python -m synthvlm.scenes.recipes.clip --vae $(MINI)/vae/vae --out $(MINI)/clip --export $(MINI)/weights/mini-clip
 
 .PHONY: locks
 locks: setup ## derive the pinned files of the extras from what is installed
