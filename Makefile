@@ -71,20 +71,23 @@ breaking: setup ## compare the protos with those of the branch main
 	$(BIN)/buf breaking --against '.git#branch=main'
 
 .PHONY: test
-test: setup protos browser ## all tests (TESTS=path for some of them)
+test: setup protos system ## all tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
 
-.PHONY: browser
-browser: ## Chromium, for the tests that look at the report's page
-	@command -v chromium >/dev/null || { \
-	  echo "The tests of the report's page need Chromium; installing Debian's package."; \
-	  [ "$$(id -u)" = 0 ] || { echo "Install it first: sudo apt-get install chromium" >&2; exit 1; }; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-	    apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
+.PHONY: system
+system: ## Debian packages that tests use: a browser for the report, PostgreSQL for the catalogue
+	@missing=; \
+	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
+	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	[ -n "$$missing" ] || exit 0; \
+	echo "Tests need these Debian packages:$$missing"; \
+	[ "$$(id -u)" = 0 ] || { echo "Install them first: sudo apt-get install$$missing" >&2; exit 1; }; \
+	apt-get update -qq; \
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
 
 .PHONY: bench
 bench: setup ## benchmark of the selection: pairs a second and memory at 100,000 captions
-	$(BIN)/python benchmarks/dataset/selection.py
+	$(BIN)/python benchmarks/dataset/selection.py --top-k 10000
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
