@@ -22,7 +22,7 @@ names = st.sets(st.integers(0, 11), min_size=1)
 
 
 @given(names, names)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_pairs_are_compared_as_sets(older, newer):
     store = open_store("memory://diff")
     one, two = (
