@@ -7,6 +7,7 @@ is missing, in the same batches. Besides the captions' texts, only the batch in 
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -125,7 +126,7 @@ class ScoreSetMaker:
         batches = images.batches("images.parquet", _IMAGE_COLUMNS, self._scorer.batch_size)
         with (
             Assembly(folder) as assembly,
-            images.store.open(images.path("images.tar")) as tar,
+            closing(images.store.open(images.path("images.tar"))) as tar,
         ):
             for index, batch in enumerate(batches):
                 part = commit.read_part(index)
