@@ -14,7 +14,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-START_SECONDS = 240
+START_SECONDS = 480
 """Only a limit: a machine that is busy with other tests loads models slowly."""
 
 
