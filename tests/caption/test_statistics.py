@@ -1,4 +1,4 @@
-"""The vectorised statistics equal Data-Juicer's, bit for bit, whatever the texts and their batch."""
+"""The vectorised statistics equal Data-Juicer's, bit for bit, whatever text and batch."""
 
 import json
 from pathlib import Path
@@ -77,13 +77,13 @@ def test_they_are_those_of_data_juicer():
 
 
 @given(st.lists(TEXTS, max_size=8), st.integers(1, 12))
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 def test_they_are_those_of_the_definitions(texts, size):
     assert statistics(texts, size) == [reference.statistics(t, FLAGGED, size) for t in texts]
 
 
 @given(st.lists(TEXTS, max_size=8), st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 def test_a_text_does_not_depend_on_its_batch(texts, random):
     together = statistics(texts)
     assert together == [one for text in texts for one in statistics([text])]
@@ -114,7 +114,7 @@ def test_colliding_hashes_change_nothing(base, texts, size):
         assert found == [each["flagged_words_ratio"] for each in expected]
 
 
-@pytest.mark.parametrize("length", [9, 10, 11, 16_384, 300_000])
+@pytest.mark.parametrize("length", [9, 10, 11, 16_384, 140_000])
 def test_texts_of_any_length(length):
     texts = ["a" * length, "ab c" * (length // 4), "x"]
     assert statistics(texts) == [reference.statistics(text, FLAGGED) for text in texts]

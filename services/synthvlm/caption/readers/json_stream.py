@@ -151,9 +151,9 @@ class _Window:
     def grow(self) -> bool:
         """Forgets what has been read and appends the next piece; False: there is none."""
         while not self._ended:
-            chunk = next(self._chunks, b"")
-            self._ended = not chunk
-            added = self._decoder.decode(chunk, final=self._ended)
+            chunk = next(self._chunks, None)
+            self._ended = chunk is None
+            added = self._decoder.decode(chunk or b"", final=self._ended)
             if added:
                 self.text = self.text[self.position :] + added
                 self.position = 0

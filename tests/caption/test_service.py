@@ -1,0 +1,197 @@
+"""The whole service through gRPC."""
+
+import json
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from synthvlm.caption.config import CaptionSettings
+from synthvlm.caption.service import SERVICE
+from synthvlm.caption.v1 import caption_pb2 as pb
+from synthvlm.caption.v1 import caption_pb2_grpc
+from synthvlm.profiles import profile_names
+from synthvlm.serving.sources import load_settings
+from synthvlm.serving.testing import running
+from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage.schemas import CAPTIONS, QUARANTINE
+from synthvlm.storage.v1 import shard_pb2
+from synthvlm.storage.wire import ref_from_proto
+
+GOOD = "A man is riding a red bicycle down the street."
+SHORT = "process: [{text_length_filter: {min_len: 3}}]"
+
+
+@pytest.fixture
+async def stub(tmp_path):
+    settings = CaptionSettings(
+        store_roots=[file_uri(tmp_path / "store")],
+        caption_roots=[str(tmp_path / "captions")],
+        listen=f"unix:{tmp_path}/caption.sock",
+    )
+    async with running(SERVICE, settings) as channel:
+        yield caption_pb2_grpc.CaptionServiceStub(channel)
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(name, data):
+        path = tmp_path / "captions" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(data)
+        return str(path)
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path):
+    return shard_pb2.ShardStore(uri=file_uri(tmp_path / "store"))
+
+
+async def answers(call):
+    return [message async for message in call]
+
+
+async def refused(awaitable):
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await awaitable
+    found = error_details_pb2.BadRequest()
+    status = rpc_status.from_call(_Sync(raised.value))
+    for detail in status.details if status else ():
+        detail.Unpack(found)
+    return raised.value.code(), [violation.field for violation in found.field_violations]
+
+
+class _Sync:
+    """An error of grpc.aio as grpc_status wants one."""
+
+    def __init__(self, error):
+        self.code, self.details = error.code, error.details
+        self.trailing_metadata = error.trailing_metadata
+
+
+async def test_captions_given_inline(stub):
+    request = pb.EvaluateCaptionsRequest(
+        captions=[pb.Caption(id="x", text=GOOD), pb.Caption(text="")]
+    )
+    good, empty = (await stub.EvaluateCaptions(request)).verdicts
+    assert (good.id, good.text, good.keep, list(good.dropped_by)) == ("x", GOOD, True, [])
+    assert dict(good.stats) == {
+        "alnum_ratio": 36 / 46,
+        "char_rep_ratio": 0.0,
+        "flagged_words_ratio": 0.0,
+        "special_char_ratio": 10 / 46,
+        "word_rep_ratio": 0.0,
+        "text_len": 46.0,
+    }
+    assert not empty.keep
+    assert list(empty.dropped_by) == [
+        "alphanumeric_filter",
+        "special_characters_filter",
+        "text_length_filter",
+    ]
+    request.recipe_yaml = SHORT
+    good, empty = (await stub.EvaluateCaptions(request)).verdicts
+    assert dict(good.stats) == {"text_len": 46.0}
+    assert list(empty.dropped_by) == ["text_length_filter"]
+
+
+async def test_every_caption_of_a_file(stub, written):
+    records = [
+        {"id": 7, "caption": GOOD},
+        {"id": "s", "caption": ""},
+        {"caption": GOOD},
+        {"caption": "x" * 100_000},
+        {"caption": 3},
+        *({"id": n, "caption": f"{GOOD} {n}"} for n in range(2500)),
+    ]
+    path = written("c.json", json.dumps(records))
+    messages = await answers(stub.EvaluateFile(pb.EvaluateFileRequest(file=path)))
+    verdicts = [verdict for message in messages for verdict in message.verdicts]
+    assert [v.text for v in verdicts] == [r["caption"] for r in records if r["caption"] != 3]
+    assert [(v.id, v.integer_id) for v in verdicts[:4]] == [
+        ("7", True),
+        ("s", False),
+        ("", False),
+        ("", False),
+    ]
+    assert [(u.line, u.reason) for m in messages for u in m.unreadable] == [(5, "wrong_type")]
+    assert len(messages) >= 3
+    assert [v.keep for v in verdicts[:4]] == [True, False, True, False]
+
+
+async def test_from_files_to_a_caption_set(stub, written, store):
+    path = written("c.csv", f"id,caption\n1,{GOOD}\n2,short\n3,\n4,{GOOD}\n")
+    request = pb.ImportCaptionsRequest(store=store, files=[path])
+    first = (await answers(stub.ImportCaptions(request)))[-1]
+    again = (await answers(stub.ImportCaptions(request)))[-1]
+    assert again.result == first.result
+    assert (again.progress.done, again.progress.resumed) == (4, 4)
+    result = first.result
+    assert result.read == 4
+    assert {count.rule: count.records for count in result.quarantined} == {
+        "duplicate_caption": 1,
+        "empty_caption": 1,
+    }
+    folder = open_store(store.uri)
+    quarantine = open_shard(folder, ref_from_proto(result.quarantine))
+    lines = quarantine.table("quarantine.parquet", QUARANTINE).column("line").to_pylist()
+    assert lines == [4, 5]
+
+    request = pb.CurateShardRequest(store=store, pool=result.shards[0])
+    curated = (await answers(stub.CurateShard(request)))[-1]
+    assert (curated.progress.done, curated.progress.total) == (2, 2)
+    assert (curated.result.read, curated.result.kept) == (2, 1)
+    assert {count.rule: count.records for count in curated.result.dropped} == {
+        "special_characters_filter": 1
+    }
+    caption_set = open_shard(folder, ref_from_proto(curated.result.caption_set))
+    (kept,) = caption_set.table("captions.parquet", CAPTIONS).to_pylist()
+    assert (kept["text"], kept["source"], kept["source_id"]) == (GOOD, "c", "1")
+
+
+async def test_an_import_without_bad_records_has_no_quarantine(stub, written, store):
+    request = pb.ImportCaptionsRequest(store=store, files=[written("c.txt", GOOD)], shard_size=1)
+    result = (await answers(stub.ImportCaptions(request)))[-1].result
+    assert not result.HasField("quarantine")
+    assert not result.quarantined
+    assert len(result.shards) == 1
+
+
+async def test_wrong_input_is_answered_with_its_field(stub, written, store, tmp_path):
+    invalid = grpc.StatusCode.INVALID_ARGUMENT
+    inline = pb.EvaluateCaptionsRequest(captions=[pb.Caption(text="x")], recipe_yaml="process: 3")
+    assert await refused(stub.EvaluateCaptions(inline)) == (invalid, ["recipe_yaml"])
+    inline.recipe_yaml = "process: [{perplexity_filter: {}}]"
+    assert await refused(stub.EvaluateCaptions(inline)) == (invalid, ["recipe_yaml"])
+
+    def evaluate(file):
+        return answers(stub.EvaluateFile(pb.EvaluateFileRequest(file=file)))
+
+    def imported(*files, **fields):
+        request = pb.ImportCaptionsRequest(**{"store": store, "files": files, **fields})
+        return answers(stub.ImportCaptions(request))
+
+    good = written("good.txt", GOOD)
+    outside = tmp_path / "outside.txt"
+    outside.write_text(GOOD)
+    assert await refused(evaluate(written("c.json", "x"))) == (invalid, ["file"])
+    assert await refused(evaluate(written("c.xml", "x"))) == (invalid, ["file"])
+    assert await refused(evaluate(str(tmp_path / "captions"))) == (invalid, ["file"])
+    assert await refused(evaluate(str(outside))) == (invalid, ["file"])
+    missing = str(tmp_path / "captions" / "none.txt")
+    assert await refused(evaluate(missing)) == (grpc.StatusCode.NOT_FOUND, [])
+    assert await refused(imported(good, written("e.csv", ""))) == (invalid, ["files[1]"])
+    assert await refused(imported(good, "relative.txt")) == (invalid, ["files[1]"])
+    assert await refused(imported(good, missing)) == (grpc.StatusCode.NOT_FOUND, [])
+    elsewhere = shard_pb2.ShardStore(uri=file_uri(tmp_path / "elsewhere"))
+    assert await refused(imported(good, store=elsewhere)) == (invalid, ["store.uri"])
+
+
+@pytest.mark.parametrize("profile", profile_names())
+def test_every_profile_has_valid_settings(profile):
+    assert load_settings(
+        CaptionSettings, "caption", command_line={"profile": profile}
+    ).recipe
