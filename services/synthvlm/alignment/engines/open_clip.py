@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,20 @@ import open_clip
 import torch
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
+from safetensors import SafetensorError
 from transformers import AutoTokenizer
 
 from synthvlm.alignment.engine import Floats
 from synthvlm.alignment.engines.transformers_clip import is_transformers_folder, translate
 from synthvlm.errors import PreconditionFailed
 from synthvlm.models import model_digest
+
+_LOADING_ERRORS = (
+    *(OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError),
+    SafetensorError,
+    UnpicklingError,
+)
+"""What the libraries raise on files that are missing, damaged, or of another model."""
 
 Tokenize = Callable[[list[str]], torch.Tensor]
 """Texts to int64 tokens of shape (texts, context length): cut off, closed and filled up with 0."""
@@ -109,7 +118,7 @@ def load(folder: Path, *, device: str, threads: int, batch_multiple: int) -> Ope
     read = _from_transformers if is_transformers_folder(folder) else _from_open_clip
     try:
         model, preprocess, tokenize = read(folder, device)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError) as error:
+    except _LOADING_ERRORS as error:
         raise PreconditionFailed(
             f"no CLIP model can be loaded from {folder}: {error}; give a folder in the form of "
             f"open_clip (open_clip_config.json) or of transformers (config.json of a CLIPModel)"

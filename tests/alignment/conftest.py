@@ -1,0 +1,178 @@
+"""A real store with captions and images, the bundled CLIP model, and an engine without a model."""
+
+import hashlib
+import io
+import threading
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from synthvlm.alignment.scorer import ScoreParameters, Scorer
+from synthvlm.alignment.weighted import Range, Weighting
+from synthvlm.models import resolve_model
+from synthvlm.storage import Commit, ShardKey, file_uri, open_store, sha256_digest
+from synthvlm.storage.schemas import CAPTIONS, IMAGES
+from synthvlm.storage.tables import table_bytes
+from synthvlm.storage.tar import TarFile
+
+THREADS = 2
+MULTIPLE = 4
+PARAMETERS = ScoreParameters(
+    "A photo depicts ", 16, Weighting(0.5, Range(0.0, 0.5), Range(0.0, 1.0))
+)
+
+
+class Hasher:
+    """Embeds by digest, counts what it embeds, and fails when two threads use it at once."""
+
+    name = "hasher"
+    model_digest = f"sha256:{'1' * 64}"
+    numerics: Mapping[str, str | int] = {"executor": "hasher"}
+
+    def __init__(self, before_batch=lambda: None) -> None:
+        self.images = 0
+        self.texts: list[str] = []
+        self._before_batch = before_batch
+        self._lock = threading.Lock()
+
+    def preprocess(self, image):
+        return np.asarray(image.resize((4, 4)), np.float32).transpose(2, 0, 1)
+
+    def embed_images(self, inputs):
+        assert self._lock.acquire(blocking=False), "two threads use the engine"
+        try:
+            self._before_batch()
+            self.images += len(inputs)
+            return np.stack([_direction(one.tobytes()) for one in inputs])
+        finally:
+            self._lock.release()
+
+    def embed_texts(self, texts: Sequence[str]):
+        self.texts += texts
+        return np.stack([_direction(one.encode()) for one in texts])
+
+
+def _direction(data: bytes):
+    values = np.frombuffer(hashlib.sha256(data).digest(), np.uint8).astype(np.float32)
+    return values / np.linalg.norm(values)
+
+
+@pytest.fixture
+def hasher():
+    """The class: tests make their own."""
+    return Hasher
+
+
+@pytest.fixture
+def parameters():
+    return PARAMETERS
+
+
+@pytest.fixture
+def scorer_of():
+    """Makes scorers and closes them at the end."""
+    made = []
+
+    def make(engine, batch_size=4):
+        made.append(Scorer(engine, batch_size, THREADS))
+        return made[-1]
+
+    yield make
+    for scorer in made:
+        scorer.close()
+
+
+@pytest.fixture(scope="session")
+def engine():
+    """The bundled model."""
+    from synthvlm.alignment.engines import open_clip
+
+    return open_clip.load(
+        resolve_model("bundled:mini-clip"), device="cpu", threads=THREADS, batch_multiple=MULTIPLE
+    )
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(file_uri(tmp_path / "store"))
+
+
+@pytest.fixture(scope="session")
+def picture():
+    """An encoded image, different for each seed."""
+
+    def make(seed=0, side=24, kind="PNG", mode="RGB"):
+        rng = np.random.default_rng(seed)
+        coarse = rng.integers(0, 256, (side // 8 + 1, side // 8 + 1, 3), np.uint8)
+        image = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+        buffer = io.BytesIO()
+        image.convert(mode).save(buffer, kind)
+        return buffer.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def caption_set():
+    """Commits a CaptionSet shard of the given texts."""
+
+    def commit(store, texts):
+        rows = [
+            {
+                "caption_id": f"c{index:04d}",
+                "text": text,
+                "source": "test",
+                "source_id": None,
+                "stats": [],
+            }
+            for index, text in enumerate(texts)
+        ]
+        key = ShardKey("captions", {"pool": sha256_digest("\n".join(texts).encode())})
+        files = {"captions.parquet": table_bytes(pa.Table.from_pylist(rows, CAPTIONS), CAPTIONS)}
+        return Commit(store, key).finish(files, records=len(texts))
+
+    return commit
+
+
+@pytest.fixture
+def image_set():
+    """Commits an ImageSet shard of encoded images, by turns for each caption of a shard."""
+
+    def commit(store, captions, images):
+        rows = []
+        buffer = io.BytesIO()
+        with TarFile(buffer) as tar:
+            for index, data in enumerate(images):
+                caption, repeat = index % captions.records, index // captions.records
+                offset, size = tar.add(f"i{index:04d}.png", data)
+                tar.add(f"i{index:04d}.txt", b"the caption")
+                rows.append(
+                    {
+                        "image_id": f"i{index:04d}",
+                        "caption_id": f"c{caption:04d}",
+                        "repeat": repeat,
+                        "seed": index,
+                        "file": f"i{index:04d}.png",
+                        "media_type": "image/png",
+                        "width": 24,
+                        "height": 24,
+                        "offset": offset,
+                        "size": size,
+                        "sha256": sha256_digest(data),
+                    }
+                )
+        files = {
+            "images.tar": buffer.getvalue(),
+            "images.parquet": table_bytes(pa.Table.from_pylist(rows, IMAGES), IMAGES),
+        }
+        key = ShardKey(
+            "images",
+            {"captions": captions.digest},
+            {"tar": sha256_digest(files["images.tar"])},
+        )
+        return Commit(store, key).finish(files, records=len(rows))
+
+    return commit
