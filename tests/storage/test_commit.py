@@ -52,6 +52,14 @@ def test_parts_survive_until_the_commit_and_not_longer(store):
     assert store.list(f"{KEY.path}/parts") == []
 
 
+def test_parts_that_a_kill_left_behind_a_commit_are_forgotten(store):
+    commit = Commit(store, KEY)
+    ref = commit.finish({"a.bin": b"one"}, 1)
+    commit.write_part(0, b"batch")
+    assert Commit(store, KEY).find() == ref
+    assert store.list(f"{KEY.path}/parts") == []
+
+
 def test_a_torn_part_counts_as_absent(store):
     commit = Commit(store, KEY)
     commit.write_part(0, b"a whole batch")

@@ -80,6 +80,8 @@ class Commit:
                     return None
             except NotFound:
                 return None
+        # A kill between the manifest and the end of `finish` leaves them behind.
+        self._forget_parts()
         return ShardRef(self.path, manifest.digest, manifest.records)
 
     def read_part(self, index: int) -> bytes | None:
@@ -142,8 +144,11 @@ class Commit:
                 self.store.write(path, content)
         if not self.store.write_if_absent(f"{self.path}/{MANIFEST}", manifest.to_bytes()):
             self._require_same(manifest)
-        self.store.delete(self.store.list(f"{self.path}/parts"))
+        self._forget_parts()
         return ShardRef(self.path, manifest.digest, records)
+
+    def _forget_parts(self) -> None:
+        self.store.delete(self.store.list(f"{self.path}/parts"))
 
     def _part(self, index: int) -> str:
         return f"{self.path}/parts/{index:06d}"
