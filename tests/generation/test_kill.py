@@ -22,9 +22,9 @@ from synthvlm.storage import file_uri, open_store
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 
-SAMPLING = Sampling(20, 3.0, 0.8, 32, 32)
+SAMPLING = Sampling(10, 3.0, 0.8, 32, 32)
 BATCH = 4
-TEXTS = [f"a scene with {n} circles" for n in range(5 * BATCH + 1)]
+TEXTS = [f"a scene with {n} circles" for n in range(4 * BATCH + 1)]
 
 
 @pytest.fixture

@@ -1,0 +1,7 @@
+"""What holds for every test process, before it imports anything else."""
+
+import os
+
+# Test processes share the cores with one another and with the services that they start: torch's
+# threads must not spin while they wait (see synthvlm.generation.engines). Read when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
