@@ -3,5 +3,5 @@
 import os
 
 # Test processes share the cores with one another and with the services that they start: torch's
-# threads must not spin while they wait (see synthvlm.generation.engines). Read when torch is loaded.
+# threads must not spin while they wait. torch reads it when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
