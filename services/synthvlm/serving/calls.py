@@ -101,9 +101,9 @@ class Call:
         if self.shutdown.expired.is_set():
             raise OperationCancelled("the service is shutting down", {"cause": "shutdown"})
 
-    def past_deadline(self) -> bool:
-        """Whether the caller has stopped waiting."""
-        return self.deadline is not None and time.monotonic() >= self.deadline
+    def past_deadline(self, slack: float = 0.0) -> bool:
+        """Whether the caller has stopped waiting, or does within ``slack`` seconds."""
+        return self.deadline is not None and time.monotonic() >= self.deadline - slack
 
     def add_work(self, work: asyncio.Future[object]) -> None:
         """Remembers work that may outlive the call: a thread only stops where it checks."""

@@ -28,6 +28,9 @@ _MAX_STATUS_BYTES = 3_500
 """A status travels base64-coded in the trailers, beside the message, percent-coded; peers accept
 8 KiB of both by default."""
 
+_TIMER_SLACK_SECONDS = 0.05
+"""How much earlier than ours gRPC's timer may end a call."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -94,17 +97,21 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
     try:
         yield
     except OperationCancelled as error:
+        cause = error.metadata.get("cause")
+        if cause == "deadline":
+            # The caller's own timer may be a little behind: its error must be the same.
+            call.code = grpc.StatusCode.DEADLINE_EXCEEDED
+            await context.abort(call.code, error.message)
         # Work that a shutdown stopped may go on elsewhere: unlike a caller's own cancellation,
         # that is worth another try.
-        stopped = error.metadata.get("cause") == "shutdown"
-        await abort(context, call, shutting_down() if stopped else error)
+        await abort(context, call, shutting_down() if cause == "shutdown" else error)
     except DomainError as error:
         await abort(context, call, error)
     except grpc.aio.AbortError:
         call.code = _code_set_by(context)
         raise
     except asyncio.CancelledError:
-        late = call.past_deadline()
+        late = call.past_deadline(slack=_TIMER_SLACK_SECONDS)
         call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise
     except Exception:

@@ -63,7 +63,6 @@ class Server(Generic[S]):
         self._server: grpc.aio.Server | None = None
         self._health_server: grpc.aio.Server | None = None
         self._servicer: Any = None
-        self._building = False
         self._hurry = asyncio.Event()
         self._address_text = ""
         self.address = ""
@@ -105,19 +104,14 @@ class Server(Generic[S]):
         Raises:
             Exception: What building the servicer raised.
         """
-        self._building = True
-        self._servicer = await _on_thread(f"{self._service.word}-build", self._build)
+        self._servicer = await _on_thread(
+            f"{self._service.word}-build", lambda: self._service.build(self._settings)
+        )
         self._service.register(self._servicer, self._server)
         self._admission.open()
         for name in self._names:
             await self._health.set(name, _SERVING)
         _log.info("serving", address=self.address, profile=self._settings.profile)
-
-    def _build(self) -> Any:
-        try:
-            return self._service.build(self._settings)
-        finally:
-            self._building = False
 
     async def drain(self) -> None:
         """Stops admitting, lets running calls finish, and closes.
@@ -126,7 +120,7 @@ class Server(Generic[S]):
         """
         await self._health.enter_graceful_shutdown()
         self._admission.close()
-        _log.info("draining", unfinished=self._admission.unfinished)
+        _log.info("draining", unfinished=self.unfinished)
         idle = asyncio.ensure_future(self._admission.idle())
         hurry = asyncio.ensure_future(self._hurry.wait())
         await asyncio.wait(
@@ -135,13 +129,13 @@ class Server(Generic[S]):
             return_when=asyncio.FIRST_COMPLETED,
         )
         hurry.cancel()
-        if self._admission.unfinished:
-            _log.warning("stopping unfinished calls", unfinished=self._admission.unfinished)
+        if self.unfinished:
+            _log.warning("stopping unfinished calls", unfinished=self.unfinished)
         self._shutdown.expired.set()
         await asyncio.wait({idle}, timeout=_STOP_SECONDS)
         idle.cancel()
-        if self._admission.unfinished:
-            _log.warning("abandoning unfinished calls", unfinished=self._admission.unfinished)
+        if self.unfinished:
+            _log.warning("abandoning unfinished calls", unfinished=self.unfinished)
         await self._close()
 
     def hurry(self) -> None:
@@ -149,9 +143,9 @@ class Server(Generic[S]):
         self._hurry.set()
 
     @property
-    def has_stopped(self) -> bool:
-        """Whether all work has ended. If not, only the end of the process stops its threads."""
-        return self._admission.unfinished == 0 and not self._building
+    def unfinished(self) -> int:
+        """Calls that run or wait, also those whose caller has gone but whose work has not ended."""
+        return self._admission.unfinished
 
     async def _close(self) -> None:
         for server in (self._server, self._health_server):
@@ -160,7 +154,7 @@ class Server(Generic[S]):
         self._remove_address_file()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
-        if self._servicer is not None and self._service.close is not None and self.has_stopped:
+        if self._servicer is not None and self._service.close is not None and not self.unfinished:
             await asyncio.to_thread(self._service.close, self._servicer)
         if self._tracing is not None:
             await asyncio.to_thread(self._tracing.shutdown)

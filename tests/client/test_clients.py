@@ -1,0 +1,381 @@
+"""The typed clients against a real server: calls, retries, progress, errors, channels."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import synthvlm.client
+from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
+from synthvlm.client import (
+    AsyncCaptionClient,
+    AsyncGenerationClient,
+    CaptionClient,
+    GenerationClient,
+    RetryPolicy,
+    connect,
+    connect_async,
+)
+from synthvlm.client.asynchronous import AsyncClient
+from synthvlm.client.methods import Shard, Streaming, Unary
+from synthvlm.client.synchronous import Client
+from synthvlm.errors import DataCorrupt, DomainError, NotFound, QueueFull, Unavailable
+from synthvlm.generation.v1 import generation_pb2 as pb
+from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
+from synthvlm.serving import Service, ServiceSettings
+from synthvlm.serving.testing import serving
+
+QUICK = RetryPolicy(total_seconds=30, longest_wait=0.05)
+NO_RETRY = RetryPolicy(total_seconds=0)
+
+
+class Flaky(pb_grpc.GenerationServiceServicer):
+    """Fails as often as it is told, then answers; remembers the requests and metadata."""
+
+    def __init__(self) -> None:
+        self.failures: list[DomainError] = []
+        self.requests: list[Any] = []
+        self.metadata: list[dict[str, str | bytes]] = []
+        self.messages_before_failure = 0
+        self.without_result = False
+
+    def _take(self, request: Any, context: Any) -> None:
+        self.requests.append(request)
+        self.metadata.append(dict(context.invocation_metadata()))
+
+    def _fail(self) -> None:
+        if self.failures:
+            raise self.failures.pop(0)
+
+    async def GenerateImage(self, request: Any, context: Any) -> pb.GenerateImageResponse:
+        self._take(request, context)
+        self._fail()
+        return pb.GenerateImageResponse(media_type="image/png")
+
+    async def GenerateShard(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self._take(request, context)
+        for done in range(self.messages_before_failure):
+            yield pb.GenerateShardResponse(progress={"done": done, "total": 9})
+        self._fail()
+        if not self.without_result:
+            yield pb.GenerateShardResponse(
+                progress={"done": 9, "total": 9}, result={"generated": 9}
+            )
+
+
+class FlakyCaptions(caption_pb2_grpc.CaptionServiceServicer):
+    def __init__(self, flaky: Flaky) -> None:
+        self.flaky = flaky
+
+    async def EvaluateFile(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        self.flaky._take(request, context)
+        for line in range(self.flaky.messages_before_failure):
+            yield caption_pb2.EvaluateFileResponse(unreadable=[{"line": line}])
+        self.flaky._fail()
+        yield caption_pb2.EvaluateFileResponse(unreadable=[{"line": 99}])
+
+
+@pytest.fixture
+def flaky() -> Flaky:
+    return Flaky()
+
+
+@pytest.fixture
+async def address(flaky: Flaky) -> AsyncIterator[str]:
+    service = Service(
+        word="flaky",
+        settings=ServiceSettings,
+        descriptor=pb.DESCRIPTOR.services_by_name["GenerationService"],
+        register=pb_grpc.add_GenerationServiceServicer_to_server,
+        build=lambda _: flaky,
+    )
+    async with serving(service, ServiceSettings()) as server:
+        yield server.address
+
+
+@pytest.fixture
+async def caption_address(flaky: Flaky) -> AsyncIterator[str]:
+    service = Service(
+        word="flaky",
+        settings=ServiceSettings,
+        descriptor=caption_pb2.DESCRIPTOR.services_by_name["CaptionService"],
+        register=caption_pb2_grpc.add_CaptionServiceServicer_to_server,
+        build=lambda _: FlakyCaptions(flaky),
+    )
+    async with serving(service, ServiceSettings()) as server:
+        yield server.address
+
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request: pytest.FixtureRequest, address: str) -> Call:
+    """Calls a method of a client of either kind: ``call("generate_image", request, policy)``."""
+
+    async def run(name: str, message: Any, policy: RetryPolicy = QUICK, **arguments: Any) -> Any:
+        if request.param == "async":
+            async with AsyncGenerationClient(connect_async(address), policy) as client:
+                return await getattr(client, name)(message, **arguments)
+
+        def blocking() -> Any:
+            with GenerationClient(connect(address), policy) as client:
+                return getattr(client, name)(message, **arguments)
+
+        return await asyncio.to_thread(blocking)
+
+    return run
+
+
+async def test_errors_that_pass_are_retried_with_the_same_request_id(
+    call: Call, flaky: Flaky
+) -> None:
+    flaky.failures = [QueueFull("full", 0.01), Unavailable("gone", 0.01)]
+    answer = await call("generate_image", pb.GenerateImageRequest(prompt="a"))
+    assert answer.media_type == "image/png"
+    ids = {request.request_id for request in flaky.requests}
+    assert len(flaky.requests) == 3
+    assert len(ids) == 1
+    assert ids != {""}
+
+
+async def test_a_given_request_id_stays_and_the_request_is_not_changed(
+    call: Call, flaky: Flaky
+) -> None:
+    for given in ("mine", ""):
+        request = pb.GenerateImageRequest(request_id=given)
+        await call("generate_image", request)
+        assert request.request_id == given
+    assert flaky.requests[0].request_id == "mine"
+
+
+async def test_lasting_errors_are_raised_at_once(call: Call, flaky: Flaky) -> None:
+    flaky.failures = [NotFound("no", {"model": "x"})]
+    with pytest.raises(NotFound) as caught:
+        await call("generate_image", pb.GenerateImageRequest())
+    assert caught.value.metadata["model"] == "x"
+    assert len(flaky.requests) == 1
+
+
+async def test_the_total_time_bounds_the_retries(call: Call, flaky: Flaky) -> None:
+    flaky.failures = [QueueFull("full", 5.0)] * 3
+    with pytest.raises(QueueFull):
+        await call("generate_image", pb.GenerateImageRequest(), RetryPolicy(total_seconds=2))
+    with pytest.raises(QueueFull):
+        await call("generate_image", pb.GenerateImageRequest(), timeout=2)
+    with pytest.raises(QueueFull):
+        await call("generate_image", pb.GenerateImageRequest(), NO_RETRY)
+    assert len(flaky.requests) == 3
+
+
+async def test_a_shard_call_is_repeated_as_a_whole_and_tells_its_progress(
+    call: Call, flaky: Flaky
+) -> None:
+    flaky.failures = [Unavailable("gone", 0.01)] * 2
+    flaky.messages_before_failure = 2
+    seen: list[int] = []
+    result = await call(
+        "generate_shard",
+        pb.GenerateShardRequest(run_seed=7),
+        on_progress=lambda progress: seen.append(progress.done),
+    )
+    assert result == pb.GenerateResult(generated=9)
+    assert seen == [0, 1, 0, 1, 0, 1, 9]
+    assert [request.run_seed for request in flaky.requests] == [7, 7, 7]
+
+
+async def test_progress_starts_the_time_for_retries_anew(call: Call, flaky: Flaky) -> None:
+    """Each failure waits at least 0.3 s of the second; four are too many without progress."""
+    flaky.messages_before_failure = 1
+    flaky.failures = [Unavailable("gone", 0.3) for _ in range(4)]
+    policy = RetryPolicy(total_seconds=1, longest_wait=0.3)
+    result = await call("generate_shard", pb.GenerateShardRequest(), policy)
+    assert result.generated == 9
+
+
+async def test_what_on_progress_raises_ends_the_call(call: Call, flaky: Flaky) -> None:
+    flaky.messages_before_failure = 3
+
+    def stop(_: Any) -> None:
+        raise KeyError("enough")
+
+    with pytest.raises(KeyError):
+        await call("generate_shard", pb.GenerateShardRequest(), on_progress=stop)
+    assert len(flaky.requests) == 1
+
+
+async def test_a_stream_without_a_result_is_an_error(call: Call, flaky: Flaky) -> None:
+    flaky.without_result = True
+    with pytest.raises(DomainError, match="without a result"):
+        await call("generate_shard", pb.GenerateShardRequest())
+
+
+async def test_a_service_that_is_not_there_is_no_reason_to_retry(address: str) -> None:
+    async with AsyncCaptionClient(connect_async(address), QUICK) as client:
+        with pytest.raises(DomainError) as caught:
+            await client.evaluate_captions(caption_pb2.EvaluateCaptionsRequest())
+    assert caught.value.metadata["grpc_code"] == "UNIMPLEMENTED"
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_streams_are_retried_only_before_the_first_answer(
+    flaky: Flaky, caption_address: str, kind: str
+) -> None:
+    async def lines() -> list[int]:
+        request = caption_pb2.EvaluateFileRequest(file="/captions.txt")
+        if kind == "async":
+            async with AsyncCaptionClient(connect_async(caption_address), QUICK) as client:
+                return [answer.unreadable[0].line async for answer in client.evaluate_file(request)]
+
+        def blocking() -> list[int]:
+            with CaptionClient(connect(caption_address), QUICK) as client:
+                return [answer.unreadable[0].line for answer in client.evaluate_file(request)]
+
+        return await asyncio.to_thread(blocking)
+
+    flaky.failures = [Unavailable("gone", 0.01)]
+    assert await lines() == [99]
+    assert len(flaky.requests) == 2
+    flaky.messages_before_failure = 2
+    assert await lines() == [0, 1, 99]
+    flaky.failures = [DataCorrupt("torn"), Unavailable("gone", 0.01)]
+    with pytest.raises(DataCorrupt):
+        await lines()
+    with pytest.raises(Unavailable):
+        await lines()
+    assert len(flaky.requests) == 5
+
+
+async def test_a_service_that_starts_late_is_waited_for(
+    tmp_path_factory: pytest.TempPathFactory, flaky: Flaky
+) -> None:
+    # A socket's path must be short.
+    socket = f"unix:{tmp_path_factory.mktemp('s')}/s"
+    client = AsyncGenerationClient(connect_async(socket), QUICK)
+    with pytest.raises(Unavailable, match="not ready"):
+        await client.wait_until_serving(0.2)
+    early = asyncio.ensure_future(client.generate_image(pb.GenerateImageRequest(prompt="early")))
+    service = Service(
+        word="flaky",
+        settings=ServiceSettings,
+        descriptor=pb.DESCRIPTOR.services_by_name["GenerationService"],
+        register=pb_grpc.add_GenerationServiceServicer_to_server,
+        build=lambda _: flaky,
+    )
+    async with serving(service, ServiceSettings(listen=socket)):
+        await client.wait_until_serving(60)
+        assert (await early).media_type == "image/png"
+        await client.close()
+
+        def blocking() -> None:
+            with GenerationClient(connect(socket)) as sync:
+                sync.wait_until_serving(60)
+
+        await asyncio.to_thread(blocking)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_metadata_and_token_go_with_every_call(
+    address: str, flaky: Flaky, tmp_path: Path, kind: str
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    metadata = {"x-synthvlm-run": "run-7"}
+    image, shard = pb.GenerateImageRequest(), pb.GenerateShardRequest()
+    if kind == "async":
+        async with AsyncGenerationClient(
+            connect_async(address, token=token, metadata=metadata)
+        ) as client:
+            await client.generate_image(image)
+            await client.generate_shard(shard)
+    else:
+
+        def blocking() -> None:
+            with GenerationClient(connect(address, token=token, metadata=metadata)) as client:
+                client.generate_image(image)
+                client.generate_shard(shard)
+
+        await asyncio.to_thread(blocking)
+    assert len(flaky.metadata) == 2
+    for sent in flaky.metadata:
+        assert sent["authorization"] == "Bearer secret"
+        assert sent["x-synthvlm-run"] == "run-7"
+
+
+async def test_an_invalid_file_is_found_when_connecting(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="missing"):
+        connect("127.0.0.1:1", token=tmp_path / "missing")
+    with pytest.raises(OSError, match="missing"):
+        connect("127.0.0.1:1", ca_file=tmp_path / "missing")
+
+
+def test_every_method_of_every_service_is_declared_with_its_messages() -> None:
+    clients = [
+        client
+        for _, client in inspect.getmembers(synthvlm.client, inspect.isclass)
+        if issubclass(client, Client | AsyncClient)
+    ]
+    assert len(clients) == 10
+    for client in clients:
+        declared = {
+            value.wire.name: value
+            for base in client.__mro__
+            for value in vars(base).values()
+            if isinstance(value, Unary | Streaming | Shard)
+        }
+        methods = {method.name: method for method in client.service.methods}
+        assert set(declared) == set(methods)
+        for name, value in declared.items():
+            method = methods[name]
+            assert value.wire.request.DESCRIPTOR is method.input_type
+            assert value.wire.response.DESCRIPTOR is method.output_type
+            assert isinstance(value, Unary) is not method.server_streaming
+            # Shard calls are those that stream progress.
+            if method.server_streaming:
+                has_progress = "progress" in method.output_type.fields_by_name
+                assert isinstance(value, Shard) is has_progress
+
+
+async def test_a_connection_that_breaks_in_a_call_is_retried(flaky: Flaky) -> None:
+    """A proxy cuts the connection of the first call after its request has passed."""
+    service = Service(
+        word="flaky",
+        settings=ServiceSettings,
+        descriptor=pb.DESCRIPTOR.services_by_name["GenerationService"],
+        register=pb_grpc.add_GenerationServiceServicer_to_server,
+        build=lambda _: flaky,
+    )
+    cut = 0
+    async with serving(service, ServiceSettings()) as server:
+        host, _, port = server.address.rpartition(":")
+
+        async def relay(reader: Any, writer: Any) -> None:
+            nonlocal cut
+            up_reader, up_writer = await asyncio.open_connection(host, int(port))
+
+            async def forward() -> None:
+                while data := await reader.read(2**16):
+                    up_writer.write(data)
+
+            forwarding = asyncio.ensure_future(forward())
+            while data := await up_reader.read(2**16):
+                if not cut and flaky.requests:
+                    cut += 1
+                    break
+                writer.write(data)
+            forwarding.cancel()
+            writer.close()
+            up_writer.close()
+
+        proxy = await asyncio.start_server(relay, "127.0.0.1", 0)
+        async with proxy:
+            target = f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+            async with AsyncGenerationClient(connect_async(target), QUICK) as client:
+                answer = await client.generate_image(pb.GenerateImageRequest(prompt="a"))
+    assert answer.media_type == "image/png"
+    assert cut == 1
+    assert len(flaky.requests) == 2
+    assert flaky.requests[0] == flaky.requests[1]

@@ -1,0 +1,180 @@
+"""Settings: which source wins, and that every mistake is named."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthvlm.errors import InvalidInput
+from synthvlm.serving.lifecycle import main
+from synthvlm.serving.sources import load_settings, read_command_line
+from tests.serving.probe import SERVICE, ProbeSettings
+
+WORD = "probe"
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A profile with a section for the probe."""
+    (tmp_path / "profile.yaml").write_text(
+        yaml.safe_dump(
+            {WORD: {"max_item_calls": 11, "limits": {"a": 1, "b": 1}}, "other": {"x": 1}}
+        )
+    )
+    monkeypatch.setenv("SYNTHVLM_PROBE_PROFILE", str(tmp_path / "profile.yaml"))
+
+
+def load(**sources: Any) -> ProbeSettings:
+    return load_settings(ProbeSettings, WORD, **sources)
+
+
+def problems(**sources: Any) -> set[str]:
+    with pytest.raises(InvalidInput) as caught:
+        load(**sources)
+    return {entry.field for entry in caught.value.violations}
+
+
+def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert ProbeSettings().max_item_calls == 8
+    assert load().max_item_calls == 11
+    config = tmp_path / "config.yaml"
+    config.write_text("max_item_calls: 12\nlimits: {b: 2, c: 2}\n")
+    assert load(config=config).max_item_calls == 12
+    monkeypatch.setenv("SYNTHVLM_PROBE_MAX_ITEM_CALLS", "13")
+    monkeypatch.setenv("SYNTHVLM_PROBE_LIMITS", json.dumps({"c": 3, "d": 3}))
+    assert load(config=config).max_item_calls == 13
+    loaded = load(config=config, command_line={"max_item_calls": "14", "limits": {"d": 4}})
+    assert loaded.max_item_calls == 14
+    assert loaded.limits == {"a": 1, "b": 2, "c": 3, "d": 4}
+
+
+def test_a_config_file_may_choose_the_profile(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("SYNTHVLM_PROBE_PROFILE")
+    config = tmp_path / "config.yaml"
+    config.write_text(f"profile: {tmp_path / 'profile.yaml'}\n")
+    assert load(config=config).max_item_calls == 11
+    assert load(config=config, command_line={"profile": "mini"}).max_item_calls == 8
+
+
+def test_unknown_keys_are_fatal_in_every_source(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("max_item_cals: 12\n")
+    assert problems(config=config) == {"max_item_cals"}
+    assert problems(command_line={"nope": 1}) == {"nope"}
+    (tmp_path / "profile.yaml").write_text("probe: {typo: 1}\n")
+    assert problems() == {"typo"}
+    monkeypatch.setenv("SYNTHVLM_PROBE_MAX_ITEM_CALS", "1")
+    assert problems() == {"SYNTHVLM_PROBE_MAX_ITEM_CALS"}
+
+
+def test_variables_that_kubernetes_sets_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_GRPC",
+        "PORT",
+        "PORT_50051_TCP",
+        "PORT_50051_TCP_ADDR",
+    ):
+        monkeypatch.setenv(f"SYNTHVLM_PROBE_{name}", "10.0.0.1")
+    assert load().max_item_calls == 11
+
+
+@pytest.mark.parametrize(
+    ("values", "field"),
+    [
+        ({"max_item_calls": 0}, "max_item_calls"),
+        ({"max_item_calls": "many"}, "max_item_calls"),
+        ({"listen": "50051"}, "listen"),
+        ({"listen": "unix:"}, "listen"),
+        ({"listen": "host:99999"}, "listen"),
+        ({"drain_seconds": "inf"}, "drain_seconds"),
+        ({"log_level": "LOUD"}, "log_level"),
+        ({"tls_key_file": "k"}, ""),
+        ({"tls_client_ca_file": "k"}, ""),
+        ({"profile": "no-such"}, "profile"),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, Any], field: str) -> None:
+    assert problems(command_line=values) == {field}
+
+
+@pytest.mark.parametrize("content", ["- a\n", "a: [\n", "\xff\xfe"])
+def test_a_wrong_config_file_is_named(tmp_path: Path, content: str) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(content, encoding="latin-1")
+    assert problems(config=config) == {"config"}
+    assert problems(config=tmp_path / "missing.yaml") == {"config"}
+
+
+def test_the_command_line_has_an_option_for_each_setting(tmp_path: Path) -> None:
+    line = read_command_line(
+        ProbeSettings,
+        WORD,
+        [
+            "--max-item-calls=3",
+            "--tags=a",
+            "--tags=b",
+            "--set=drain_seconds=1.5",
+            "--set=limits.x=7",
+            "--set=limits.y=8",
+            "--set=store_roots=[file:///a, s3://b]",
+            "--otlp-endpoint=",
+            f"--config={tmp_path}",
+            "--check",
+        ],
+    )
+    assert line.config == tmp_path
+    assert line.check
+    loaded = load(command_line=line.values)
+    assert loaded.max_item_calls == 3
+    assert loaded.tags == ["a", "b"]
+    assert loaded.drain_seconds == 1.5
+    assert loaded.limits == {"a": 1, "b": 1, "x": 7, "y": 8}
+    assert loaded.store_roots == ["file:///a", "s3://b"]
+    assert loaded.otlp_endpoint is None
+
+
+def test_help_shows_every_setting_with_its_meaning(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(SERVICE, ["--help"])
+    assert exited.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, field in ProbeSettings.model_fields.items():
+        assert f"--{name.replace('_', '-')} VALUE" in shown
+        assert field.description, name
+        assert " ".join(field.description.split())[:30] in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--set", "nope=1"], 2),
+        (["--set", "nope"], 2),
+        (["--nope"], 2),
+        (["--max-item-calls=0"], 2),
+    ],
+)
+def test_wrong_settings_exit_with_2(
+    arguments: list[str], status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exited:
+        main(SERVICE, [*arguments, "--check"])
+    assert exited.value.code == status
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20))
+def test_text_survives_the_command_line(text: str) -> None:
+    line = read_command_line(ProbeSettings, WORD, [f"--build-error={text}", f"--set=x={text}"])
+    if not text.startswith(("[", "{")) and text not in ("", "null"):
+        assert line.values["build_error"] == text
+        assert line.values["x"] == text

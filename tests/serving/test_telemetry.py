@@ -1,0 +1,213 @@
+"""Metrics, logs and traces of real calls."""
+
+import asyncio
+import json
+import logging
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from opentelemetry import trace
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.sdk.trace import TracerProvider
+from prometheus_client.parser import text_string_to_metric_families
+
+from synthvlm.client import (
+    AsyncGenerationClient,
+    GenerationClient,
+    RetryPolicy,
+    connect,
+    connect_async,
+)
+from synthvlm.client.call import Reflection
+from synthvlm.errors import NotFound
+from synthvlm.generation.v1 import generation_pb2 as pb
+from synthvlm.serving.logs import configure_logs
+from synthvlm.serving.testing import serving
+from tests.serving.probe import SERVICE, ProbeSettings, image_request, shard_request
+from tests.serving.waiting import until, until_exists
+
+NO_RETRY = RetryPolicy(total_seconds=0)
+
+
+async def samples(address: str) -> dict[str, dict[tuple[str, ...], float]]:
+    def read() -> str:
+        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
+            return str(answer.read().decode())
+
+    found: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
+    for family in text_string_to_metric_families(await asyncio.to_thread(read)):
+        for sample in family.samples:
+            found[sample.name][tuple(value for _, value in sorted(sample.labels.items()))] = (
+                sample.value
+            )
+    return found
+
+
+async def test_metrics_count_calls_by_method_and_code(tmp_path: Path) -> None:
+    settings = ProbeSettings(metrics_listen="127.0.0.1:0", max_item_calls=1)
+    async with serving(SERVICE, settings) as server:
+        assert server.metrics_address is not None
+        async with AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client:
+            await client.generate_image(image_request("quick"))
+            await client.generate_shard(shard_request())
+            with pytest.raises(NotFound):
+                await client.generate_image(image_request("raise:NotFound"))
+            held = [
+                asyncio.ensure_future(client.generate_image(image_request(f"hold:{tmp_path / n}")))
+                for n in ("a", "b")
+            ]
+            await until(lambda: any(tmp_path.glob("*.started")))
+            while (await samples(server.metrics_address))["synthvlm_probe_queued"] != {
+                ("item",): 1.0,
+                ("shard",): 0.0,
+            }:
+                await asyncio.sleep(0.01)
+            busy = await samples(server.metrics_address)
+            for name in ("a", "b"):
+                (tmp_path / f"{name}.release").touch()
+            await asyncio.gather(*held)
+            await until(lambda: server.unfinished == 0)
+            quiet = await samples(server.metrics_address)
+    assert busy["synthvlm_probe_in_flight"] == {("item",): 1.0, ("shard",): 0.0}
+    assert quiet["synthvlm_probe_in_flight"] == {("item",): 0.0, ("shard",): 0.0}
+    assert quiet["synthvlm_probe_requests_total"] == {
+        ("OK", "GenerateImage"): 3.0,
+        ("OK", "GenerateShard"): 1.0,
+        ("NOT_FOUND", "GenerateImage"): 1.0,
+    }
+    assert quiet["synthvlm_probe_request_seconds_count"][("GenerateImage",)] == 4.0
+    assert quiet["process_resident_memory_bytes"][()] > 0
+
+
+@pytest.fixture
+def _logging_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    yield
+    root.handlers, level = before[0], before[1]
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.mark.usefixtures("_logging_restored")
+async def test_logs_are_json_with_the_ids_of_the_call(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = ProbeSettings()
+    configure_logs(settings, "probe")
+    metadata = {"x-request-id": "r1", "x-synthvlm-run": "run-7", "x-synthvlm-shard": "3"}
+    async with serving(SERVICE, settings) as server:
+        channel = connect_async(server.address, metadata=metadata)
+        async with AsyncGenerationClient(channel, NO_RETRY) as client:
+            await client.generate_image(image_request("log"))
+        async with AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client:
+            await client.get_model(pb.GetModelRequest())
+    logging.getLogger("library").warning("by %s", "the standard library", extra={"n": 1})
+    entries = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    by_event = {entry["event"]: entry for entry in entries}
+    for event in ("from a thread", "call ended"):
+        entry = next(e for e in entries if e["event"] == event)
+        assert entry["service"] == "probe"
+        assert (entry["request_id"], entry["run_id"], entry["shard"]) == ("r1", "run-7", "3")
+    # The second call's ids are its own.
+    assert "run_id" not in by_event["call ended"]
+    assert by_event["call ended"]["method"] == "GetModel"
+    assert by_event["by the standard library"]["n"] == 1
+
+
+class Collector(trace_service_pb2_grpc.TraceServiceServicer):
+    """An OpenTelemetry collector that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.spans: dict[str, Any] = {}
+
+    def Export(self, request: Any, context: Any) -> Any:
+        for resource in request.resource_spans:
+            for scope in resource.scope_spans:
+                self.spans.update({span.name: span for span in scope.spans})
+        return trace_service_pb2.ExportTraceServiceResponse()
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, Collector]]:
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    collector = Collector()
+    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}", collector
+    server.stop(None)
+
+
+async def test_traces_cover_unary_and_streaming_calls_and_continue_the_callers(
+    collector: tuple[str, Collector],
+) -> None:
+    endpoint, collected = collector
+    callers = TracerProvider().get_tracer("test")
+    async with serving(SERVICE, ProbeSettings(otlp_endpoint=endpoint)) as server:
+        async with AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client:
+            await client.wait_until_serving(60)
+            with callers.start_as_current_span("caller") as span:
+                caller = span.get_span_context()
+                await client.generate_image(image_request("quick"))
+                assert (await client.generate_shard(shard_request())).generated == 3
+            with pytest.raises(NotFound):
+                await client.generate_image(image_request("raise:NotFound"))
+
+        # Reflection is a stream-stream call, on which the library's instrumentation breaks.
+        def listed() -> list[str]:
+            with connect(server.address) as channel:
+                return [service.name for service in Reflection(channel).services()]
+
+        assert "GenerationService" in await asyncio.to_thread(listed)
+    prefix = "/synthvlm.generation.v1.GenerationService"
+    assert set(collected.spans) == {f"{prefix}/GenerateImage", f"{prefix}/GenerateShard"}
+    shard = collected.spans[f"{prefix}/GenerateShard"]
+    assert shard.trace_id.hex() == trace.format_trace_id(caller.trace_id)
+    assert shard.parent_span_id.hex() == trace.format_span_id(caller.span_id)
+    image = collected.spans[f"{prefix}/GenerateImage"]
+    assert image.trace_id.hex() != trace.format_trace_id(caller.trace_id)
+    attributes = {entry.key: entry.value.int_value for entry in image.attributes}
+    assert attributes["rpc.grpc.status_code"] == grpc.StatusCode.NOT_FOUND.value[0]
+
+
+async def test_synchronous_clients_send_their_trace_too(
+    collector: tuple[str, Collector], tmp_path: Path
+) -> None:
+    endpoint, collected = collector
+    callers = TracerProvider().get_tracer("test")
+
+    def call(address: str) -> int:
+        with (
+            callers.start_as_current_span("caller") as span,
+            GenerationClient(connect(address), NO_RETRY) as client,
+        ):
+            client.get_model(pb.GetModelRequest())
+            return span.get_span_context().trace_id
+
+    async with serving(SERVICE, ProbeSettings(otlp_endpoint=endpoint)) as server:
+        trace_id = await asyncio.to_thread(call, server.address)
+    (span,) = collected.spans.values()
+    assert span.trace_id.hex() == trace.format_trace_id(trace_id)
+
+
+async def test_a_cancelled_stream_ends_its_span(
+    collector: tuple[str, Collector], tmp_path: Path
+) -> None:
+    endpoint, collected = collector
+    async with (
+        serving(SERVICE, ProbeSettings(otlp_endpoint=endpoint)) as server,
+        AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client,
+    ):
+        call = asyncio.ensure_future(client.generate_shard(shard_request(f"hold:{tmp_path / 'a'}")))
+        await until_exists(tmp_path / "a.started")
+        call.cancel()
+        await until_exists(tmp_path / "a.cancelled")
+    assert [name.rpartition("/")[2] for name in collected.spans] == ["GenerateShard"]
