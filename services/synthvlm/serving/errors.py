@@ -110,7 +110,8 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
     except grpc.aio.AbortError:
         call.code = _code_set_by(context)
         raise
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):
+        # A stream whose caller has gone is cancelled where it waits, or closed where it yields.
         late = call.past_deadline(slack=_TIMER_SLACK_SECONDS)
         call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise

@@ -117,7 +117,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             seconds = time.monotonic() - began
             self._metrics.observe(call, seconds)
             _log.info(
-                "call ended", method=method.name, code=call.code.name, seconds=round(seconds, 4)
+                "call ended",
+                method=method.name,
+                code=call.code.name,
+                seconds=round(seconds, 4),
+                request_id=call.request_id,
             )
 
     def _call(self, method: Method, context: Context) -> Call:
