@@ -44,6 +44,12 @@ def hard_texts(count: int, seed: int) -> list[str]:
     return ["", *(rng.choice(makers)(rng) for _ in range(count - 1))]
 
 
+def scenes(count: int, seed: int) -> list[str]:
+    """``count`` captions of scenes of coloured shapes, the same for the same seed."""
+    rng = random.Random(seed)
+    return [_scene(rng) for _ in range(count)]
+
+
 def _characters(rng: random.Random) -> str:
     alphabet = rng.choice(_ALPHABETS)
     return "".join(rng.choices(alphabet, k=_length(rng)))

@@ -192,6 +192,4 @@ async def test_wrong_input_is_answered_with_its_field(stub, written, store, tmp_
 
 @pytest.mark.parametrize("profile", profile_names())
 def test_every_profile_has_valid_settings(profile):
-    assert load_settings(
-        CaptionSettings, "caption", command_line={"profile": profile}
-    ).recipe
+    assert load_settings(CaptionSettings, "caption", command_line={"profile": profile}).recipe
