@@ -42,7 +42,7 @@ def test_the_protos_are_linted_documented_and_formatted() -> None:
         (
             "  // The caption, 1 to 4,096 bytes of UTF-8.\n  string prompt",
             "  string prompt",
-            "field",
+            "Field",
         ),
         ("  // The profile and model that the service has loaded.\n  rpc", "  rpc", "RPC"),
     ],
