@@ -94,7 +94,10 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
     [
         ("process: [", "no valid YAML"),
         ("a: &x [*x]\nprocess: *x", "process[0] must be"),
-        ("[" * 5000, "no valid YAML"),
+        ("[" * 65_000, "must not nest"),
+        ("- " * 32_000, "must not nest"),
+        ("{a: " * 16_000, "must not nest"),
+        ("process: [{words_num_filter: {min_num: " + "9" * 6_000 + "}}]", "no valid YAML"),
         ("- alphanumeric_filter: {}", "a mapping with a list"),
         ("process: {}", "a mapping with a list"),
         ("process: []", "1 to 100 operators"),

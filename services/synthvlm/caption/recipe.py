@@ -21,6 +21,7 @@ MAX_RECIPE_BYTES = 64 * 1024
 """Largest recipe, in bytes of UTF-8."""
 
 _MAX_OPERATORS = 100
+_MAX_DEPTH = 32
 _MAX_WORDS_BYTES = 8 << 20
 _RECIPES = resources.files(__package__) / "recipes"
 
@@ -93,10 +94,7 @@ def parse_recipe(text: str, locations: Locations) -> Recipe:
         InvalidInput: It is no YAML, names an operator or parameter that there is not, or has values
             that are wrong; the violation's field is ``recipe_yaml``.
     """
-    try:
-        content = yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        _reject(f"is no valid YAML: {' '.join(str(error).split())}")
+    content = _content(text)
     if not isinstance(content, dict) or not isinstance(content.get("process"), list):
         _reject("must be a mapping with a list `process` of operators")
     process: list[Any] = content["process"]
@@ -105,6 +103,21 @@ def parse_recipe(text: str, locations: Locations) -> Recipe:
     rules = [_rule(number, entry, locations) for number, entry in enumerate(process)]
     _require_one_statistic_each(rules)
     return Recipe(tuple(rules))
+
+
+def _content(text: str) -> Any:
+    try:
+        depth = 0
+        # libyaml builds nested values by recursion without a limit: deep ones would end the
+        # process. Its events come one by one.
+        for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_DEPTH:
+                _reject(f"must not nest more than {_MAX_DEPTH} lists and mappings")
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError) as error:
+        _reject(f"is no valid YAML: {' '.join(str(error).split())}")
 
 
 def _rule(number: int, entry: Any, locations: Locations) -> Rule:
