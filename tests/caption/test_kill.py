@@ -38,7 +38,7 @@ def launch(tmp_path):
         with (tmp_path / "service.log").open("ab") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 300
             while not address_file.exists() and process.poll() is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
@@ -46,7 +46,7 @@ def launch(tmp_path):
             address = json.loads(address_file.read_text())["address"]
             with grpc.insecure_channel(address) as channel:
                 for answer in health_pb2_grpc.HealthStub(channel).Watch(
-                    health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=120
+                    health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=300
                 ):
                     if answer.status == health_pb2.HealthCheckResponse.SERVING:
                         break
@@ -72,7 +72,7 @@ def test_a_kill_in_an_import_changes_nothing(launch, store, caption_file, tmp_pa
     )
     with launch() as (process, stub):
         with pytest.raises(grpc.RpcError) as raised:
-            for message in stub.ImportCaptions(request, timeout=120):
+            for message in stub.ImportCaptions(request, timeout=300):
                 assert not message.HasField("result")
                 if message.progress.done >= SHARD:
                     process.kill()
@@ -82,7 +82,7 @@ def test_a_kill_in_an_import_changes_nothing(launch, store, caption_file, tmp_pa
     assert store.list("quarantine") == []
 
     with launch() as (_, stub):
-        last = list(stub.ImportCaptions(request, timeout=120))[-1]
+        last = list(stub.ImportCaptions(request, timeout=300))[-1]
     assert last.result.read == RECORDS
     assert kept * SHARD <= last.progress.resumed < RECORDS
     # What a process that nobody kills makes of the same file.

@@ -451,6 +451,9 @@ def test_only_what_is_allowed_is_read(tmp_path):
         find_caption_file(str(inside / "c.txt"), Locations([]))
     with pytest.raises(InvalidInput):
         find_caption_file("memory://other/c.txt", Locations(["memory://mine"]))
+    with pytest.raises(InvalidInput, match="no path") as raised:
+        find_caption_file("memory://mine/a b.txt", Locations(["memory://mine"]), "files[0]")
+    assert raised.value.violations[0].field == "files[0]"
 
 
 @pytest.mark.parametrize("extension", ["jsonl", "json.gz", "parquet", "csv.zst"])

@@ -52,7 +52,7 @@ class Blob:
         return self.store.size(self.name) if self.store else self._path.stat().st_size
 
     def version(self) -> str:
-        """Differs when the file has been replaced or appended to meanwhile."""
+        """Differs when the file has been changed meanwhile; of an object, only its size is known."""
         if self.store is not None:
             return str(self.store.size(self.name))
         status = self._path.stat()
@@ -120,9 +120,9 @@ class Locations:
             raise _invalid(field, f"{reference!r} names no object; give s3://bucket/folder/file")
         try:
             store = open_store(folder, self._stores)
+            store.size(name)
         except InvalidInput as error:
             raise _invalid(field, error.message) from error
-        store.size(name)
         return Blob(reference, name, None, store)
 
     def _may_read(self, path: Path) -> bool:
