@@ -6,7 +6,7 @@
 
 It has the descriptors from server reflection, as ``grpcurl`` has, and uses none of the package's
 stubs: what works with it works with any gRPC client. Answers are printed as JSON, one a message,
-with the fields that are zero or empty.
+without the fields that are zero, false or empty.
 Exit status: 0, 1 when the service answers with an error, 2 for a wrong command line.
 """
 
@@ -176,11 +176,7 @@ def _answers(channel: grpc.Channel, method: str | None, request: str) -> Iterabl
         found = reflection.method(method)
         for message in call(channel, found, parse_request(found, _text(request))):
             yield json_format.MessageToJson(
-                message,
-                indent=None,
-                ensure_ascii=False,
-                preserving_proto_field_name=True,
-                always_print_fields_with_no_presence=True,
+                message, indent=None, ensure_ascii=False, preserving_proto_field_name=True
             )
 
 
