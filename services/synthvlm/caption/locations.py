@@ -52,7 +52,7 @@ class Blob:
         return self.store.size(self.name) if self.store else self._path.stat().st_size
 
     def version(self) -> str:
-        """Differs when the file has been changed meanwhile; of an object, only its size is known."""
+        """Differs when the file has been changed meanwhile; of an object, only its size tells."""
         if self.store is not None:
             return str(self.store.size(self.name))
         status = self._path.stat()
