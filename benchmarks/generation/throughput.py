@@ -132,7 +132,7 @@ def server(profile: str) -> Any:
                 time.sleep(0.1)
             address = json.loads(address_file.read_text())["address"]
             with grpc.insecure_channel(address) as channel:
-                health = health_pb2_grpc.HealthStub(channel)
+                health: Any = health_pb2_grpc.HealthStub(channel)
                 request = health_pb2.HealthCheckRequest()
                 while health.Check(request).status != health_pb2.HealthCheckResponse.SERVING:
                     time.sleep(0.1)
