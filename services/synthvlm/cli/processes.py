@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+import psutil
+
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.health import is_serving
 from synthvlm.cli.home import Home
@@ -159,11 +161,8 @@ def _readable(line: str) -> str:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is a process ``pid``."""
+    """Whether the process ``pid`` runs; one that has ended, but not been waited for, does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
-    except PermissionError:
-        return True
-    return True
