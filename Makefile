@@ -124,9 +124,10 @@ $(STAMPS)/python:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
-	$(BIN)/python -m pip install --quiet --no-deps --disable-pip-version-check --requirement requirements/lock.txt
+	@echo "Installing the pinned packages into .venv; this takes some minutes once."
+	$(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --requirement requirements/lock.txt
 	@touch $@
 
 $(STAMPS)/package: pyproject.toml setup.py $(PROTOS) $(wildcard pipelines/*/__init__.py) $(STAMPS)/requirements
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --disable-pip-version-check --editable .
+	$(BIN)/python -m pip install -qq --no-deps --no-build-isolation --disable-pip-version-check --editable .
 	@touch $@
