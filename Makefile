@@ -19,6 +19,7 @@ DEMO_HOME ?= build/demo
 DEMO_CAPTIONS ?= 680
 DEMO_REPEAT ?= 2
 DEMO_FRACTION ?= 0.4
+DEMO_SHARD ?= 250
 
 MINI := build/mini-models
 UP_HOME ?= .synthvlm
@@ -39,7 +40,7 @@ demo: setup ## a whole dataset run on this machine: captions to a published vers
 	@mkdir -p "$(DEMO_HOME)"
 	$(BIN)/python -m synthvlm.scenes captions --count $(DEMO_CAPTIONS) --out "$(DEMO_HOME)/captions.jsonl"
 	$(BIN)/synthvlm --home "$(DEMO_HOME)" run --captions "$(DEMO_HOME)/captions.jsonl" --name demo \
-	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION)
+	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION) --shard-size $(DEMO_SHARD)
 
 .PHONY: up
 up: setup ## start all services locally, state in UP_HOME (default .synthvlm); Ctrl-C stops them
