@@ -87,8 +87,11 @@ system: ## Debian packages that tests use: a browser for the report, PostgreSQL 
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
 
 .PHONY: bench
-bench: setup ## benchmark of the selection: pairs a second and memory at 100,000 captions
-	$(BIN)/python benchmarks/dataset/selection.py --top-k 10000
+bench: setup ## measure rates and memory: 100,000 captions curated and selected, images, scores
+	$(BIN)/python -m benchmarks.caption.curate_many
+	$(BIN)/python -m benchmarks.dataset.selection --top-k 10000
+	$(BIN)/python -m benchmarks.generation.throughput
+	$(BIN)/python -m benchmarks.alignment.score_pairs
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
