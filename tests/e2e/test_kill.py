@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
+from synthvlm.cli.processes import wait_ready
+from synthvlm.cli.services import WORDS, HomeLock, own_services, register, silent, start
 from synthvlm_pipelines.events import StageEvent
 from tests.e2e.conftest import Place, place_in
 
@@ -36,20 +37,15 @@ def pipeline(_place: Place, command: psutil.Process) -> int:
     return int(child.pid)
 
 
-def the_command(_place: Place, command: psutil.Process) -> int:
-    return int(command.pid)
-
-
 KILLS: list[tuple[str, Condition, Victim, str]] = [
     ("caption", begins("curate"), service("caption"), "the caption service has ended"),
     ("pipeline", begins("generate"), pipeline, "the pipeline's process was killed by signal 9"),
     (
         "generation",
-        in_the_middle_of("generate", 4),
+        in_the_middle_of("generate", 8),
         service("generation"),
         "the generation service has ended",
     ),
-    ("command", in_the_middle_of("generate", 8), the_command, ""),
     ("alignment", begins("score"), service("alignment"), "the alignment service has ended"),
     ("dataset", begins("select"), service("dataset"), "the dataset service has ended"),
 ]
@@ -58,26 +54,41 @@ KILLS: list[tuple[str, Condition, Victim, str]] = [
 def test_killed_in_every_stage(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     """Each run goes on where the killed one before it stopped, up to the next kill."""
     place = place_in(tmp_path / "another directory with blanks")
-    for name, condition, victim, message in KILLS:
-        process = place.start(*place.run_command())
-        place.wait_for(condition)
-        pids = place.service_pids()
-        os.kill(victim(place, psutil.Process(process.pid)), signal.SIGKILL)
-        killed = time.monotonic()
-        out, err = process.communicate()
-        assert out == "", name
-        if name == "command":
-            assert process.returncode == -signal.SIGKILL
-        else:
-            assert process.returncode == 1, err
-            assert message in err.splitlines()[-1]
+    home, profile = place.home, str(place.profile)
+    kill_the_command(place)
+    lock = HomeLock(home, "up")
+    assert lock.take()  # although its holder could not give it back
+    with lock, own_services(home, profile, "up", silent) as services:
+        for name, condition, victim, message in KILLS:
+            process = place.start(*place.run_command())
+            place.wait_for(condition)
+            os.kill(victim(place, psutil.Process(process.pid)), signal.SIGKILL)
+            out, err = process.communicate()
+            assert (process.returncode, out) == (1, ""), err
+            assert message in err.splitlines()[-1], name
             assert "run the same command again" in err.splitlines()[-1]
             assert "Traceback" not in err
-        psutil.wait_procs([psutil.Process(p) for p in pids.values() if psutil.pid_exists(p)], 30)
-        assert not any(psutil.pid_exists(pid) for pid in pids.values()), name
-        assert time.monotonic() - killed < 60, name
-    answer = place.make()
-    for key in ("version", "digest", "counts"):
-        assert answer[key] == undisturbed[key]
-    captions = [pair["conversations"][1]["value"] for pair in place.pairs(tmp_path / "llava")]
+            for index, dead in enumerate(services):
+                if dead.process.poll() is not None:
+                    services[index] = start(home, profile, dead.word, home.state)
+            wait_ready(services, silent)
+            register(home, profile, "up", services)
+        answer = place.make()
+        for key in ("version", "digest", "counts"):
+            assert answer[key] == undisturbed[key]
+        pairs = place.pairs(tmp_path / "llava")
+    captions = [pair["conversations"][1]["value"] for pair in pairs]
     assert len(set(captions)) == len(captions) == 12
+
+
+def kill_the_command(place: Place) -> None:
+    """Its services, its pipeline and that one's steps end with it."""
+    process = place.start(*place.run_command())
+    place.wait_for(in_the_middle_of("generate", 4))
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert {place.service_pids()[word] for word in WORDS} < {child.pid for child in family}
+    process.kill()
+    out, _ = process.communicate()
+    assert out == ""
+    _, alive = psutil.wait_procs(family, timeout=60)
+    assert not alive

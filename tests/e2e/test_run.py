@@ -135,12 +135,15 @@ def bad_files(folder: Path) -> dict[str, tuple[bytes, str]]:
 
 def test_unusable_input_is_a_clear_error(up, tmp_path: Path) -> None:
     for name, (content, hint) in bad_files(tmp_path).items():
-        (tmp_path / name).write_bytes(content)
-        out, err = up.call(
-            *("run", "--captions", str(tmp_path / name), "--name", "bad", "--json"),
-            *("--profile", str(up.profile)),
-            status=2,
-        )
+        file = tmp_path / name
+        file.write_bytes(content)
+        # What a run says costs a pipeline: shown where evaluate has another opinion, and once more.
+        if name in ("hollow.jsonl", "column.csv"):
+            command = ["run", "--captions", str(file), "--name", "bad", "--json"]
+            command += ["--profile", str(up.profile)]
+        else:
+            command = ["captions", "evaluate", str(file), "--json"]
+        out, err = up.call(*command, status=2)
         last = err.splitlines()[-1]
         assert out == ""
         assert last.startswith("synthvlm: "), name

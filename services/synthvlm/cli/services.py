@@ -131,14 +131,19 @@ def own_services(
     """
     home.services_file.unlink(missing_ok=True)
     with started(home, profile, WORDS, home.state, on_change) as processes:
-        content = {"owner": owner, "pid": os.getpid(), **asdict(as_services(profile, processes))}
-        fresh = home.services_file.with_suffix(".new")
-        fresh.write_text(json.dumps(content, indent=2))
-        fresh.replace(home.services_file)
+        register(home, profile, owner, processes)
         try:
             yield processes
         finally:
             home.services_file.unlink(missing_ok=True)
+
+
+def register(home: Home, profile: str, owner: str, processes: Sequence[ServiceProcess]) -> None:
+    """Makes services known to the other commands of this home."""
+    content = {"owner": owner, "pid": os.getpid(), **asdict(as_services(profile, processes))}
+    fresh = home.services_file.with_suffix(".new")
+    fresh.write_text(json.dumps(content, indent=2))
+    fresh.replace(home.services_file)
 
 
 @contextmanager
@@ -149,12 +154,18 @@ def started(
     processes: list[ServiceProcess] = []
     try:
         for word in words:
-            file = folder / f"{word}.json"
-            processes.append(start_service(word, home, profile, file, _settings(word, home)))
+            process = start(home, profile, word, folder)
+            processes.append(process)  # at once: when the next cannot be started, this one is ended
         wait_ready(processes, on_change)
         yield processes
     finally:
         stop_services(processes)
+
+
+def start(home: Home, profile: str, word: str, folder: Path) -> ServiceProcess:
+    """Starts one service with the settings that a home's services have."""
+    file = folder / f"{word}.json"
+    return start_service(word, home, profile, file, _settings(word, home))
 
 
 def as_services(profile: str, processes: Sequence[ServiceProcess]) -> Services:
