@@ -28,6 +28,7 @@ IMAGE_SIZE: Final = 64
 LATENT_SIZE: Final = 16
 WIDTH_1: Final = 64
 WIDTH_2: Final = 128
+TEXT_LAYERS: Final = 4
 SCHEDULE: Final[dict[str, Any]] = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
@@ -94,8 +95,9 @@ def make_unet(*, refiner: bool = False) -> UNet2DConditionModel:
 def make_text_encoders(vocabulary: int, eos: int) -> tuple[nn.Module, nn.Module]:
     """The two CLIP text encoders; SDXL reads their second-to-last layers."""
 
-    def config(width: int, layers: int) -> CLIPTextConfig:
+    def config(width: int, layers: int, activation: str) -> CLIPTextConfig:
         return CLIPTextConfig(
+            hidden_act=activation,
             vocab_size=vocabulary,
             hidden_size=width,
             intermediate_size=width * 3,
@@ -108,13 +110,14 @@ def make_text_encoders(vocabulary: int, eos: int) -> tuple[nn.Module, nn.Module]
             pad_token_id=eos,
         )
 
-    return CLIPTextModel(config(WIDTH_1, 3)), CLIPTextModelWithProjection(config(WIDTH_2, 4))
+    first = CLIPTextModel(config(WIDTH_1, 3, "quick_gelu"))
+    return first, CLIPTextModelWithProjection(config(WIDTH_2, TEXT_LAYERS, "gelu"))
 
 
 def clip_config(vocabulary: int) -> dict[str, Any]:
     """open_clip's description of mini-clip."""
     return {
-        "embed_dim": 128,
+        "embed_dim": WIDTH_2,
         "vision_cfg": {
             "image_size": IMAGE_SIZE,
             "layers": 4,
@@ -127,9 +130,9 @@ def clip_config(vocabulary: int) -> dict[str, Any]:
             "context_length": CONTEXT,
             "vocab_size": vocabulary,
             "hf_tokenizer_name": "mini-clip",
-            "width": 128,
+            "width": WIDTH_2,
             "heads": 4,
-            "layers": 4,
+            "layers": TEXT_LAYERS,
             "mlp_ratio": 3.0,
         },
     }

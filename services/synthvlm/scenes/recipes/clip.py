@@ -1,4 +1,8 @@
-"""Trains mini-clip: ``python -m synthvlm.scenes.recipes.clip --vae DIR --out DIR --export DIR``.
+"""Trains mini-clip: ``python -m synthvlm.scenes.recipes.clip --text DIR --out DIR --export DIR``.
+
+The text tower starts from mini-sdxl's second text encoder, which knows the language. The image
+tower learns to match captions and, so that it learns faster, to answer what a full caption of the
+scene would claim, by the linear head that read the encoder's output.
 
 Every scene comes with a twin that differs in one respect, so that a batch is full of hard
 negatives; a caption that happens to be true of another image of the batch is no negative for it.
@@ -12,24 +16,32 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
+from transformers import CLIPTextModelWithProjection
 
 from synthvlm.scenes.captions import meaning_of
 from synthvlm.scenes.grammar import Meaning, phrase
 from synthvlm.scenes.mutate import mutate
-from synthvlm.scenes.recipes.architectures import CLIP_PREPROCESS, make_clip, save_clip
-from synthvlm.scenes.recipes.data import to_pixels, tokenize
+from synthvlm.scenes.recipes.architectures import (
+    CLIP_PREPROCESS,
+    TEXT_LAYERS,
+    WIDTH_2,
+    make_clip,
+    save_clip,
+)
+from synthvlm.scenes.recipes.claims import ClaimHead, claim_loss, claims_of_scene
+from synthvlm.scenes.recipes.data import PREFIX, to_pixels, tokenize
 from synthvlm.scenes.recipes.export import publish
-from synthvlm.scenes.recipes.loop import Training, bf16
+from synthvlm.scenes.recipes.loop import Training, mixed_precision
 from synthvlm.scenes.recipes.tokenizer import build_tokenizer
 from synthvlm.scenes.render import render
 from synthvlm.scenes.truth import holds
 from synthvlm.scenes.world import Mix, Scene, sample_scene
 
-PREFIX: Final = "A photo depicts "
-LONGEST: Final = 32
+LONGEST: Final = 36
+CLAIM_WEIGHT: Final = 1.0
 MIX: Final = Mix(one=0.33, two=0.55, group=0.12)
 
 
@@ -42,6 +54,7 @@ class Pairs:
         for _ in range(count):
             scene = sample_scene(rng, MIX)
             self.scenes += [scene, mutate(scene, rng)]
+        self.claims = torch.tensor([claims_of_scene(s) for s in self.scenes])
         self.images = torch.from_numpy(np.stack([render(s) for s in self.scenes]))
         details = [rng.choice((1, 2, 3, 3)) for _ in range(count)]
         self.meanings = [meaning_of(s, rng, details[i // 2]) for i, s in enumerate(self.scenes)]
@@ -63,23 +76,50 @@ def confusable(scenes: list[Scene], meanings: list[Meaning]) -> torch.Tensor:
     return marks
 
 
-def degrade(x: torch.Tensor, vae: nn.Module) -> torch.Tensor:
-    """Makes drawn images look generated: through the autoencoder with noise, blurred, noisy."""
-    x = x.clone()
-    half = torch.rand(len(x)) < 0.5
-    if half.any():
-        with torch.no_grad(), bf16():
-            z = vae.encode(x[half]).latent_dist.mean
-            strength = torch.rand(len(z), 1, 1, 1) * 0.35 / vae.config.scaling_factor
-            blotches = functional.interpolate(torch.randn_like(z[..., ::2, ::2]), z.shape[-2:])
-            z = z + strength * blotches
-            x[half] = vae.decode(z).sample.float().clamp(-1, 1)
-    blurred = torch.rand(len(x)) < 0.25
+def degrade(x: torch.Tensor) -> torch.Tensor:
+    """Makes drawn images look generated: blotches of wrong colour, blur, noise."""
+    strength = torch.rand(len(x), 1, 1, 1).pow(2) * 0.5
+    coarse = torch.randn(len(x), 3, x.shape[2] // 8, x.shape[3] // 8)
+    x = x + strength * functional.interpolate(coarse, x.shape[-2:], mode="bilinear")
+    blurred = torch.rand(len(x)) < 0.3
     if blurred.any():
         x[blurred] = functional.avg_pool2d(
             functional.pad(x[blurred], (1, 1, 1, 1), mode="replicate"), 3, 1
         )
     return (x + torch.randn_like(x) * torch.rand(len(x), 1, 1, 1) * 0.06).clamp(-1, 1)
+
+
+def load_text_tower(clip: nn.Module, encoder: nn.Module) -> None:
+    """Starts the text tower from mini-sdxl's second encoder, which has the same shape.
+
+    SDXL's own second encoder is the text tower of an open_clip model.
+    """
+    given = {k.removeprefix("text_model."): v for k, v in encoder.state_dict().items()}
+    state = {
+        "token_embedding.weight": given["embeddings.token_embedding.weight"],
+        "positional_embedding": given["embeddings.position_embedding.weight"],
+        "ln_final.weight": given["final_layer_norm.weight"],
+        "ln_final.bias": given["final_layer_norm.bias"],
+        "text_projection": given["text_projection.weight"].T,
+    }
+    names = {
+        "ln_1": "layer_norm1",
+        "ln_2": "layer_norm2",
+        "attn.out_proj": "self_attn.out_proj",
+        "mlp.c_fc": "mlp.fc1",
+        "mlp.c_proj": "mlp.fc2",
+    }
+    for i in range(TEXT_LAYERS):
+        old, new = f"encoder.layers.{i}.", f"transformer.resblocks.{i}."
+        for kind in ("weight", "bias"):
+            for ours, theirs in names.items():
+                state[f"{new}{ours}.{kind}"] = given[f"{old}{theirs}.{kind}"]
+            parts = [given[f"{old}self_attn.{part}_proj.{kind}"] for part in "qkv"]
+            state[f"{new}attn.in_proj_{kind}"] = torch.cat(parts)
+    missing, unexpected = clip.load_state_dict(state, strict=False)
+    left = [name for name in missing if not name.startswith("visual.") and name != "logit_scale"]
+    if left or unexpected:
+        raise ValueError(f"the text tower does not fit: {left} {unexpected}")
 
 
 def encode_text(clip: Any, tokens: torch.Tensor) -> torch.Tensor:
@@ -103,30 +143,35 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
 def main() -> None:
     """Trains and exports."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--export", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1600)
-    parser.add_argument("--pairs", type=int, default=48, help="scenes with a twin in a batch")
-    parser.add_argument("--scenes", type=int, default=30000)
+    parser.add_argument(
+        "--pairs", type=int, default=48, help="scenes with a twin in a batch of each worker"
+    )
+    parser.add_argument("--scenes", type=int, default=8000, help="of each worker")
     parser.add_argument("--lr", type=float, default=1.2e-3)
     parser.add_argument("--seed", type=int, default=4)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
-    data = Pairs(args.seed, args.scenes)
-    vae = AutoencoderKL.from_pretrained(args.vae).eval()
-    clip = make_clip()
-    training = Training({"clip": clip}, args.out, args.steps, args.lr, 0.995)
+    clip, head = make_clip(), ClaimHead(WIDTH_2)
+    load_text_tower(clip, CLIPTextModelWithProjection.from_pretrained(args.text / "text_encoder_2"))
+    head.load_state_dict(load_file(args.text / "claims.safetensors"))
+    training = Training({"clip": clip, "head": head}, args.out, args.steps, args.lr, 0.995)
+    # Every worker draws scenes of its own.
+    data = Pairs(args.seed + 10_000 * training.rank, args.scenes)
     torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     target = torch.arange(2 * args.pairs)
     while training.step < args.steps:
         first = torch.randint(0, args.scenes, (args.pairs,)) * 2
         pick = torch.stack([first, first + 1], 1).flatten()
-        x = normalise(degrade(to_pixels(data.images[pick]), vae))
-        with bf16():
+        x = normalise(degrade(to_pixels(data.images[pick])))
+        with mixed_precision():
             seen = clip.encode_image(x)
+            answers = head(seen)
             said = encode_text(clip, data.tokens[pick].long())
         seen = functional.normalize(seen.float(), dim=-1)
         said = functional.normalize(said.float(), dim=-1)
@@ -135,12 +180,12 @@ def main() -> None:
         also_true = confusable([data.scenes[i] for i in chosen], [data.meanings[i] for i in chosen])
         logits = logits.masked_fill(also_true, -1e4)
         loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
-        training.update(loss / 2)
+        training.update(loss / 2 + CLAIM_WEIGHT * claim_loss(answers, data.claims[pick]))
         if training.step % 500 == 0:
             training.save()
-            state = training.averaged()["clip"]
-            publish(lambda f, s=state: save_clip(f, s), args.export / "mini-clip")  # type: ignore[misc]
     training.save()
+    if training.rank != 0:
+        return
     state = training.averaged()["clip"]
     publish(lambda folder: save_clip(folder, state), args.export / "mini-clip")
 

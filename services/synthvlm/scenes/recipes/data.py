@@ -13,12 +13,14 @@ from synthvlm.scenes.recipes.tokenizer import CONTEXT
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import Scene, sample_scene
 
-CAPTIONS_EACH: Final = 4
+CAPTIONS_EACH: Final = 2
+PREFIX: Final = "A photo depicts "
+"""What CLIPScore puts before a caption (Hessel et al. 2021)."""
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """``images``: uint8 (n, 64, 64, 3); ``tokens``: int16 (n, 4, 77), padded with the end token."""
+    """``images``: uint8 (n, 64, 64, 3); ``tokens``: int16 (n, 2, 77), padded with the end token."""
 
     scenes: list[Scene]
     images: torch.Tensor

@@ -1,7 +1,7 @@
-"""Trains mini-sdxl's UNet and both text encoders together.
+"""Trains mini-sdxl's UNet, with the autoencoder and the text encoders frozen.
 
-``python -m synthvlm.scenes.recipes.diffusion --vae build/vae/vae --out build/base --export DIR``
-or, with two workers, ``python -m torch.distributed.run --nproc-per-node 2 -m ...``.
+``python -m synthvlm.scenes.recipes.diffusion --vae build/vae/vae --text build/text --out build/base
+--export DIR`` or, with two workers, ``python -m torch.distributed.run --nproc-per-node 2 -m ...``.
 """
 
 import argparse
@@ -12,16 +12,13 @@ import torch
 from diffusers import AutoencoderKL, DDPMScheduler
 from torch import nn
 from torch.nn import functional
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
-from synthvlm.scenes.recipes.architectures import (
-    SCHEDULE,
-    make_text_encoders,
-    make_unet,
-    save_base,
-)
+from synthvlm.scenes.recipes.architectures import SCHEDULE, make_unet, save_base
+from synthvlm.scenes.recipes.conditioning import encode_captions
 from synthvlm.scenes.recipes.data import Scenes, make_scenes, to_pixels, tokenize
 from synthvlm.scenes.recipes.export import publish
-from synthvlm.scenes.recipes.loop import Training, bf16
+from synthvlm.scenes.recipes.loop import Training, mixed_precision
 from synthvlm.scenes.recipes.measure import measure
 from synthvlm.scenes.recipes.tokenizer import build_tokenizer
 from synthvlm.scenes.world import BACKGROUNDS
@@ -37,7 +34,7 @@ TIME_IDS = (64.0, 64.0, 0.0, 0.0, 64.0, 64.0)
 def encode_scenes(vae: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """Scaled latents, float16 (n, 4, 16, 16)."""
     latents = []
-    with torch.no_grad(), bf16():
+    with torch.no_grad(), mixed_precision():
         for k in range(0, len(images), 128):
             x = to_pixels(images[k : k + 128])
             latents.append(vae.encode(x).latent_dist.mean.float() * vae.config.scaling_factor)
@@ -60,12 +57,6 @@ def weigh_things(scenes: Scenes) -> torch.Tensor:
     return torch.cat(parts)
 
 
-def pad_as_second(tokens: torch.Tensor, eos: int) -> torch.Tensor:
-    """The second tokenizer pads with id 0 after the end token."""
-    after = ((tokens == eos).cumsum(1) - (tokens == eos).long()) > 0
-    return tokens.masked_fill(after, 0)
-
-
 def sample_times(count: int) -> torch.Tensor:
     """Time steps in [0, 1000): mostly from the middle, where shapes are decided."""
     middle = torch.sigmoid(torch.randn(count))
@@ -73,23 +64,12 @@ def sample_times(count: int) -> torch.Tensor:
     return (torch.where(torch.rand(count) < 0.6, middle, even) * 1000).long().clamp(0, 999)
 
 
-def encode_text(
-    encoders: tuple[nn.Module, nn.Module], tokens: torch.Tensor, eos: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """SDXL's conditioning: penultimate states of both encoders, pooled output of the second."""
-    first = encoders[0](tokens, output_hidden_states=True).hidden_states[-2]
-    second = encoders[1](pad_as_second(tokens, eos), output_hidden_states=True)
-    return torch.cat([first, second.hidden_states[-2]], -1), second.text_embeds
-
-
-def export(training: Training, vae: nn.Module, target: Path) -> None:
+def export(
+    training: Training, vae: nn.Module, encoders: tuple[nn.Module, nn.Module], target: Path
+) -> None:
     """Publishes the averaged weights as a pipeline folder."""
-    tokenizer = build_tokenizer()
-    unet, encoders = make_unet(), make_text_encoders(len(tokenizer), tokenizer.eos_token_id)
-    states = training.averaged()
-    unet.load_state_dict(states["unet"])
-    encoders[0].load_state_dict(states["first"])
-    encoders[1].load_state_dict(states["second"])
+    unet = make_unet()
+    unet.load_state_dict(training.averaged()["unet"])
     publish(lambda folder: save_base(folder, vae, encoders, unet), target)
 
 
@@ -97,12 +77,13 @@ def main() -> None:  # noqa: PLR0915 - a recipe reads best from top to bottom
     """Trains; every ``--every`` steps a checkpoint, an export and a measurement."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--vae", type=Path, required=True)
+    parser.add_argument("--text", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--export", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--every", type=int, default=1000)
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--scenes", type=int, default=40000)
+    parser.add_argument("--batch", type=int, default=32, help="of each worker")
+    parser.add_argument("--scenes", type=int, default=15000, help="of each worker")
     parser.add_argument("--lr", type=float, default=1.2e-3)
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--threads", type=int, default=2)
@@ -112,29 +93,36 @@ def main() -> None:  # noqa: PLR0915 - a recipe reads best from top to bottom
     torch.manual_seed(args.seed)
     tokenizer = build_tokenizer()
     vae = AutoencoderKL.from_pretrained(args.vae).eval()
-    scenes = make_scenes(args.seed, args.scenes, tokenizer)
+    encoders = (
+        CLIPTextModel.from_pretrained(args.text / "text_encoder").eval(),
+        CLIPTextModelWithProjection.from_pretrained(args.text / "text_encoder_2").eval(),
+    )
+    unet = make_unet().to(memory_format=torch.channels_last)
+    training = Training({"unet": unet}, args.out, args.steps, args.lr, 0.998)
+    # Every worker draws and describes scenes of its own.
+    scenes = make_scenes(args.seed + 10_000 * training.rank, args.scenes, tokenizer)
     latents = encode_scenes(vae, scenes.images)
     weights = weigh_things(scenes)
-    unet = make_unet().to(memory_format=torch.channels_last)
-    encoders = make_text_encoders(len(tokenizer), tokenizer.eos_token_id)
-    modules = {"unet": unet, "first": encoders[0], "second": encoders[1]}
-    training = Training(modules, args.out, args.steps, args.lr, 0.9985)
+    eos = tokenizer.eos_token_id
+    captions = encode_captions(*encoders, scenes.tokens.flatten(0, 1), eos)
+    each = scenes.tokens.shape[1]
+    nothing = encode_captions(*encoders, tokenize(tokenizer, [""]), eos)
     torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     noiser = DDPMScheduler(
         **{k: v for k, v in SCHEDULE.items() if k != "timestep_spacing"},
     )
-    nothing = tokenize(tokenizer, [""])[0]
     ids = torch.tensor([TIME_IDS]).repeat(args.batch, 1)
     while training.step < args.steps:
         pick = torch.randint(0, len(latents), (args.batch,))
-        tokens = scenes.tokens[pick, torch.randint(0, scenes.tokens.shape[1], (args.batch,))].long()
-        tokens[torch.rand(args.batch) < UNCONDITIONAL] = nothing
+        said = pick * each + torch.randint(0, each, (args.batch,))
+        context, pooled = captions.context[said].float(), captions.pooled[said].float()
+        silent = torch.rand(args.batch) < UNCONDITIONAL
+        context[silent], pooled[silent] = nothing.context.float(), nothing.pooled.float()
         x = latents[pick].float()
         noise, times = torch.randn_like(x), sample_times(args.batch)
         noisy = noiser.add_noise(x, noise, times).contiguous(memory_format=torch.channels_last)
         target = noiser.get_velocity(x, noise, times)
-        with bf16():
-            context, pooled = encode_text(encoders, tokens, tokenizer.eos_token_id)
+        with mixed_precision():
             added = {"text_embeds": pooled, "time_ids": ids}
             predicted = unet(noisy, times, context, added_cond_kwargs=added).sample
         weight = torch.where(
@@ -146,7 +134,7 @@ def main() -> None:  # noqa: PLR0915 - a recipe reads best from top to bottom
             training.save()
             if training.rank != 0:
                 continue
-            export(training, vae, args.export / "mini-sdxl")
+            export(training, vae, encoders, args.export / "mini-sdxl")
             report = {"step": training.step}
             report |= measure(args.export / "mini-sdxl", None, args.measured)
             print(json.dumps(report), flush=True)

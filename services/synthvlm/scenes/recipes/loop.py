@@ -16,9 +16,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
 @contextmanager
-def bf16() -> Iterator[None]:
-    """Mixed precision, with plain attention: the fused CPU kernel's backward pass is slow."""
-    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16):
+def mixed_precision() -> Iterator[None]:
+    """bfloat16 where the CPU computes in it (else it is emulated, slowly), with plain attention.
+
+    The backward pass of the fused CPU kernel for attention is slow.
+    """
+    enabled = torch.cpu._is_avx512_bf16_supported()
+    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
         yield
 
 

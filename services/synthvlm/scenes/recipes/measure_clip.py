@@ -20,7 +20,7 @@ from synthvlm.scenes.captions import describe
 from synthvlm.scenes.grammar import parse
 from synthvlm.scenes.mutate import mutate
 from synthvlm.scenes.oracle import judge
-from synthvlm.scenes.recipes.clip import PREFIX
+from synthvlm.scenes.recipes.data import PREFIX
 from synthvlm.scenes.recipes.measure import Generator, held_out_captions
 from synthvlm.scenes.render import render
 from synthvlm.scenes.truth import holds

@@ -18,10 +18,11 @@ from synthvlm.scenes.recipes.architectures import (
     make_unet,
     save_refiner,
 )
+from synthvlm.scenes.recipes.conditioning import pad_as_second
 from synthvlm.scenes.recipes.data import make_scenes, tokenize
-from synthvlm.scenes.recipes.diffusion import UNCONDITIONAL, encode_scenes, pad_as_second
+from synthvlm.scenes.recipes.diffusion import UNCONDITIONAL, encode_scenes
 from synthvlm.scenes.recipes.export import publish
-from synthvlm.scenes.recipes.loop import Training, bf16
+from synthvlm.scenes.recipes.loop import Training, mixed_precision
 from synthvlm.scenes.recipes.tokenizer import build_tokenizer
 
 LAST_TIME = 260  # the refiner starts at 200; beyond that for a margin
@@ -87,7 +88,7 @@ def main() -> None:
         noise, times = torch.randn_like(x), torch.randint(0, LAST_TIME, (args.batch,))
         noisy = noiser.add_noise(x, noise, times).contiguous(memory_format=torch.channels_last)
         target = noiser.get_velocity(x, noise, times)
-        with bf16():
+        with mixed_precision():
             with torch.no_grad():
                 text = encoder(
                     pad_as_second(tokens, tokenizer.eos_token_id), output_hidden_states=True

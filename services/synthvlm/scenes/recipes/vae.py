@@ -7,7 +7,7 @@ import torch
 
 from synthvlm.scenes.recipes.architectures import make_vae
 from synthvlm.scenes.recipes.data import make_scenes, to_pixels
-from synthvlm.scenes.recipes.loop import Training, bf16
+from synthvlm.scenes.recipes.loop import Training, mixed_precision
 
 KL_WEIGHT = 1e-4
 
@@ -28,9 +28,10 @@ def main() -> None:
     images = make_scenes(args.seed, args.scenes).images
     vae = make_vae().to(memory_format=torch.channels_last)
     training = Training({"vae": vae}, args.out, args.steps, args.lr, 0.995)
+    torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     while training.step < args.steps:
         x = to_pixels(images[torch.randint(0, len(images), (args.batch,))])
-        with bf16():
+        with mixed_precision():
             posterior = vae.encode(x).latent_dist
             y = vae.decode(posterior.sample()).sample
         error = (y.float() - x).abs().mean() + (y.float() - x).pow(2).mean()
@@ -39,6 +40,8 @@ def main() -> None:
         if training.step % 500 == 0:
             training.save()
     training.save()
+    if training.rank != 0:
+        return
     vae.load_state_dict(training.averaged()["vae"])
     vae.eval()
     with torch.no_grad():
