@@ -109,6 +109,10 @@ mini-models: setup ## train the bundled models anew (hours; goes on where it was
 	$(TRAIN).refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights
 	$(TRAIN).clip --text $(MINI)/text --out $(MINI)/clip --export $(MINI)/weights
 
+.PHONY: mini-report
+mini-report: setup ## measure the bundled models and write docs/models (half an hour)
+	$(BIN)/python -m synthvlm.scenes.recipes.report --weights services/synthvlm/scenes/weights --logs $(MINI) --out docs/models
+
 .PHONY: locks
 locks: setup ## derive the pinned files of the extras from what is installed
 	$(BIN)/python requirements/derive.py --lock
