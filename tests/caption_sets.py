@@ -11,7 +11,7 @@ from synthvlm.storage.tables import table_bytes
 
 def commit_caption_set(store: Store, texts: Sequence[str]) -> ShardRef:
     """Commits a shard of ``texts``, with the caption ids c0000, c0001…"""
-    rows = [
+    rows: list[dict[str, object]] = [
         {
             "caption_id": f"c{index:04d}",
             "text": text,
