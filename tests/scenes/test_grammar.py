@@ -75,3 +75,11 @@ def test_a_relation_and_its_opposite_exclude_each_other() -> None:
     groups = (Group(1, "red", "circle"), Group(1, "blue", "star"))
     true = {r for r in OPPOSITE if holds(Meaning(groups, relation=r), PAIR)}
     assert true == {"left"}
+
+
+def test_many_things_of_one_kind_are_compared_at_once() -> None:
+    # An image of noise can have any number of things; trying all their orders would take days.
+    things = tuple(Thing("circle", "red", "small", i, i) for i in range(16))
+    groups = (Group(4, "red", "circle"),) * 4
+    assert holds(Meaning(groups), Scene("white", things))
+    assert failures(Meaning((*groups[1:], Group(4, "red", "star"))), Scene("white", things))
