@@ -13,8 +13,8 @@ from synthvlm.caption.statistics.ratios import (
     word_repetition_ratio,
 )
 from synthvlm.caption.statistics.texts import Texts
-from synthvlm.scenes.__main__ import write_captions, write_sheet
 from synthvlm.scenes.captions import DETAILS, describe, sample_captions
+from synthvlm.scenes.files import write_captions, write_sheet
 from synthvlm.scenes.flawed import FLAWS
 from synthvlm.scenes.grammar import Meaning, parse
 from synthvlm.scenes.world import sample_scene

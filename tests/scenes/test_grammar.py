@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthvlm.scenes.captions import meaning_of
-from synthvlm.scenes.grammar import Group, Meaning, parse, phrase
+from synthvlm.scenes.grammar import Group, Meaning, foreign_words, parse, phrase
 from synthvlm.scenes.truth import failures, holds
 from synthvlm.scenes.world import OPPOSITE, Scene, Thing, sample_scene
 
@@ -83,3 +83,12 @@ def test_many_things_of_one_kind_are_compared_at_once() -> None:
     groups = (Group(4, "red", "circle"),) * 4
     assert holds(Meaning(groups), Scene("white", things))
     assert failures(Meaning((*groups[1:], Group(4, "red", "star"))), Scene("white", things))
+
+
+def test_words_that_are_not_of_the_world_are_named() -> None:
+    assert foreign_words("A gray dog, a red circle and a Dog on 2 beaches") == [
+        "dog",
+        "2",
+        "beaches",
+    ]
+    assert foreign_words("is a red circle a circle") == []

@@ -201,3 +201,9 @@ VOCABULARY: Final = tuple(
         | {"both", "all", "on"}
     )
 )
+
+
+def foreign_words(text: str) -> list[str]:
+    """The words of ``text`` that no caption of the scene world has, in order, each once."""
+    words = re.findall(r"\w+", text.lower().replace("gray", "grey"))
+    return [word for word in dict.fromkeys(words) if word not in VOCABULARY]
