@@ -58,7 +58,7 @@ def contact_sheet(tiles: Sequence[Tile], heading: str = "") -> Image.Image:
         raise ValueError("a contact sheet needs at least one tile")
     text, large = ImageFont.load_default(_TEXT), ImageFont.load_default(_HEADING)
     side = min(_LARGEST, max(_SMALLEST, *(max(tile.pixels.shape[:2]) for tile in tiles)))
-    columns = min(_MOST_COLUMNS, ceil(sqrt(1.4 * len(tiles))), len(tiles))
+    columns = _columns(len(tiles))
     width = columns * (side + _GAP) + _GAP
     lines = [_wrapped(tile.remarks, text, side) for tile in tiles]
     title = _wrapped((Remark(heading),), large, width - 2 * _GAP) if heading else []
@@ -75,6 +75,12 @@ def contact_sheet(tiles: Sequence[Tile], heading: str = "") -> Image.Image:
             _write(draw, (left, top + side + _TEXT // 2), lines[i], text, _TEXT)
         top += height
     return sheet
+
+
+def _columns(tiles: int) -> int:
+    """As wide as high or up to twice as wide, whichever leaves the fewest gaps in the last row."""
+    candidates = range(ceil(sqrt(tiles)), ceil(sqrt(2 * tiles)) + 1)
+    return min(_MOST_COLUMNS, min(candidates, key=lambda columns: (-tiles % columns, columns)))
 
 
 def _place(
