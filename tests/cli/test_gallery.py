@@ -1,4 +1,4 @@
-"""``synthvlm generate``: numbered images, each judged, and a sheet, with an artist as the service."""
+"""``synthvlm generate``: numbered images, each judged, and a sheet; the service is an artist."""
 
 import io
 import json
@@ -70,7 +70,7 @@ def test_images_are_numbered_judged_and_on_a_sheet(artist: Artist, capsys) -> No
         (11, False),
         (12, True),
     ]
-    assert answer["images"][1]["reasons"] == ["the first is not above of the second"]
+    assert answer["images"][1]["reasons"] == ["the first is not above the second"]
     assert sorted(path.name for path in folder.iterdir()) == [
         *(f"0{n}.png" for n in (1, 2, 3)),
         "sheet.png",

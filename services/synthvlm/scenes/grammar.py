@@ -29,6 +29,9 @@ RELATION_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "above": ("above", "up above", "on top of"),
     "below": ("below", "under", "beneath"),
 }
+SIDES: Final = {"left": "left of", "right": "right of", "above": "above", "below": "below"}
+"""The plainest words of each relation: those of answers and reasons."""
+
 NUMBERS: Final[dict[int, str]] = {1: "one", 2: "two", 3: "three", 4: "four"}
 SURFACES: Final = ("wall", "page", "sheet", "card")
 VIEWS: Final = ("view", "pic", "image", "frame")

@@ -11,7 +11,7 @@ from itertools import permutations
 from typing import Final
 
 from synthvlm.scenes.captions import describe
-from synthvlm.scenes.grammar import NUMBERS, SHAPE_WORDS, SIZE_WORDS, parse, plural
+from synthvlm.scenes.grammar import NUMBERS, SHAPE_WORDS, SIDES, SIZE_WORDS, parse, plural
 from synthvlm.scenes.mutate import mutate
 from synthvlm.scenes.truth import holds
 from synthvlm.scenes.world import (
@@ -24,9 +24,6 @@ from synthvlm.scenes.world import (
     relation_between,
     sample_scene,
 )
-
-SIDES: Final = {"left": "left of", "right": "right of", "above": "above", "below": "below"}
-"""What is answered for each relation of the world."""
 
 NONE: Final = "none"
 """The answer to how many there are when there are none."""

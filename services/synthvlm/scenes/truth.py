@@ -3,7 +3,7 @@
 from collections import Counter
 from itertools import permutations
 
-from synthvlm.scenes.grammar import Group, Meaning
+from synthvlm.scenes.grammar import SIDES, Group, Meaning
 from synthvlm.scenes.world import Scene, Thing, place_of, relation_between
 
 
@@ -27,7 +27,7 @@ def failures(meaning: Meaning, scene: Scene) -> list[str]:
         for a, b in permutations(scene.things, 2)
         if _fits(meaning.groups[0], a) and _fits(meaning.groups[1], b)
     ):
-        found.append(f"the first is not {meaning.relation} of the second")
+        found.append(f"the first is not {SIDES[meaning.relation]} the second")
     if meaning.place is not None and place_of(scene.things[0]) != meaning.place:
         found.append(f"it lies in the {place_of(scene.things[0])}, not the {meaning.place}")
     return found
