@@ -60,7 +60,7 @@ PAIR = Scene("white", (RED, BLUE))
         ("a blue star left of a red circle", "not left of"),
         ("a red star left of a blue circle", "the things are"),
         ("a big red circle and a blue star", "the things are"),
-        ("a red circle", "there are 2 things"),
+        ("a red circle", "there are 2 things, not 1"),
         ("a red circle and a blue star on a cyan wall", "the background is white"),
     ],
 )

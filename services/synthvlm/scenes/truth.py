@@ -17,7 +17,8 @@ def failures(meaning: Meaning, scene: Scene) -> list[str]:
         found.append(f"the background is {scene.background}, not {meaning.background}")
     expected = sum(g.count for g in meaning.groups)
     if expected != len(scene.things):
-        found.append(f"there are {len(scene.things)} things, not {expected}")
+        there = "is 1 thing" if len(scene.things) == 1 else f"are {len(scene.things)} things"
+        found.append(f"there {there}, not {expected}")
         return found
     if not _accounts_for(meaning.groups, scene.things):
         found.append("the things are " + ", ".join(_name(t) for t in scene.things))
