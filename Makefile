@@ -92,6 +92,7 @@ bench: setup ## measure rates and memory: 100,000 captions curated and selected,
 	$(BIN)/python -m benchmarks.dataset.selection --top-k 10000
 	$(BIN)/python -m benchmarks.generation.throughput
 	$(BIN)/python -m benchmarks.alignment.score_pairs
+	$(BIN)/python -m benchmarks.scenes.throughput
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
