@@ -109,6 +109,7 @@ mini-models: setup ## train the bundled models anew (hours; goes on where it was
 	$(TRAIN).diffusion --vae $(MINI)/vae/vae --text $(MINI)/text --out $(MINI)/base --export $(MINI)/weights
 	$(TRAIN).refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights
 	$(TRAIN).clip --text $(MINI)/text --out $(MINI)/clip --export $(MINI)/weights
+	$(TRAIN).llm --out $(MINI)/llm --export $(MINI)/weights
 
 .PHONY: mini-report
 mini-report: setup ## measure the bundled models and write docs/models (half an hour)

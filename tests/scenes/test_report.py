@@ -5,7 +5,8 @@ import random
 import numpy as np
 
 from synthvlm.scenes.captions import describe
-from synthvlm.scenes.recipes.report import Table, likeness, truth_of
+from synthvlm.scenes.recipes.measure import likeness, truth_of
+from synthvlm.scenes.recipes.tables import Table
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import sample_scene
 

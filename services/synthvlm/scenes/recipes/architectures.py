@@ -20,8 +20,17 @@ from diffusers import (
 )
 from safetensors.torch import save_file
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
+from synthvlm.scenes.recipes import llm_tokenizer
 from synthvlm.scenes.recipes.tokenizer import CONTEXT, build_tokenizer
 
 IMAGE_SIZE: Final = 64
@@ -184,8 +193,13 @@ def _save_half(pipeline: Any, out: Path) -> None:
     pipeline.to(torch.float16).save_pretrained(out, safe_serialization=True)
     pipeline.to(torch.float32)
     for path in out.glob("text_encoder*/config.json"):
-        config = json.loads(path.read_text()) | {"dtype": "float32"}
-        path.write_text(json.dumps(config, indent=2) + "\n")
+        _load_in_float32(path)
+
+
+def _load_in_float32(path: Path) -> None:
+    """Names float32 in a config of transformers, whatever the weights are stored in."""
+    config = json.loads(path.read_text()) | {"dtype": "float32"}
+    path.write_text(json.dumps(config, indent=2) + "\n")
 
 
 def make_clip() -> nn.Module:
@@ -208,6 +222,34 @@ def save_clip(out: Path, state: dict[str, torch.Tensor]) -> None:
     save_file(half, out / "open_clip_model.safetensors")
 
 
+def make_llm(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """mini-llm with fresh weights: a small Llama with tied embeddings."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=128,
+            intermediate_size=320,
+            num_hidden_layers=5,
+            num_attention_heads=4,
+            num_key_value_heads=4,
+            max_position_embeddings=llm_tokenizer.CONTEXT,
+            tie_word_embeddings=True,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )
+
+
+def save_llm(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Writes a folder for ``AutoModelForCausalLM`` and ``AutoTokenizer`` in fp16."""
+    model.to(torch.float16).save_pretrained(out)
+    model.to(torch.float32)
+    _load_in_float32(out / "config.json")
+    # The chat template within the configuration: one file fewer to lose.
+    tokenizer.save_pretrained(out, save_jinja_files=False)
+
+
 def main() -> None:
     """Writes every folder with random weights."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -220,6 +262,8 @@ def main() -> None:
     save_refiner(out / "mini-sdxl-refiner", vae, encoders[1], make_unet(refiner=True))
     (out / "mini-clip").mkdir(parents=True, exist_ok=True)
     save_clip(out / "mini-clip", make_clip().state_dict())
+    words = llm_tokenizer.build_llm_tokenizer()
+    save_llm(out / "mini-llm", make_llm(words), words)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,9 @@ class Training:
         states = {}
         for name, module in self.modules.items():
             state = {k: v.clone() for k, v in module.state_dict().items()}
-            state.update({k: smooth[id(p)].clone() for k, p in module.named_parameters()})
+            # A tensor that two names share must not be left as it was under the second.
+            named = module.named_parameters(remove_duplicate=False)
+            state.update({k: smooth[id(p)].clone() for k, p in named})
             states[name] = state
         return states
 

@@ -10,8 +10,8 @@ import csv
 import io
 import random
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,57 +26,23 @@ from synthvlm.alignment.engines import open_clip as open_clip_engine
 from synthvlm.alignment.images import Unusable
 from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
 from synthvlm.alignment.weighted import Range, Weighting
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.profiles import load_profile
 from synthvlm.progress import SILENT
 from synthvlm.scenes.captions import describe
-from synthvlm.scenes.oracle import judge, read
-from synthvlm.scenes.recipes import measure_clip
+from synthvlm.scenes.oracle import judge
+from synthvlm.scenes.recipes import measure_clip, measure_llm
 from synthvlm.scenes.recipes.data import PREFIX
-from synthvlm.scenes.recipes.measure import Generator, held_out_captions
-from synthvlm.scenes.render import render
+from synthvlm.scenes.recipes.measure import Generator, held_out_captions, likeness, truth_of
+from synthvlm.scenes.recipes.samplers import compare_samplers
+from synthvlm.scenes.recipes.tables import Table, percent
 from synthvlm.scenes.world import sample_scene
 
-TRAININGS: Final = ("vae", "text", "base", "refiner", "clip")
+TRAININGS: Final = ("vae", "text", "base", "refiner", "clip", "llm")
 PARAMETERS: Final = ScoreParameters(PREFIX, 32, Weighting(0.5, Range(0.0, 1.0), Range(0.0, 1.0)))
 """As in the profile ``mini``."""
 
 Pixels = NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table of the report."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
-
-    def __str__(self) -> str:
-        lines = [self.columns, ("---",) * len(self.columns), *self.rows]
-        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-        return f"### {self.title}\n\n{body}\n"
-
-
-def truth_of(images: Sequence[Pixels], captions: Sequence[str]) -> NDArray[np.bool_]:
-    """Which captions are true of their images, by the oracle."""
-    return np.asarray([judge(x, c).true for x, c in zip(images, captions, strict=True)], bool)
-
-
-def likeness(images: Sequence[Pixels]) -> float:
-    """How cleanly images are drawn, in dB.
-
-    Mean peak signal-to-noise ratio between an image and the drawing of the scene that the oracle
-    reads in it: artefacts, blur and crooked outlines lower it, whatever the scene is.
-    """
-    ratios = []
-    for image in images:
-        error = (render(read(image).scene).astype(float) - image) ** 2
-        ratios.append(10 * np.log10(255**2 / max(float(error.mean()), 1e-3)))
-    return float(np.mean(ratios))
-
-
-def percent(share: float) -> str:
-    """A share for a table."""
-    return f"{100 * share:.1f}%"
 
 
 def generation(weights: Path, count: int, steps: int, guidance: float) -> Table:
@@ -101,22 +67,18 @@ def generation(weights: Path, count: int, steps: int, guidance: float) -> Table:
     return Table(f"Images true to {count} captions a kind, {steps} steps", columns, rows)
 
 
-def sampling(weights: Path, count: int, guidance: float) -> Table:
-    """Truth rate by the number of steps and the guidance scale, base and refiner together."""
+def guidance_scales(weights: Path, count: int, steps: int) -> Table:
+    """Truth rate by the guidance scale, base and refiner together."""
     generate = Generator(weights / "mini-sdxl", weights / "mini-sdxl-refiner")
     captions = held_out_captions("one", count) + held_out_captions("two", count)
     rows = []
-    settings = [(steps, guidance) for steps in (5, 10, 15, 20, 30)]
-    settings += [(20, scale) for scale in (1.5, 3.0, 6.0, 9.0)]
-    for steps, scale in settings:
-        began = time.perf_counter()
+    for scale in (1.5, 2.5, 4.0, 6.0, 9.0):
         images = generate(captions, 8000, steps, scale)
-        seconds = (time.perf_counter() - began) / len(images)
         truth = truth_of(images, captions)
         shares = (percent(float(truth[:count].mean())), percent(float(truth[count:].mean())))
-        rows.append((str(steps), f"{scale:g}", *shares, f"{seconds:.3f} s"))
-    columns = ("steps", "guidance scale", "one thing", "two with relation", "an image")
-    return Table(f"Sampling, {count} captions a kind", columns, rows)
+        rows.append((f"{scale:g}", *shares, f"{likeness(images):.2f} dB"))
+    columns = ("guidance scale", "one thing", "two with relation", "likeness")
+    return Table(f"Guidance, {count} captions a kind, {steps} steps", columns, rows)
 
 
 def clip(weights: Path, count: int) -> Table:
@@ -130,6 +92,26 @@ def clip(weights: Path, count: int) -> Table:
     }
     rows = [(text, percent(figures[name])) for name, text in names.items()]
     return Table(f"mini-clip on {count} drawn scenes", ("", ""), rows)
+
+
+def llm(weights: Path, count: int) -> list[Table]:
+    """mini-llm on held-out captions, flawed captions and questions."""
+    figures = measure_llm.measure(weights / "mini-llm", count)
+    told = figures["perplexity"]
+    perplexity = [
+        ("AUC, captions against their words shuffled", f"{told['auc']:.4f}"),
+        ("median perplexity of a token, captions", f"{told['median_of_captions']:.2f}"),
+        ("the same of shuffled captions", f"{told['median_of_shuffled']:.0f}"),
+    ]
+    tables = [Table(f"mini-llm: perplexity of {count} captions", ("", ""), perplexity)]
+    for name, title, columns in (
+        ("judgement", f"mini-llm: {count} captions judged by Yes or No", ("captions", "right")),
+        ("answers", f"mini-llm: {count} questions on full captions", ("questions", "right")),
+        ("descriptions", "mini-llm: captions in other words", ("asked for", "true")),
+    ):
+        rows = [(kind, percent(share)) for kind, share in figures[name].items()]
+        tables.append(Table(title, columns, rows))
+    return tables
 
 
 def selection(weights: Path, count: int, steps: int, guidance: float) -> tuple[Table, Table]:
@@ -207,6 +189,13 @@ def draw_samples(weights: Path, out: Path, steps: int, guidance: float) -> None:
     plt.close(figure)
 
 
+def minutes(rows: Sequence[Mapping[str, str]]) -> float:
+    """How long a training took by its log, whose clock starts again wherever it was resumed."""
+    seconds = [float(row["seconds"]) for row in rows]
+    ends = [now for now, later in pairwise([*seconds, 0.0]) if later < now]
+    return sum(ends) / 60
+
+
 def draw_curves(logs: Path, out: Path) -> None:
     """A picture of the losses of all trainings that left a log."""
     names = [name for name in TRAININGS if (logs / name / "log.csv").exists()]
@@ -217,7 +206,7 @@ def draw_curves(logs: Path, out: Path) -> None:
         with (logs / name / "log.csv").open(newline="") as file:
             rows: list[dict[str, Any]] = list(csv.DictReader(file))
         axis.plot([int(r["step"]) for r in rows], [float(r["loss"]) for r in rows])
-        axis.set(yscale="log", title=f"{name}: {float(rows[-1]['seconds']) / 60:.0f} min")
+        axis.set(yscale="log", title=f"{name}: {minutes(rows):.0f} min")
         axis.set(xlabel="step", ylabel="loss")
     figure.tight_layout()
     figure.savefig(out / "curves.png", dpi=80)
@@ -226,13 +215,14 @@ def draw_curves(logs: Path, out: Path) -> None:
 
 def main() -> None:
     """Measures, prints and writes."""
+    sampling = GenerationSettings(**load_profile("mini").section("generation")).sampling
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--logs", type=Path, required=True, help="folder of the trainings")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--steps", type=int, default=sampling.steps)
+    parser.add_argument("--guidance", type=float, default=sampling.guidance_scale)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
@@ -240,17 +230,21 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     draw_curves(args.logs, args.out)
     draw_samples(args.weights, args.out, args.steps, args.guidance)
-    tables = []
+    few = max(16, args.count // 10)
+    setting = f"{args.steps} steps, guidance {args.guidance:g}, {args.threads} threads"
+    parts = [f"# The bundled models, measured\n\nWritten by `make mini-report`: {setting}.\n"]
     for make in (
+        lambda: llm(args.weights, args.count),
         lambda: [clip(args.weights, args.count)],
         lambda: list(selection(args.weights, args.count, args.steps, args.guidance)),
         lambda: [generation(args.weights, args.count, args.steps, args.guidance)],
-        lambda: [sampling(args.weights, max(16, args.count // 10), args.guidance)],
+        lambda: [guidance_scales(args.weights, few, args.steps)],
+        lambda: [compare_samplers(args.weights, few, args.guidance)],
     ):
         for table in make():
             print(table, flush=True)
-            tables.append(str(table))
-        (args.out / "measured.md").write_text("\n".join(tables))
+            parts.append(str(table))
+        (args.out / "measured.md").write_text("\n".join(parts))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,45 @@
+"""The comparison of samplers, on a few images of the bundled models."""
+
+import pytest
+
+from synthvlm.models import resolve_model
+from synthvlm.scenes.recipes.measure import Generator, held_out_captions, likeness
+from synthvlm.scenes.recipes.samplers import (
+    SCHEDULERS,
+    compare_samplers,
+    has_refiner_steps,
+    use_scheduler,
+)
+
+BASE, REFINER = resolve_model("bundled:mini-sdxl"), resolve_model("bundled:mini-sdxl-refiner")
+
+
+@pytest.fixture(scope="module")
+def generator() -> Generator:
+    return Generator(BASE, REFINER)
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_starts_at_pure_noise_and_draws(generator, name) -> None:
+    use_scheduler(generator, name)
+    for pipeline in (generator.base, generator.refiner):
+        config = pipeline.scheduler.config
+        assert config.prediction_type == "v_prediction"
+        assert config.rescale_betas_zero_snr
+        assert config.timestep_spacing == "trailing"
+    images = generator(held_out_captions("one", 2), 8000, 6, 2.5)
+    # Noise, or a picture that is one colour all over, would be far below or above.
+    assert 10 < likeness(images) < 45
+
+
+def test_the_refiner_has_its_share_from_five_steps_on() -> None:
+    assert [steps for steps in (3, 4, 5, 6, 10) if has_refiner_steps(steps)] == [5, 6, 10]
+
+
+def test_the_table_leaves_out_what_cannot_be_measured() -> None:
+    table = compare_samplers(BASE.parent, 1, 2.5, (4, 5), ("Euler",))
+    four, five = table.rows
+    assert four[:2] == ("Euler", "4")
+    assert four[-3:] == ("", "", "")
+    assert all(five)
+    assert len(four) == len(five) == len(table.columns)
