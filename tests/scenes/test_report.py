@@ -4,11 +4,15 @@ import random
 
 import numpy as np
 
+from synthvlm.models import resolve_model
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.recipes.measure import likeness, truth_of
+from synthvlm.scenes.recipes.report import choices, llm, minutes, selection
 from synthvlm.scenes.recipes.tables import Table
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import sample_scene
+
+WEIGHTS = resolve_model("bundled:mini-sdxl").parent
 
 
 def test_a_table_is_markdown() -> None:
@@ -37,3 +41,36 @@ def test_truth_is_the_oracles() -> None:
     images = [render(scene) for scene in scenes]
     assert truth_of(images, captions).all()
     assert not truth_of(images, ["a red star, on a white wall"] * 10).all()
+
+
+def test_a_training_that_was_resumed_took_the_time_of_its_parts() -> None:
+    rows = [{"seconds": str(seconds)} for seconds in (30, 60, 20, 60, 120)]
+    assert minutes(rows) == 3
+
+
+def test_a_score_that_knows_the_truth_chooses_true_pairs() -> None:
+    truth = np.arange(50) % 2 == 0
+    rows = choices(truth, {"good": truth.astype(float), "bad": 1.0 - truth})
+    everything, chance, good, bad = rows
+    assert everything == ("all", "50", "50.0%")
+    assert chance[:2] == ("a random fifth", "10")
+    assert good == ("top fifth by good", "10", "100.0%")
+    assert bad == ("top fifth by bad", "10", "0.0%")
+
+
+def test_selection_is_measured_on_images_of_the_bundled_models() -> None:
+    pairs, scores = selection(WEIGHTS, 10, 6, 2.5)
+    assert [row[:2] for row in pairs.rows] == [
+        ("all", "10"),
+        ("a random fifth", "2"),
+        ("top fifth by weighted_score", "2"),
+        ("top fifth by clip_score", "2"),
+        ("top fifth by ssim_score", "2"),
+    ]
+    assert len(scores.rows) == 2
+
+
+def test_mini_llm_has_a_table_of_each_figure() -> None:
+    tables = llm(WEIGHTS, 20)
+    assert [len(table.columns) for table in tables] == [2, 2, 2, 2]
+    assert all(row[1] for table in tables for row in table.rows)

@@ -122,14 +122,9 @@ def selection(weights: Path, count: int, steps: int, guidance: float) -> tuple[T
     images = generate(captions, 6000, steps, guidance)
     truth = truth_of(images, captions)
     scores = score(weights, images, captions)
-    chance = np.random.default_rng(0).permutation(count)
-    rows = []
-    orders = [("all", chance, count), ("a random fifth", chance, count // 5)]
-    for name in ("weighted_score", "clip_score", "ssim_score"):
-        values = np.asarray([getattr(s, name) for s in scores])
-        orders.append((f"top fifth by {name}", np.argsort(-values, kind="stable"), count // 5))
-    for name, order, size in orders:
-        rows.append((name, str(size), percent(float(truth[order[:size]].mean()))))
+    names = ("weighted_score", "clip_score", "ssim_score")
+    by_name = {name: np.asarray([getattr(s, name) for s in scores]) for name in names}
+    rows = choices(truth, by_name)
     clip_scores = np.asarray([s.clip_score for s in scores])
     area = measure_clip.auc(clip_scores[truth], clip_scores[~truth])
     low, middle, high = np.percentile(clip_scores, (5, 50, 95))
@@ -141,6 +136,27 @@ def selection(weights: Path, count: int, steps: int, guidance: float) -> tuple[T
         Table(f"Selection from {count} generated pairs", ("pairs", "number", "true"), rows),
         Table("CLIPScore on the same pairs", ("", ""), detail),
     )
+
+
+def choices(
+    truth: NDArray[np.bool_], scores: Mapping[str, NDArray[np.float64]]
+) -> list[tuple[str, ...]]:
+    """Number and truth rate of all pairs, of a random fifth, and of the fifth with each top score.
+
+    Args:
+        truth: Which pairs are true; (n,), at least five.
+        scores: Scores of the same pairs by name; (n,) each.
+    """
+    count, fifth = len(truth), len(truth) // 5
+    chosen = {
+        "all": np.arange(count),
+        "a random fifth": np.random.default_rng(0).permutation(count)[:fifth],
+    }
+    for name, values in scores.items():
+        chosen[f"top fifth by {name}"] = np.argsort(-values, kind="stable")[:fifth]
+    return [
+        (name, str(len(some)), percent(float(truth[some].mean()))) for name, some in chosen.items()
+    ]
 
 
 def score(weights: Path, images: Sequence[Pixels], captions: Sequence[str]) -> list[PairScore]:
