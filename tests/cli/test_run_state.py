@@ -53,6 +53,17 @@ def test_a_finished_stage_keeps_its_time() -> None:
     assert state.results("select") == [{"selected": "5"}]
 
 
+def test_a_pause_between_shards_is_no_time_of_the_stage() -> None:
+    clock = Clock()
+    state = RunState(clock)
+    for shard in (0, 1):
+        state.apply(StageEvent("curate", State.STARTED, shard, 2))
+        clock.now += 2
+        state.apply(StageEvent("curate", State.FINISHED, shard, 2))
+        clock.now += 60  # another stage's
+    assert state.stages["curate"].seconds(clock.now) == 4
+
+
 def test_results_are_in_the_order_of_shards() -> None:
     state = RunState()
     for shard in (2, 0, 1):

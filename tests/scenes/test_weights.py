@@ -7,11 +7,15 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from transformers import CLIPTokenizer
 
 from synthvlm.models import resolve_model
+from synthvlm.scenes.oracle import judge
 from synthvlm.scenes.recipes.measure import Generator
 from synthvlm.scenes.recipes.tokenizer import CONTEXT, build_tokenizer
+from synthvlm.scenes.render import render
+from synthvlm.scenes.world import Scene, Thing
 
 BASE = resolve_model("bundled:mini-sdxl")
 REFINER = resolve_model("bundled:mini-sdxl-refiner")
@@ -70,3 +74,32 @@ def test_seeds_decide_the_image_and_the_batch_does_not(generator) -> None:
     alone = generator(captions, seed=5, steps=4, guidance=4.0, batch=1)
     for x, y in zip(together, alone, strict=True):
         assert np.abs(x.astype(int) - y.astype(int)).max() <= 2
+
+
+def test_most_images_are_true_to_their_captions(generator) -> None:
+    captions = [f"a {colour} circle" for colour in ("red", "green", "blue")] * 4
+    images = generator(captions, seed=1, steps=10, guidance=2.5)
+    true = [bool(judge(x, c).true) for x, c in zip(images, captions, strict=True)]
+    assert sum(true) >= 9
+
+
+def test_clip_scores_a_true_caption_above_one_that_differs_in_a_word() -> None:
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{CLIP}")
+    tokenizer = open_clip.get_tokenizer(f"local-dir:{CLIP}")
+    scene = Scene(
+        "white", (Thing("circle", "red", "big", 20, 32), Thing("star", "blue", "big", 46, 32))
+    )
+    captions = [
+        "a red circle left of a blue star",
+        "a red circle right of a blue star",
+        "a blue circle left of a red star",
+        "a red circle left of a blue cross",
+        "a green triangle",
+    ]
+    with torch.no_grad():
+        image = model.eval().encode_image(
+            preprocess(Image.fromarray(render(scene)))[None], normalize=True
+        )
+        text = model.encode_text(tokenizer(captions), normalize=True)
+    scores = (text @ image[0]).tolist()
+    assert scores[0] > max(scores[1:])

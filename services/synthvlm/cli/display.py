@@ -78,7 +78,7 @@ class PlainDisplay:
         """Says where the stages stand that have something new to tell."""
         now = self._clock()
         for stage in state.stages.values():
-            if stage.began is None:
+            if not stage.latest:
                 continue
             finished, done, said = self._said.get(stage.name, (-1, -1, now))
             pause = PLAIN_SECONDS if stage.done != done else IDLE_SECONDS
@@ -110,7 +110,7 @@ def run_table(state: RunState) -> Table:
     now = state.clock()
     for stage in state.stages.values():
         bar = ProgressBar(total=stage.total or None, completed=stage.done, width=24)
-        if stage.began is None:
+        if not stage.latest:
             table.add_row(f"[dim]{stage.name}[/]", "", "", "", "", "")
         else:
             shards = f"{stage.finished_shards}/{stage.shards or '?'}"

@@ -23,17 +23,14 @@ class StageProgress:
         name: The stage.
         shards: Shards that it will work on; 0 while that is not known.
         latest: The last event of each shard that it has begun.
-        began: When its first shard began, on the clock of the run's state; None before.
-        ended: When its last shard ended; None before.
         busy_before: Seconds in which at least one shard was worked on, up to the last pause.
-        busy_since: When the work that is going on began; None in a pause.
+        busy_since: When the work that is going on began, on the clock of the run's state; None in
+            a pause.
     """
 
     name: Stage
     shards: int = 0
     latest: dict[int, StageEvent] = field(default_factory=dict)
-    began: float | None = None
-    ended: float | None = None
     busy_before: float = 0.0
     busy_since: float | None = None
 
@@ -41,15 +38,11 @@ class StageProgress:
         """Takes in an event of this stage."""
         self.shards = event.shards
         self.latest[event.shard] = event
-        if self.began is None:
-            self.began = now
         if self.at_work and self.busy_since is None:
             self.busy_since = now
         elif not self.at_work and self.busy_since is not None:
             self.busy_before += now - self.busy_since
             self.busy_since = None
-        if self.is_finished:
-            self.ended = now
 
     @property
     def at_work(self) -> list[StageEvent]:
@@ -86,15 +79,12 @@ class StageProgress:
         return 0 < self.shards == self.finished_shards
 
     def seconds(self, now: float) -> float:
-        """Time from its beginning to its end, or to ``now``."""
-        if self.began is None:
-            return 0.0
-        return (self.ended if self.ended is not None else now) - self.began
+        """Time up to ``now`` in which at least one of its shards was worked on."""
+        return self.busy_before + (now - self.busy_since if self.busy_since is not None else 0.0)
 
     def rate(self, now: float) -> float:
         """Records a second while it is worked, without those that were only found again."""
-        since = self.busy_since
-        seconds = self.busy_before + (now - since if since is not None else 0.0)
+        seconds = self.seconds(now)
         return max(0, self.done - self.resumed) / seconds if seconds > 0 else 0.0
 
     def seconds_left(self, now: float) -> float | None:

@@ -20,7 +20,7 @@ class StageTiming(_Frozen):
 
     Attributes:
         stage: The stage.
-        seconds: Wall time from the start of its first shard to the end of its last.
+        seconds: Time in which at least one of its shards was worked on.
         done: Records that the stage worked on, resumed ones included.
         resumed: Of ``done``, the records that an earlier attempt had committed.
     """
