@@ -41,6 +41,8 @@ class Flaky(pb_grpc.GenerationServiceServicer):
         self.metadata: list[dict[str, str | bytes]] = []
         self.messages_before_failure = 0
         self.without_result = False
+        self.ahead = self.gain = 0
+        self.silent_seconds = 0.0
 
     def _take(self, request: Any, context: Any) -> None:
         self.requests.append(request)
@@ -58,7 +60,9 @@ class Flaky(pb_grpc.GenerationServiceServicer):
     async def GenerateShard(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self._take(request, context)
         for done in range(self.messages_before_failure):
-            yield pb.GenerateShardResponse(progress={"done": done, "total": 9})
+            yield pb.GenerateShardResponse(progress={"done": done + self.ahead, "total": 9})
+        await asyncio.sleep(self.silent_seconds)
+        self.ahead += self.gain
         self._fail()
         if not self.without_result:
             yield pb.GenerateShardResponse(
@@ -189,11 +193,28 @@ async def test_a_shard_call_is_repeated_as_a_whole_and_tells_its_progress(
 
 async def test_progress_starts_the_time_for_retries_anew(call: Call, flaky: Flaky) -> None:
     """Each failure waits at least 0.3 s of the second; four are too many without progress."""
-    flaky.messages_before_failure = 1
+    flaky.messages_before_failure = flaky.gain = 1
     flaky.failures = [Unavailable("gone", 0.3) for _ in range(4)]
     policy = RetryPolicy(total_seconds=1, longest_wait=0.3)
     result = await call("generate_shard", pb.GenerateShardRequest(), policy)
     assert result.generated == 9
+
+
+async def test_catching_up_is_no_progress(call: Call, flaky: Flaky) -> None:
+    """A batch that ends the service each time must not be tried for ever."""
+    flaky.messages_before_failure = 3
+    flaky.failures = [Unavailable("gone", 0.3) for _ in range(99)]
+    policy = RetryPolicy(total_seconds=1, longest_wait=0.3)
+    with pytest.raises(Unavailable):
+        await call("generate_shard", pb.GenerateShardRequest(), policy)
+    assert len(flaky.requests) <= 5
+
+
+async def test_a_failure_after_long_silent_work_is_retried(call: Call, flaky: Flaky) -> None:
+    flaky.failures = [Unavailable("gone", 0.01)]
+    flaky.silent_seconds = 0.6
+    policy = RetryPolicy(total_seconds=0.5, longest_wait=0.05)
+    assert (await call("generate_shard", pb.GenerateShardRequest(), policy)).generated == 9
 
 
 async def test_what_on_progress_raises_ends_the_call(call: Call, flaky: Flaky) -> None:
