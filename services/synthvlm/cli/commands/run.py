@@ -55,7 +55,7 @@ def run(
             "--recipe",
             metavar="FILE",
             help="Data-Juicer recipe of the curation.",
-            show_default="paper-rules",
+            show_default="as the profile says: paper-rules",
         ),
     ] = None,
     repeat: Annotated[
@@ -90,14 +90,14 @@ def run(
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.services import check_profile, profile_recipe
 
     reference = check_profile(profile)
     request = inputs.RunRequest(
         captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
         name=inputs.dataset_name(name),
         column=column,
-        recipe=inputs.recipe_text(recipe),
+        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
         repeats=inputs.in_range("--repeat", repeat, 1, 100),
         seed=inputs.in_range("--seed", seed, 0),
         rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
