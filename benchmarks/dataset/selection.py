@@ -10,7 +10,6 @@ memory, which must stay below --limit-mib.
 import argparse
 import hashlib
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -133,7 +132,13 @@ def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, f
     start = time.perf_counter()
     result = work(*arguments)
     seconds = time.perf_counter() - start
-    return result, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result, seconds, _peak_mib()
+
+
+def _peak_mib() -> float:
+    # Not ru_maxrss, which begins at what the process had that this one was forked from.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def run_select(uri: str, chains: list[ShardChain], rule: SelectionRule) -> Any:

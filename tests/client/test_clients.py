@@ -22,7 +22,7 @@ from synthvlm.client import (
 from synthvlm.client.asynchronous import AsyncClient
 from synthvlm.client.methods import Shard, Streaming, Unary
 from synthvlm.client.synchronous import Client
-from synthvlm.errors import DataCorrupt, DomainError, NotFound, QueueFull, Unavailable
+from synthvlm.errors import DataCorrupt, DomainError, InvalidInput, NotFound, QueueFull, Unavailable
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.serving import Service, ServiceSettings
@@ -331,6 +331,12 @@ async def test_an_invalid_file_is_found_when_connecting(tmp_path: Path) -> None:
         connect("127.0.0.1:1", token=tmp_path / "missing")
     with pytest.raises(OSError, match="missing"):
         connect("127.0.0.1:1", ca_file=tmp_path / "missing")
+
+
+async def test_a_certificate_without_tls_is_refused(tmp_path: Path) -> None:
+    for connecting in (connect, connect_async):
+        with pytest.raises(InvalidInput, match="ca_file"):
+            connecting("127.0.0.1:1", certificate_file=tmp_path / "x", key_file=tmp_path / "y")
 
 
 def test_every_method_of_every_service_is_declared_with_its_messages() -> None:
