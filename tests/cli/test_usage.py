@@ -66,6 +66,8 @@ WRONG: list[tuple[list[str], str]] = [
     (["datasets", "export", "x", "--format", "zip", "--to", "y"], "'--format'"),
     (["captions", "evaluate", "absent.txt"], "the caption file absent.txt does not exist"),
     (["captions", "evaluate", "good.txt", "--recipe", "no"], "the recipe no does not exist"),
+    (["images", "show", "0" * 32, "--save", "folder"], "--save folder is a directory"),
+    (["regenerate", "0" * 32, "--out", "good.txt/x.jpg"], "--out good.txt is no folder"),
     (["generate"], "Missing argument 'PROMPT'"),
     (["generate", " "], "the prompt is empty"),
     (["generate", "x" * 4097], "the prompt has 4097 bytes"),

@@ -25,6 +25,7 @@ DRAIN_SECONDS = 10.0
 """How long running calls have to finish; what they lose is redone by the next run."""
 
 _TAIL_LINES = 8
+_TAIL_BYTES = 65_536
 _POLL_SECONDS = 0.1
 
 
@@ -144,7 +145,8 @@ def stop_services(services: Sequence[ServiceProcess]) -> None:
 def log_tail(log: Path, start: int) -> str:
     """The last lines of a log after byte ``start``, indented; JSON lines by their message."""
     with log.open("rb") as file:
-        file.seek(start)
+        # A service that ran for weeks has written more than the memory holds.
+        file.seek(max(start, log.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(f"  {_readable(line)}" for line in lines[-_TAIL_LINES:])
 

@@ -14,6 +14,7 @@ from typing import Self, TextIO
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.health import is_serving
 from synthvlm.cli.home import Home
+from synthvlm.cli.inputs import PAPER_RULES
 from synthvlm.cli.processes import (
     READY_SECONDS,
     ServiceProcess,
@@ -119,6 +120,14 @@ def profile_reference(profile: str) -> str:
     """
     load_profile(profile)
     return profile if profile in profile_names() else str(Path(profile).resolve())
+
+
+def profile_recipe(profile: str) -> str:
+    """The recipe that a profile curates by: ``paper-rules`` or a file.
+
+    A run names it in what it asks for, so that the version's manifest says by what it was curated.
+    """
+    return str(load_profile(profile).section("caption").get("recipe", PAPER_RULES))
 
 
 @contextmanager

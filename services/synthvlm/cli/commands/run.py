@@ -55,7 +55,7 @@ def run(
             "--recipe",
             metavar="FILE",
             help="Data-Juicer recipe of the curation.",
-            show_default="paper-rules",
+            show_default="as the profile says: paper-rules",
         ),
     ] = None,
     repeat: Annotated[
@@ -90,14 +90,14 @@ def run(
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.services import check_profile, profile_recipe
 
     reference = check_profile(profile)
     request = inputs.RunRequest(
         captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
         name=inputs.dataset_name(name),
         column=column,
-        recipe=inputs.recipe_text(recipe),
+        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
         repeats=inputs.in_range("--repeat", repeat, 1, 100),
         seed=inputs.in_range("--seed", seed, 0),
         rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
@@ -118,7 +118,7 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
     from synthvlm.cli.outcome import RunOutcome
     from synthvlm.cli.pipeline import run_pipeline
     from synthvlm.cli.plan import plan_run
-    from synthvlm.cli.report.write import write_report
+    from synthvlm.cli.report.write import report_run
     from synthvlm.cli.services import run_services
     from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
 
@@ -134,16 +134,27 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
         display.close()
     outcome = RunOutcome(state)
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
-    (folder / "record.json").write_text(record.model_dump_json(indent=2))
-    report = folder / "report.html"
-    write_report(plan.arguments["store_uri"], record, report)
+    report = report_run(plan.arguments["store_uri"], record, folder, _warn)
     seconds = time.monotonic() - clock
     _tell(stderr_console() if as_json else stdout_console(), outcome, report, seconds)
     if as_json:
         print_json(outcome.summary(report, seconds))
 
 
-def _tell(console: "Console", outcome: "RunOutcome", report: Path, seconds: float) -> None:
+def _warn(problem: str) -> None:
+    from synthvlm.cli.terminal import stderr_console
+
+    stderr_console().print(
+        f"warning: the dataset version is committed, but its report could not be made: {problem}; "
+        f"the same command again tries anew",
+        style="yellow",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _tell(console: "Console", outcome: "RunOutcome", report: Path | None, seconds: float) -> None:
     from synthvlm.cli.display import duration
 
     counts, version = outcome.counts(), outcome.version
@@ -156,4 +167,5 @@ def _tell(console: "Console", outcome: "RunOutcome", report: Path, seconds: floa
     failed = [f"{number:,} failed: {reason}" for reason, number in outcome.failed().items()]
     console.print(", ".join([*lines, *failed]), highlight=False, soft_wrap=True)
     console.print(f"digest  {version.digest}", highlight=False, soft_wrap=True)
-    console.print(f"report  {report}", highlight=False, soft_wrap=True)
+    if report is not None:
+        console.print(f"report  {report}", highlight=False, soft_wrap=True)

@@ -49,7 +49,11 @@ def up(
         try:
             with own_services(place, reference, "up", shown.services) as processes:
                 shown.ready(processes, place)
-                _watch(processes)
+                try:
+                    _watch(processes)
+                except CommandError:
+                    shown.close("a service has ended by itself; stopping the others")
+                    raise
         except _StopRequestedError:
             shown.close("stopped")
         except KeyboardInterrupt:
@@ -67,6 +71,11 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _watch(processes: "Sequence[ServiceProcess]") -> None:
+    """Waits until a service has ended by itself.
+
+    Raises:
+        CommandError: One has: which, how, and where its log is.
+    """
     while True:
         for service in processes:
             if service.process.poll() is not None:
