@@ -66,6 +66,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["datasets", "export", "x", "--format", "zip", "--to", "y"], "'--format'"),
     (["captions", "evaluate", "absent.txt"], "the caption file absent.txt does not exist"),
     (["captions", "evaluate", "good.txt", "--recipe", "no"], "the recipe no does not exist"),
+    (["capacity", "--steps", "0"], "--steps must be at least 1"),
+    (["capacity", "--gpu", "Z9"], "no GPU is called 'Z9'; there are H100, A100"),
+    (["capacity", "--price", "H100"], "'H100' is not of the form NAME=DOLLARS"),
+    (["capacity", "--efficiency", "1.5"], "--efficiency must be above 0"),
 ]
 
 
@@ -103,6 +107,7 @@ def test_an_unreadable_file_is_wrong_usage(folder: Path) -> None:
         ["regenerate"],
         ["captions", "evaluate"],
         ["doctor"],
+        ["capacity"],
     ],
     ids=" ".join,
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from synthvlm import __version__
-from synthvlm.cli.commands import captions, datasets, doctor, images, run, up
+from synthvlm.cli.commands import capacity, captions, datasets, doctor, images, run, up
 from synthvlm.cli.options import HomeOption
 
 app = typer.Typer(
@@ -49,3 +49,4 @@ app.add_typer(images.app, name="images")
 app.command("regenerate")(images.regenerate)
 app.add_typer(captions.app, name="captions")
 app.command("doctor")(doctor.doctor)
+app.command("capacity")(capacity.capacity)
