@@ -1,11 +1,12 @@
 """Settings of the generation service; the profile's section ``generation`` holds the same keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from synthvlm.generation.engine import Sampling
 from synthvlm.generation.limits import MAX_SIDE, SIZE_STEP, Fraction, Guidance, Side, Steps
+from synthvlm.generation.recipe import SDXL, PipelineRecipe
 from synthvlm.serving.fields import Utf8
 from synthvlm.serving.settings import ServiceSettings
 
@@ -15,8 +16,17 @@ class GenerationSettings(ServiceSettings):
 
     engine: Literal["diffusers"] = "diffusers"
     """What synthesises the images: diffusers runs the pipelines in this process."""
+    executor: Literal["torch", "onnxruntime"] = "torch"
+    """What computes the networks: torch on CPU and GPU, onnxruntime on the CPU."""
+    pipeline: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+Pipeline$")] = SDXL
+    """Class of diffusers that runs the base, for example StableDiffusion3Pipeline."""
+    scheduler: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+Scheduler$")] | None = None
+    """Class of diffusers that replaces the model's own scheduler; null: the model's own. Lightning
+    models want EulerDiscreteScheduler with {"timestep_spacing": "trailing"}."""
+    scheduler_options: dict[str, Any] = Field(default_factory=dict)
+    """Options of the scheduler that differ from the model's configuration."""
     model: str = "bundled:mini-sdxl"
-    """The base: a folder of a StableDiffusionXLPipeline, or bundled:NAME."""
+    """The base: a folder of a pipeline of that class, or bundled:NAME."""
     refiner: str | None = None
     """The refiner: a folder of a StableDiffusionXLImg2ImgPipeline, or bundled:NAME; null: none."""
     variant: str | None = None
@@ -60,9 +70,20 @@ class GenerationSettings(ServiceSettings):
             raise ValueError("batch_size must be a multiple of batch_multiple")
         if self.refiner is None and self.high_noise_fraction < 1:
             raise ValueError("high_noise_fraction must be 1 without a refiner")
+        if self.refiner is not None and not self.pipeline.startswith("StableDiffusionXL"):
+            raise ValueError("only StableDiffusionXL pipelines have a refiner")
+        if self.scheduler_options and self.scheduler is None:
+            raise ValueError("scheduler_options need a scheduler")
+        if self.executor == "onnxruntime" and self.device != "cpu":
+            raise ValueError("the executor onnxruntime computes on the CPU")
         if self.width * self.height > self.max_pixels:
             raise ValueError("width times height must not exceed max_pixels")
         return self
+
+    @property
+    def recipe(self) -> PipelineRecipe:
+        """What becomes of the base's files."""
+        return PipelineRecipe(self.pipeline, self.scheduler, self.scheduler_options)
 
     @property
     def sampling(self) -> Sampling:

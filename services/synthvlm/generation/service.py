@@ -3,10 +3,10 @@
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import Engine
+from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.servicer import GenerationServicer
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.generation.warm_up import warm_up
-from synthvlm.models import resolve_model
 from synthvlm.profiles import load_profile
 from synthvlm.serving import Service
 
@@ -18,17 +18,7 @@ def load_engine(settings: GenerationSettings) -> Engine:
         NotFound: A model folder does not exist.
         PreconditionFailed: A model cannot be loaded.
     """
-    from synthvlm.generation.engines import diffusers
-
-    return diffusers.load(
-        resolve_model(settings.model),
-        None if settings.refiner is None else resolve_model(settings.refiner),
-        device=settings.device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        batch_multiple=settings.batch_multiple,
-        variant=settings.variant,
-    )
+    return load_pipelines(settings)
 
 
 def build(settings: GenerationSettings) -> GenerationServicer:
