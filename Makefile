@@ -92,17 +92,27 @@ bench: setup ## measure rates and memory: 100,000 captions curated and selected,
 	$(BIN)/python -m benchmarks.dataset.selection --top-k 10000
 	$(BIN)/python -m benchmarks.generation.throughput
 	$(BIN)/python -m benchmarks.alignment.score_pairs
+	$(BIN)/python -m benchmarks.scenes.throughput
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
 	$(BIN)/python -m synthvlm_pipelines compile --out build/pipelines
 
+# Two workers of one thread each get more out of two cores than one worker of two threads.
+TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m torch.distributed.run --standalone --nproc-per-node 2 \
+  -m synthvlm.scenes.recipes
+
 .PHONY: mini-models
-mini-models: setup ## train the bundled models anew (hours); weights go to build/mini-models/weights
-	$(BIN)/python -m synthvlm.scenes.recipes.vae --out $(MINI)/vae
-	$(BIN)/python -m synthvlm.scenes.recipes.diffusion --vae $(MINI)/vae/vae --out $(MINI)/base --export $(MINI)/weights/mini-sdxl
-	$(BIN)/python -m synthvlm.scenes.recipes.refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights/mini-sdxl-refiner
-	$(BIN)/python -m synthvlm.scenes.recipes.clip --vae $(MINI)/vae/vae --out $(MINI)/clip --export $(MINI)/weights/mini-clip
+mini-models: setup ## train the bundled models anew (hours; goes on where it was stopped), into build/mini-models/weights
+	$(TRAIN).vae --out $(MINI)/vae
+	$(TRAIN).text --out $(MINI)/text
+	$(TRAIN).diffusion --vae $(MINI)/vae/vae --text $(MINI)/text --out $(MINI)/base --export $(MINI)/weights
+	$(TRAIN).refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights
+	$(TRAIN).clip --text $(MINI)/text --out $(MINI)/clip --export $(MINI)/weights
+
+.PHONY: mini-report
+mini-report: setup ## measure the bundled models and write docs/models (half an hour)
+	$(BIN)/python -m synthvlm.scenes.recipes.report --weights services/synthvlm/scenes/weights --logs $(MINI) --out docs/models
 
 .PHONY: locks
 locks: setup ## derive the pinned files of the extras from what is installed

@@ -14,9 +14,10 @@ from synthvlm.alignment.scorer import ScoreParameters, Scorer
 from synthvlm.alignment.weighted import Range, Weighting
 from synthvlm.models import resolve_model
 from synthvlm.storage import Commit, ShardKey, file_uri, open_store, sha256_digest
-from synthvlm.storage.schemas import CAPTIONS, IMAGES
+from synthvlm.storage.schemas import IMAGES
 from synthvlm.storage.tables import table_bytes
 from synthvlm.storage.tar import TarFile
+from tests.caption_sets import commit_caption_set
 
 THREADS = 2
 MULTIPLE = 4
@@ -95,11 +96,6 @@ def engine():
     )
 
 
-@pytest.fixture
-def store(tmp_path):
-    return open_store(file_uri(tmp_path / "store"))
-
-
 @pytest.fixture(scope="session")
 def picture():
     """An encoded image, different for each seed."""
@@ -113,28 +109,6 @@ def picture():
         return buffer.getvalue()
 
     return make
-
-
-@pytest.fixture
-def caption_set():
-    """Commits a CaptionSet shard of the given texts."""
-
-    def commit(store, texts):
-        rows = [
-            {
-                "caption_id": f"c{index:04d}",
-                "text": text,
-                "source": "test",
-                "source_id": None,
-                "stats": [],
-            }
-            for index, text in enumerate(texts)
-        ]
-        key = ShardKey("captions", {"pool": sha256_digest("\n".join(texts).encode())})
-        files = {"captions.parquet": table_bytes(pa.Table.from_pylist(rows, CAPTIONS), CAPTIONS)}
-        return Commit(store, key).finish(files, records=len(texts))
-
-    return commit
 
 
 @pytest.fixture
@@ -176,3 +150,14 @@ def image_set():
         return Commit(store, key).finish(files, records=len(rows))
 
     return commit
+
+
+@pytest.fixture
+def store(tmp_path):
+    return open_store(file_uri(tmp_path / "store"))
+
+
+@pytest.fixture
+def caption_set():
+    """Commits a CaptionSet shard of the given texts."""
+    return commit_caption_set

@@ -1,14 +1,9 @@
 """``kill -9`` of the service in the middle of a shard, then the same call again."""
 
-import json
-import subprocess
-import sys
-import time
 from contextlib import contextmanager
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.requests import complete
@@ -20,6 +15,7 @@ from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_store
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto, ref_to_proto
+from tests.service_process import service_process
 
 BATCH = 4
 TEXTS = [f"a scene with {n} circles" for n in range(10)]
@@ -29,37 +25,12 @@ IMAGES = 20 * BATCH + 1
 @pytest.fixture
 def launch(tmp_path):
     """Starts a process of its own for the service; kills it at the end of the block."""
-    address_file = tmp_path / "address.json"
-    command = [
-        *(sys.executable, "-m", "synthvlm.alignment"),
-        *("--profile", "mini"),
-        *("--set", f"batch_size={BATCH}"),
-        *("--address-file", str(address_file)),
-        *("--store-roots", f"file://{tmp_path}"),
-    ]
 
     @contextmanager
     def start():
-        address_file.unlink(missing_ok=True)
-        with (tmp_path / "service.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 300
-            while not address_file.exists() and process.poll() is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            assert process.poll() is None, (tmp_path / "service.log").read_text()
-            address = json.loads(address_file.read_text())["address"]
-            with grpc.insecure_channel(address) as channel:
-                for answer in health_pb2_grpc.HealthStub(channel).Watch(
-                    health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=300
-                ):
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        break
-                yield process, alignment_pb2_grpc.AlignmentServiceStub(channel)
-        finally:
-            process.kill()
-            process.wait()
+        arguments = ["--profile", "mini", "--set", f"batch_size={BATCH}"]
+        with service_process("synthvlm.alignment", arguments, tmp_path) as (process, channel):
+            yield process, alignment_pb2_grpc.AlignmentServiceStub(channel)
 
     return start
 

@@ -1,5 +1,6 @@
 """ScoreSet shards: contents, resumption, failures and damage."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -76,6 +77,17 @@ def test_a_second_call_finds_the_shard(hasher, scorer_of, store, shards, paramet
     assert maker.make(store, request_of(shards, parameters), watcher) == first
     assert engine.images == 10
     assert watcher.reports == [(10, 10, 10)]
+
+
+def test_two_calls_for_one_shard_share_the_work(hasher, scorer_of, store, shards, parameters):
+    engine = hasher()
+    maker = ScoreSetMaker(scorer_of(engine))
+    request = request_of(shards, parameters)
+    with ThreadPoolExecutor(4) as threads:
+        calls = [threads.submit(maker.make, store, request, SILENT) for _ in range(4)]
+        results = [call.result(60) for call in calls]
+    assert all(result == results[0] for result in results)
+    assert engine.images == 10
 
 
 def test_an_attempt_goes_on_where_the_last_one_stopped(

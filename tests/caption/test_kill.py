@@ -1,14 +1,10 @@
 """``kill -9`` of the service in the middle of an import, then the same call again."""
 
 import json
-import subprocess
-import sys
-import time
 from contextlib import contextmanager
 
 import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from synthvlm.caption.importing import ImportRequest, import_captions
 from synthvlm.caption.v1 import caption_pb2 as pb
@@ -17,6 +13,7 @@ from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_store
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto
+from tests.service_process import service_process
 
 RECORDS = 40_000
 SHARD = 500
@@ -25,35 +22,11 @@ SHARD = 500
 @pytest.fixture
 def launch(tmp_path):
     """Starts a process of its own for the service; kills it at the end of the block."""
-    address_file = tmp_path / "address.json"
-    command = [
-        *(sys.executable, "-m", "synthvlm.caption"),
-        *("--address-file", str(address_file)),
-        *("--store-roots", f"file://{tmp_path}"),
-    ]
 
     @contextmanager
     def start():
-        address_file.unlink(missing_ok=True)
-        with (tmp_path / "service.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 300
-            while not address_file.exists() and process.poll() is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            assert process.poll() is None, (tmp_path / "service.log").read_text()
-            address = json.loads(address_file.read_text())["address"]
-            with grpc.insecure_channel(address) as channel:
-                for answer in health_pb2_grpc.HealthStub(channel).Watch(
-                    health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=300
-                ):
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        break
-                yield process, caption_pb2_grpc.CaptionServiceStub(channel)
-        finally:
-            process.kill()
-            process.wait()
+        with service_process("synthvlm.caption", [], tmp_path) as (process, channel):
+            yield process, caption_pb2_grpc.CaptionServiceStub(channel)
 
     return start
 

@@ -4,15 +4,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from synthvlm.generation.engine import BLANK, ImageRequest, Sample
 from synthvlm.models import resolve_model
 from synthvlm.progress import Reporter
-from synthvlm.storage import Commit, ShardKey, file_uri, open_store, sha256_digest
-from synthvlm.storage.schemas import CAPTIONS
-from synthvlm.storage.tables import table_bytes
+from synthvlm.storage import file_uri, open_store
+from tests.caption_sets import commit_caption_set
 
 THREADS = 2
 MULTIPLE = 4
@@ -89,21 +87,4 @@ def store(tmp_path):
 @pytest.fixture
 def caption_set():
     """Commits a CaptionSet shard of the given texts."""
-
-    def commit(store, texts):
-        rows = [
-            {
-                "caption_id": f"c{index:04d}",
-                "text": text,
-                "source": "test",
-                "source_id": None,
-                "stats": [],
-            }
-            for index, text in enumerate(texts)
-        ]
-        table = pa.Table.from_pylist(rows, CAPTIONS)
-        key = ShardKey("captions", {"pool": sha256_digest("\n".join(texts).encode())})
-        files = {"captions.parquet": table_bytes(table, CAPTIONS)}
-        return Commit(store, key).finish(files, records=len(texts))
-
-    return commit
+    return commit_caption_set

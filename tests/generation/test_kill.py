@@ -1,15 +1,10 @@
 """``kill -9`` of the service in the middle of a batch, then the same call again."""
 
-import json
-import subprocess
-import sys
-import time
 from contextlib import contextmanager
 
 import grpc
 import pytest
 import yaml
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat
@@ -21,6 +16,7 @@ from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_store
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto, ref_to_proto
+from tests.service_process import service_process
 
 SAMPLING = Sampling(10, 3.0, 0.8, 32, 32)
 BATCH = 4
@@ -39,36 +35,12 @@ def launch(tmp_path):
         **SAMPLING.to_json(),
     }
     profile.write_text(yaml.safe_dump({"generation": settings}))
-    address_file = tmp_path / "address.json"
-    command = [
-        *(sys.executable, "-m", "synthvlm.generation"),
-        *("--profile", str(profile)),
-        *("--address-file", str(address_file)),
-        *("--store-roots", f"file://{tmp_path}"),
-    ]
 
     @contextmanager
     def start():
-        address_file.unlink(missing_ok=True)
-        with (tmp_path / "service.log").open("ab") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            deadline = time.monotonic() + 300
-            while not address_file.exists() and process.poll() is None:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            assert process.poll() is None, (tmp_path / "service.log").read_text()
-            address = json.loads(address_file.read_text())["address"]
-            with grpc.insecure_channel(address) as channel:
-                for answer in health_pb2_grpc.HealthStub(channel).Watch(
-                    health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=300
-                ):
-                    if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                        break
-                yield process, generation_pb2_grpc.GenerationServiceStub(channel)
-        finally:
-            process.kill()
-            process.wait()
+        arguments = ["--profile", str(profile)]
+        with service_process("synthvlm.generation", arguments, tmp_path) as (process, channel):
+            yield process, generation_pb2_grpc.GenerationServiceStub(channel)
 
     return start
 

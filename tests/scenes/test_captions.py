@@ -1,6 +1,7 @@
 """Caption pools: deterministic, mostly good, and bad in ways that the paper's rules catch."""
 
 import json
+import random
 from collections import Counter
 
 import pytest
@@ -12,10 +13,11 @@ from synthvlm.caption.statistics.ratios import (
     word_repetition_ratio,
 )
 from synthvlm.caption.statistics.texts import Texts
-from synthvlm.scenes.__main__ import write_captions, write_sheet
-from synthvlm.scenes.captions import sample_captions
+from synthvlm.scenes.captions import DETAILS, describe, sample_captions
+from synthvlm.scenes.files import write_captions, write_sheet
 from synthvlm.scenes.flawed import FLAWS
-from synthvlm.scenes.grammar import parse
+from synthvlm.scenes.grammar import Meaning, parse
+from synthvlm.scenes.world import sample_scene
 
 POOL = sample_captions(5, 4000, 0.3)
 
@@ -54,6 +56,19 @@ def test_contradictions_pass_the_rules_but_have_no_meaning(kept) -> None:
     chosen = [(c, k) for c, k in zip(POOL, kept, strict=True) if c.flaw == "contradictory"]
     assert sum(k for _, k in chosen) / len(chosen) > 0.8
     assert all(parse(c.caption) is None for c, _ in chosen)
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+def test_details_add_background_then_sizes_and_places(detail: int) -> None:
+    rng = random.Random(detail)
+    for _ in range(200):
+        scene = sample_scene(rng)
+        meaning = parse(describe(scene, rng, detail))
+        assert isinstance(meaning, Meaning)
+        assert sum(group.count for group in meaning.groups) == len(scene.things)
+        assert (meaning.background is not None) == (detail > 1)
+        assert (meaning.place is not None) == (detail == 3 and len(scene.things) == 1)
+        assert detail < 3 or all(group.size is not None for group in meaning.groups)
 
 
 def test_the_share_of_flaws_is_what_was_asked_for() -> None:

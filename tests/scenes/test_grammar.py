@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthvlm.scenes.captions import meaning_of
-from synthvlm.scenes.grammar import Group, Meaning, parse, phrase
+from synthvlm.scenes.grammar import Group, Meaning, foreign_words, parse, phrase
 from synthvlm.scenes.truth import failures, holds
 from synthvlm.scenes.world import OPPOSITE, Scene, Thing, sample_scene
 
@@ -60,7 +60,7 @@ PAIR = Scene("white", (RED, BLUE))
         ("a blue star left of a red circle", "not left of"),
         ("a red star left of a blue circle", "the things are"),
         ("a big red circle and a blue star", "the things are"),
-        ("a red circle", "there are 2 things"),
+        ("a red circle", "there are 2 things, not 1"),
         ("a red circle and a blue star on a cyan wall", "the background is white"),
     ],
 )
@@ -75,3 +75,20 @@ def test_a_relation_and_its_opposite_exclude_each_other() -> None:
     groups = (Group(1, "red", "circle"), Group(1, "blue", "star"))
     true = {r for r in OPPOSITE if holds(Meaning(groups, relation=r), PAIR)}
     assert true == {"left"}
+
+
+def test_many_things_of_one_kind_are_compared_at_once() -> None:
+    # An image of noise can have any number of things; trying all their orders would take days.
+    things = tuple(Thing("circle", "red", "small", i, i) for i in range(16))
+    groups = (Group(4, "red", "circle"),) * 4
+    assert holds(Meaning(groups), Scene("white", things))
+    assert failures(Meaning((*groups[1:], Group(4, "red", "star"))), Scene("white", things))
+
+
+def test_words_that_are_not_of_the_world_are_named() -> None:
+    assert foreign_words("A gray dog, a red circle and a Dog on 2 beaches") == [
+        "dog",
+        "2",
+        "beaches",
+    ]
+    assert foreign_words("is a red circle a circle") == []

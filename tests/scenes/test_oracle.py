@@ -69,6 +69,13 @@ def test_a_blob_is_an_oddity_and_makes_captions_false() -> None:
     assert judge(image, "a red square").true is False
 
 
+def test_equal_oddities_are_said_once() -> None:
+    image = np.full((64, 64, 3), 249, np.uint8)
+    for top in (6, 26, 46):
+        image[top : top + 4, 10:50] = (222, 38, 42)
+    assert read(image).oddities == ("3 red things have no clear shape",)
+
+
 def test_an_empty_image_has_no_things() -> None:
     assert read(np.full((64, 64, 3), 249, np.uint8)).scene.things == ()
 

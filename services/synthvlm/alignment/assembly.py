@@ -1,13 +1,12 @@
 """The files of a ScoreSet shard, assembled from finished batches."""
 
-import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pyarrow as pa
 
+from synthvlm.storage.parts import failure_counts, part_rows
 from synthvlm.storage.schemas import FAILED, SCORES
 from synthvlm.storage.tables import TableFile
 
@@ -18,26 +17,6 @@ PART = pa.schema(
     ]
 )
 """A finished batch. Scores are null where ``reason`` says why there are none."""
-
-_FAILED = "failed:"
-"""Prefix of the manifest's counts of images that could not be scored, by reason."""
-
-
-def part_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """A finished batch, one row of ``PART`` an image, as an Arrow stream."""
-    buffer = io.BytesIO()
-    with pa.ipc.new_stream(buffer, PART) as writer:
-        writer.write_table(pa.Table.from_pylist(rows, PART))
-    return buffer.getvalue()
-
-
-def failures(counts: Mapping[str, int]) -> dict[str, int]:
-    """Images that could not be scored, by reason, from the counts of a ScoreSet's manifest."""
-    return {
-        name.removeprefix(_FAILED): count
-        for name, count in counts.items()
-        if name.startswith(_FAILED)
-    }
 
 
 class Assembly:
@@ -58,7 +37,7 @@ class Assembly:
     @property
     def counts(self) -> dict[str, int]:
         """Counts for the manifest."""
-        return {f"{_FAILED}{reason}": n for reason, n in sorted(self._failures.items())}
+        return failure_counts(self._failures)
 
     @property
     def scored(self) -> int:
@@ -72,7 +51,7 @@ class Assembly:
 
     def add(self, part: bytes) -> None:
         """Appends a finished batch."""
-        rows = pa.ipc.open_stream(part).read_all().to_pylist()
+        rows = part_rows(part)
         failed = [row for row in rows if row["reason"] is not None]
         self._failures.update(row["reason"] for row in failed)
         scored = [row for row in rows if row["reason"] is None]

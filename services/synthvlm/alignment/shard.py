@@ -14,13 +14,15 @@ from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from synthvlm.alignment.assembly import Assembly, failures, part_bytes
+from synthvlm.alignment.assembly import PART, Assembly
 from synthvlm.alignment.images import Unusable
 from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput, PreconditionFailed
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
+from synthvlm.storage.parts import failures_of, part_bytes
 from synthvlm.storage.schemas import CAPTIONS, IMAGES
+from synthvlm.storage.turns import Turns
 
 CODE_VERSION = 1
 """Raised whenever this code gives other scores for the same key."""
@@ -77,6 +79,7 @@ class ScoreSetMaker:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
         self._engine = scorer.engine
+        self._turns = Turns()
 
     def make(self, store: Store, request: ScoreSetRequest, reporter: Reporter) -> ScoreSet:
         """Makes the shard, or finds it made.
@@ -95,20 +98,21 @@ class ScoreSetMaker:
         """
         self._require_model(request.model_digest)
         commit = Commit(store, self._key(request))
-        if ref := commit.find():
-            return _committed(store, ref, reporter)
-        captions = open_shard(store, request.caption_set)
-        images = open_shard(store, request.image_set)
-        _require_same_captions(captions, images)
-        with tempfile.TemporaryDirectory(prefix="synthvlm-scores-") as folder:
-            assembly = self._assemble(captions, images, request, commit, reporter, Path(folder))
-            ref = commit.finish(
-                files=assembly.files,
-                records=assembly.scored,
-                counts=assembly.counts,
-                file_records=assembly.file_records,
-            )
-        return ScoreSet(ref, assembly.scored, failures(assembly.counts))
+        with self._turns.take(commit, reporter):
+            if ref := commit.find():
+                return _committed(store, ref, reporter)
+            captions = open_shard(store, request.caption_set)
+            images = open_shard(store, request.image_set)
+            _require_same_captions(captions, images)
+            with tempfile.TemporaryDirectory(prefix="synthvlm-scores-") as folder:
+                assembly = self._assemble(captions, images, request, commit, reporter, Path(folder))
+                ref = commit.finish(
+                    files=assembly.files,
+                    records=assembly.scored,
+                    counts=assembly.counts,
+                    file_records=assembly.file_records,
+                )
+        return ScoreSet(ref, assembly.scored, failures_of(assembly.counts))
 
     def _assemble(
         self,
@@ -132,7 +136,7 @@ class ScoreSetMaker:
                 part = commit.read_part(index)
                 if part is None:
                     rows = batch.to_pylist()
-                    part = part_bytes(self._score(rows, texts, tar, request, reporter))
+                    part = part_bytes(self._score(rows, texts, tar, request, reporter), PART)
                     commit.write_part(index, part)
                 else:
                     resumed += batch.num_rows
@@ -183,7 +187,7 @@ class ScoreSetMaker:
 
 def _committed(store: Store, ref: ShardRef, reporter: Reporter) -> ScoreSet:
     manifest = open_shard(store, ref).manifest
-    made = ScoreSet(ref, manifest.records, failures(manifest.counts))
+    made = ScoreSet(ref, manifest.records, failures_of(manifest.counts))
     total = made.scored + sum(made.failed.values())
     reporter.report(total, total, resumed=total)
     return made

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from synthvlm import __version__
-from synthvlm.cli.commands import capacity, captions, datasets, doctor, images, run, up
+from synthvlm.cli.commands import capacity, captions, datasets, doctor, generate, images, run, scenes, up
 from synthvlm.cli.options import HomeOption
 
 app = typer.Typer(
@@ -42,11 +42,13 @@ def _main(
     context.obj = Path(home) if home is not None else None
 
 
+app.command("generate")(generate.generate)
 app.command("up")(up.up)
 app.command("run")(run.run)
 app.add_typer(datasets.app, name="datasets")
 app.add_typer(images.app, name="images")
 app.command("regenerate")(images.regenerate)
 app.add_typer(captions.app, name="captions")
+app.add_typer(scenes.app, name="scenes")
 app.command("doctor")(doctor.doctor)
 app.command("capacity")(capacity.capacity)

@@ -20,7 +20,7 @@ from synthvlm.models import model_digest, resolve_model
 from synthvlm.profiles import load_profile
 
 _PACKAGES = {
-    "caption": ("pyarrow", "emoji", "numpy"),
+    "caption": ("pyarrow", "numpy"),
     "generation": ("torch", "diffusers", "transformers", "accelerate", "pillow"),
     "alignment": ("torch", "open_clip_torch", "pillow"),
     "dataset": ("sqlalchemy", "alembic"),

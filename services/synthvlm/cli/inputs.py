@@ -1,5 +1,6 @@
 """Checking what a user asks for before anything is started, so that mistakes cost no time."""
 
+import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -10,7 +11,11 @@ from synthvlm.cli.failures import WrongUsageError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
-_MAX_SEED = 2**63 - 1
+_MAX_PROMPT_BYTES = 4096
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
+
+MAX_SEED = 2**63 - 1
+"""Largest seed."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +132,7 @@ def selection_rule(
     return {"top_fraction": fraction}
 
 
-def in_range(option: str, value: int, least: int, most: int = _MAX_SEED) -> int:
+def in_range(option: str, value: int, least: int, most: int = MAX_SEED) -> int:
     """A number within its range.
 
     Raises:
@@ -136,3 +141,87 @@ def in_range(option: str, value: int, least: int, most: int = _MAX_SEED) -> int:
     if not least <= value <= most:
         raise WrongUsageError(f"{option} must be from {least} to {most}, not {value}")
     return value
+
+
+def prompt_text(prompt: str) -> str:
+    """A prompt, as it is.
+
+    Raises:
+        WrongUsageError: It is empty, too long, or no Unicode text.
+    """
+    if not prompt.strip():
+        raise WrongUsageError("the prompt is empty; say what the images shall show")
+    try:
+        size = len(prompt.encode())
+    except UnicodeEncodeError as error:
+        raise WrongUsageError("the prompt is no Unicode text") from error
+    if size > _MAX_PROMPT_BYTES:
+        raise WrongUsageError(f"the prompt has {size} bytes; {_MAX_PROMPT_BYTES} are allowed")
+    return prompt
+
+
+def part(option: str, value: float) -> float:
+    """A part of a whole, from 0 to 1.
+
+    Raises:
+        WrongUsageError: It is outside.
+    """
+    if not 0 <= value <= 1:
+        raise WrongUsageError(f"{option} must be from 0 to 1, not {value}")
+    return value
+
+
+def guidance_scale(value: float) -> float:
+    """A guidance scale.
+
+    Raises:
+        WrongUsageError: It is out of its range.
+    """
+    if not 0 < value <= 50:
+        raise WrongUsageError(f"--guidance-scale must be above 0 and at most 50, not {value}")
+    return value
+
+
+def output_file(option: str, path: Path) -> Path:
+    """A file to write; one that is there is replaced.
+
+    Raises:
+        WrongUsageError: It is a directory, or lies below a file.
+    """
+    if path.is_dir():
+        raise WrongUsageError(f"{option} {path} is a directory; give a file")
+    output_folder(option, path.parent)
+    return path
+
+
+def picture_file(option: str, path: Path) -> Path:
+    """An image file to write.
+
+    Raises:
+        WrongUsageError: As ``output_file``, or its name has no ending of an image format.
+    """
+    if path.suffix.lower() not in _PICTURES:
+        raise WrongUsageError(f"{option} {path}: the name must end in {', '.join(_PICTURES)}")
+    return output_file(option, path)
+
+
+def output_folder(option: str, path: Path) -> Path:
+    """A folder to write files into; it may not exist yet.
+
+    Raises:
+        WrongUsageError: It is a file, or lies below one.
+    """
+    if not next(p for p in (path, *path.absolute().parents) if p.exists()).is_dir():
+        raise WrongUsageError(f"{option} {path} is no folder, and none can be made there")
+    return path
+
+
+def new_folder(parent: Path, text: str) -> Path:
+    """A folder in ``parent``, named for ``text``, that does not exist yet."""
+    name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48].strip("-") or "images"
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    return next(
+        parent / candidate
+        for candidate in itertools.chain([name], numbered)
+        if not (parent / candidate).exists()
+    )

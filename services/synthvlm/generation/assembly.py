@@ -1,8 +1,6 @@
 """The files of an ImageSet shard, assembled from finished batches."""
 
-import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,6 +8,7 @@ import pyarrow as pa
 
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.storage import sha256_digest
+from synthvlm.storage.parts import failure_counts, part_rows
 from synthvlm.storage.schemas import FAILED, IMAGES
 from synthvlm.storage.tables import TableFile
 from synthvlm.storage.tar import TarFile
@@ -29,26 +28,6 @@ PART = pa.schema(
     ]
 )
 """A finished batch. ``data`` is the encoded image; null where ``defect`` says why there is none."""
-
-_FAILED = "failed:"
-"""Prefix of the manifest's counts of images that could not be made, by reason."""
-
-
-def part_bytes(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """A finished batch, one row of ``PART`` an image, as an Arrow stream."""
-    buffer = io.BytesIO()
-    with pa.ipc.new_stream(buffer, PART) as writer:
-        writer.write_table(pa.Table.from_pylist(rows, PART))
-    return buffer.getvalue()
-
-
-def failures(counts: Mapping[str, int]) -> dict[str, int]:
-    """Images that could not be made, by reason, from the counts of an ImageSet's manifest."""
-    return {
-        name.removeprefix(_FAILED): count
-        for name, count in counts.items()
-        if name.startswith(_FAILED)
-    }
 
 
 class Assembly:
@@ -76,8 +55,7 @@ class Assembly:
     @property
     def counts(self) -> dict[str, int]:
         """Counts for the manifest."""
-        by_reason = {f"{_FAILED}{reason}": n for reason, n in sorted(self._failures.items())}
-        return {"truncated_prompts": self._truncated, **by_reason}
+        return {"truncated_prompts": self._truncated, **failure_counts(self._failures)}
 
     @property
     def generated(self) -> int:
@@ -92,7 +70,7 @@ class Assembly:
     def add(self, part: bytes) -> None:
         """Appends a finished batch."""
         made, failed = [], []
-        for row in pa.ipc.open_stream(part).read_all().to_pylist():
+        for row in part_rows(part):
             self._truncated += row["truncated"]
             if row["defect"]:
                 self._failures[row["defect"]] += 1

@@ -9,32 +9,30 @@ is in memory: the tar is assembled in a temporary file.
 
 import itertools
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakValueDictionary
 
 import pyarrow as pa
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.assembly import Assembly, failures, part_bytes
+from synthvlm.generation.assembly import PART, Assembly
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
 from synthvlm.generation.engine import ImageRequest, Sample, Sampling
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard, sha256_digest
+from synthvlm.storage.parts import failures_of, part_bytes
 from synthvlm.storage.schemas import CAPTIONS
+from synthvlm.storage.turns import Turns
 
 CODE_VERSION = 1
 """Raised whenever this code gives other images for the same key."""
 
 _CAPTION_COLUMNS = pa.schema([CAPTIONS.field("caption_id"), CAPTIONS.field("text")])
 _READ_ROWS = 1024
-_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -73,13 +71,6 @@ class ImageSet:
     failed: dict[str, int]
 
 
-class _Turn:
-    """Whose turn it is to work on a shard."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-
-
 @dataclass(frozen=True)
 class _Image:
     """One image to make."""
@@ -95,9 +86,7 @@ class ImageSetMaker:
     def __init__(self, batcher: Batcher) -> None:
         self._batcher = batcher
         self._engine = batcher.engine
-        self._guard = threading.Lock()
-        # A lock lives as long as a call holds or awaits it.
-        self._turns: WeakValueDictionary[tuple[str, str], _Turn] = WeakValueDictionary()
+        self._turns = Turns()
 
     def make(self, store: Store, request: ImageSetRequest, reporter: Reporter) -> ImageSet:
         """Makes the shard, or finds it made.
@@ -115,8 +104,7 @@ class ImageSetMaker:
         """
         self._require_model(request.model_digest)
         commit = Commit(store, self._key(request))
-        # Two calls for one shard here would do the same work side by side.
-        with self._turn((store.uri, commit.path), reporter):
+        with self._turns.take(commit, reporter):
             if ref := commit.find():
                 made = self._committed(store, ref)
                 total = made.generated + sum(made.failed.values())
@@ -161,7 +149,7 @@ class ImageSetMaker:
             counts=assembly.counts,
             file_records=assembly.file_records,
         )
-        return ImageSet(ref, assembly.generated, failures(assembly.counts))
+        return ImageSet(ref, assembly.generated, failures_of(assembly.counts))
 
     def _part(self, batch: Sequence[_Image], request: ImageSetRequest, reporter: Reporter) -> bytes:
         seeds = [image_seed(one.caption_id, one.repeat, request.run_seed) for one in batch]
@@ -172,12 +160,11 @@ class ImageSetMaker:
             ],
             reporter,
         )
-        return part_bytes(
-            [
-                self._row(one, seed, sample, request)
-                for one, seed, sample in zip(batch, seeds, samples, strict=True)
-            ]
-        )
+        rows = [
+            self._row(one, seed, sample, request)
+            for one, seed, sample in zip(batch, seeds, samples, strict=True)
+        ]
+        return part_bytes(rows, PART)
 
     def _row(
         self, image: _Image, seed: int, sample: Sample, request: ImageSetRequest
@@ -228,21 +215,10 @@ class ImageSetMaker:
                 {"expected": expected, "loaded": self._engine.model_digest},
             )
 
-    @contextmanager
-    def _turn(self, shard: tuple[str, str], reporter: Reporter) -> Iterator[None]:
-        with self._guard:
-            turn = self._turns.setdefault(shard, _Turn())
-        while not turn.lock.acquire(timeout=_POLL_SECONDS):
-            reporter.check()
-        try:
-            yield
-        finally:
-            turn.lock.release()
-
     @staticmethod
     def _committed(store: Store, ref: ShardRef) -> ImageSet:
         manifest = open_shard(store, ref).manifest
-        return ImageSet(ref, manifest.records, failures(manifest.counts))
+        return ImageSet(ref, manifest.records, failures_of(manifest.counts))
 
 
 def _cut(images: Iterator[_Image], size: int) -> Iterator[list[_Image]]:

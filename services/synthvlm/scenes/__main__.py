@@ -1,38 +1,9 @@
 """``python -m synthvlm.scenes``: caption pools and contact sheets of the scene world."""
 
 import argparse
-import json
-import random
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from synthvlm.scenes.captions import sample_captions
-from synthvlm.scenes.render import render
-from synthvlm.scenes.world import sample_scene
-
-COLUMNS = 8
-
-
-def write_captions(seed: int, count: int, flawed: float, out: Path) -> None:
-    """Writes a caption pool as JSON lines of ``id`` and ``caption``."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", encoding="utf-8", newline="\n") as file:
-        for caption in sample_captions(seed, count, flawed):
-            line = {"id": caption.id, "caption": caption.caption}
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-
-
-def write_sheet(seed: int, count: int, out: Path) -> None:
-    """Writes a contact sheet of ``count`` scenes, eight in a row."""
-    rng = random.Random(seed)
-    blank = np.full((64, 64, 3), 255, np.uint8)
-    tiles = [render(sample_scene(rng)) for _ in range(count)]
-    tiles += [blank] * (-count % COLUMNS)
-    rows = [np.concatenate(tiles[i : i + COLUMNS], 1) for i in range(0, len(tiles), COLUMNS)]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(rows)).save(out)
+from synthvlm.scenes.files import write_captions, write_sheet
 
 
 def main() -> None:

@@ -29,6 +29,9 @@ RELATION_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "above": ("above", "up above", "on top of"),
     "below": ("below", "under", "beneath"),
 }
+SIDES: Final = {"left": "left of", "right": "right of", "above": "above", "below": "below"}
+"""The plainest words of each relation: those of answers and reasons."""
+
 NUMBERS: Final[dict[int, str]] = {1: "one", 2: "two", 3: "three", 4: "four"}
 SURFACES: Final = ("wall", "page", "sheet", "card")
 VIEWS: Final = ("view", "pic", "image", "frame")
@@ -107,7 +110,7 @@ def _noun(group: Group, rng: random.Random, *, with_size: bool) -> str:
     if group.size is not None and with_size:
         words.insert(0, rng.choice(SIZE_WORDS[group.size]))
     if group.count > 1:
-        words[-1] = _plural(words[-1])
+        words[-1] = plural(words[-1])
         return " ".join([NUMBERS[group.count], *words])
     article = rng.choice(("a", "a", "a", "one"))
     if article == "a" and words[0][0] in "aeiou":
@@ -115,7 +118,8 @@ def _noun(group: Group, rng: random.Random, *, with_size: bool) -> str:
     return " ".join([article, *words])
 
 
-def _plural(word: str) -> str:
+def plural(word: str) -> str:
+    """The plural of a noun of the scene world, for example ``boxes``."""
     return word + ("es" if word[-1] in "sx" else "s")
 
 
@@ -125,7 +129,7 @@ def _lookup(words: dict[str, tuple[str, ...]]) -> dict[str, str]:
 
 _SIZES: Final = _lookup(SIZE_WORDS)
 _SINGULAR: Final = _lookup(SHAPE_WORDS)
-_SHAPES: Final = _SINGULAR | {_plural(w): s for w, s in _SINGULAR.items()}
+_SHAPES: Final = _SINGULAR | {plural(w): s for w, s in _SINGULAR.items()}
 _RELATIONS: Final = _lookup(RELATION_WORDS)
 _COUNTS: Final = {"a": 1, "an": 1, "the": 1} | {w: n for n, w in NUMBERS.items()}
 
@@ -200,3 +204,9 @@ VOCABULARY: Final = tuple(
         | {"both", "all", "on"}
     )
 )
+
+
+def foreign_words(text: str) -> list[str]:
+    """The words of ``text`` that no caption of the scene world has, in order, each once."""
+    words = re.findall(r"\w+", text.lower().replace("gray", "grey"))
+    return [word for word in dict.fromkeys(words) if word not in VOCABULARY]

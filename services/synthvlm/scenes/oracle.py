@@ -6,6 +6,7 @@ the caption's meaning against the scene that results. Imperfect images are read 
 clear-cut the reading was is its confidence.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -72,14 +73,20 @@ def read(image: NDArray[np.uint8]) -> Reading:
     background, ground_confidence = _nearest(ground, BACKGROUNDS, (0.94, 1.03))
     mask = np.linalg.norm(pixels - ground, axis=-1) > _FOREGROUND
     things: list[Thing] = []
-    oddities: list[str] = []
+    shapeless: Counter[str] = Counter()
     confidences = [ground_confidence]
     for part, colour, surety in _parts(pixels, mask, ground):
         thing, overlap, shape_surety = _recognise(part, colour)
         confidences += [surety, shape_surety]
         things.append(thing)
         if overlap < _OVERLAP:
-            oddities.append(f"a {colour} thing has no clear shape")
+            shapeless[colour] += 1
+    oddities = (
+        f"a {colour} thing has no clear shape"
+        if n == 1
+        else f"{n} {colour} things have no clear shape"
+        for colour, n in shapeless.items()
+    )
     return Reading(
         Scene(background, tuple(things)), float(np.clip(min(confidences), 0, 1)), tuple(oddities)
     )

@@ -18,6 +18,7 @@ from synthvlm.cli.report.gallery import Cards
 from synthvlm.cli.report.model import SCORES, Counts, Distribution, Gallery, RunReport, ShardRow
 from synthvlm.cli.report.record import RunRecord
 from synthvlm.storage import Manifest, Store, open_shard, schemas
+from synthvlm.storage.parts import failures_of
 
 BEST = 12
 """Pairs in the gallery of the best, and in that of the worst."""
@@ -28,7 +29,6 @@ BORDERLINE = 6
 REPEATED = 3
 """Captions of which all images are shown."""
 
-_FAILED = "failed:"
 _SELECTION = pa.schema(
     [
         schemas.SELECTION.field(name)
@@ -192,9 +192,8 @@ class _Scores:
 
 
 def _add_failures(total: dict[str, int], manifest: Manifest) -> None:
-    for name, count in manifest.counts.items():
-        if name.startswith(_FAILED) and count:
-            reason = name.removeprefix(_FAILED)
+    for reason, count in failures_of(manifest.counts).items():
+        if count:
             total[reason] = total.get(reason, 0) + count
 
 

@@ -1,0 +1,47 @@
+"""One attempt at a shard at a time, within a process.
+
+Two calls for one shard give the same bytes wherever they run; side by side in one process they
+would do the same work twice, so the second waits and then finds the shard made.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakValueDictionary
+
+from synthvlm.progress import Reporter
+from synthvlm.storage.commit import Commit
+
+_POLL_SECONDS = 0.05
+
+
+class _Turn:
+    """A lock that a weak reference can hold."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+class Turns:
+    """Whose turn it is to work on which shard; for calls from many threads."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        # A turn lives as long as a call holds or awaits it.
+        self._turns: WeakValueDictionary[tuple[str, str], _Turn] = WeakValueDictionary()
+
+    @contextmanager
+    def take(self, commit: Commit, reporter: Reporter) -> Iterator[None]:
+        """Holds the turn at the shard of ``commit``.
+
+        Raises:
+            OperationCancelled: While waiting, the reporter says that nobody waits any more.
+        """
+        with self._guard:
+            turn = self._turns.setdefault((commit.store.uri, commit.path), _Turn())
+        while not turn.lock.acquire(timeout=_POLL_SECONDS):
+            reporter.check()
+        try:
+            yield
+        finally:
+            turn.lock.release()
