@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from synthvlm import __version__
-from synthvlm.cli.commands import capacity, captions, datasets, doctor, generate, images, run, scenes, up
+from synthvlm.cli.commands import (
+    capacity,
+    captions,
+    datasets,
+    doctor,
+    generate,
+    images,
+    run,
+    scenes,
+    up,
+)
 from synthvlm.cli.options import HomeOption
 
 app = typer.Typer(
