@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from synthvlm import __version__
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.cli.inputs import RunRequest
-from synthvlm.cli.services import Services
+from synthvlm.cli.services import WORDS, Services
 from synthvlm.client import AlignmentClient, GenerationClient, connect
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import file_digest, file_uri
@@ -48,8 +48,9 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
         "import": {"column": request.column, "shard_size": request.shard_size},
         "curation": {"recipe": request.recipe or "paper-rules"},
         "generation": {
-            "engine": generator.engine,
+            # Not the engine: engines of equal numerics give the same bytes.
             "model_digest": generator.model_digest,
+            "numerics": dict(sorted(generator.numerics.items())),
             "parameters": sampling,
             "repeats": request.repeats,
             "seed": request.seed,
@@ -58,7 +59,7 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
         "selection": request.rule,
     }
     arguments = {
-        **{f"{word}_address": services.address(word) for word in services.running},
+        **{f"{word}_address": services.address(word) for word in WORDS},
         "store_uri": file_uri(store),
         "caption_files": request.captions,
         "caption_file_digests": [_digest(file) for file in request.captions],

@@ -28,11 +28,12 @@ def load_pipelines(settings: GenerationSettings) -> "DiffusersEngine":
         batch_multiple=settings.batch_multiple,
         variant=settings.variant,
         recipe=settings.recipe,
-        executor=_executor(settings),
+        executor=executor_of(settings),
     )
 
 
-def _executor(settings: GenerationSettings) -> "Executor | None":
+def executor_of(settings: GenerationSettings) -> "Executor | None":
+    """What computes the networks; None: PyTorch itself."""
     if settings.executor == "onnxruntime":
         from synthvlm.generation.executors.onnxruntime import OnnxRuntimeExecutor
 

@@ -7,7 +7,7 @@ attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so one that 
 executor takes its place without a change here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
 from synthvlm.generation.executors.executor import Executor, take_over
+from synthvlm.generation.identity import numerics_of
 from synthvlm.generation.recipe import SDXL_RECIPE, PipelineRecipe
 from synthvlm.models import model_digest
 from synthvlm.progress import Reporter
@@ -61,15 +62,14 @@ class DiffusersEngine:
         self._refiner = refiner
         self._threads = threads
         self._multiple = batch_multiple
-        device = torch.device(base.device).type
-        self.numerics: Mapping[str, str | int] = {
-            "executor": "torch" if executor is None else executor.name,
-            "device": device,
-            "dtype": str(base.dtype).removeprefix("torch."),
-            "batch_multiple": batch_multiple,
-            **({"threads": threads} if device == "cpu" else {}),
-            **({} if executor is None else executor.numerics),
-        }
+        self.numerics = numerics_of(
+            executor="torch" if executor is None else executor.name,
+            device=torch.device(base.device).type,
+            dtype=str(base.dtype).removeprefix("torch."),
+            batch_multiple=batch_multiple,
+            threads=threads,
+            versions=None if executor is None else executor.numerics,
+        )
         for pipeline in self._pipelines():
             pipeline.set_progress_bar_config(disable=True)
 
