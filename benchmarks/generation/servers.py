@@ -126,7 +126,7 @@ def _wait_serving(server: _Started) -> None:
 
 
 def is_serving(address: str) -> bool:
-    """Whether the server at ``address`` says that it is healthy. Triton speaks the same protocol."""
+    """Whether the server at ``address`` says that it is healthy; Triton's is asked alike."""
     with grpc.insecure_channel(address) as channel:
         health: Any = health_pb2_grpc.HealthStub(channel)
         try:

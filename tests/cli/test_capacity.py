@@ -94,4 +94,4 @@ def test_the_document_says_what_the_command_estimates() -> None:
 def test_the_table_for_people_has_the_same_numbers() -> None:
     printed = synthvlm("--gpu", "L40S", "--gpus", "64")
     assert "1,000,000 images of 60 steps" in printed
-    assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,246", printed)
+    assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,415", printed)

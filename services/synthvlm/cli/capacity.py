@@ -22,7 +22,7 @@ class Gpu:
         rate: Images a second of one GPU: SDXL base, 1024x1024, classifier-free guidance.
         steps: Denoising steps at which the rate was published.
         source: Where the rate was published.
-        price: US dollars for one GPU for an hour, to plan with.
+        price: US dollars for one GPU for an hour: a round number to replace by one's own.
         node: GPUs of a usual node.
     """
 
@@ -43,13 +43,13 @@ MODEL_CARD = "model card of stable-diffusion-xl-1.0-tensorrt"
 GPUS = {
     gpu.name: gpu
     for gpu in (
-        Gpu("H100", 2.04, 20, MLPERF, 4.92, 8),
-        Gpu("A100", 0.36, 30, MODEL_CARD, 1.84, 8),
-        Gpu("L40S", 0.69, 20, MLPERF, 1.86, 4),
-        Gpu("H200", 2.40, 20, MLPERF, 5.41, 8),
-        Gpu("B200", 4.07, 20, MLPERF, 9.36, 8),
-        Gpu("L4", 0.25, 20, MLPERF, 0.81, 1),
-        Gpu("A10", 0.12, 30, MODEL_CARD, 1.01, 1),
+        Gpu("H100", 2.04, 20, MLPERF, 5.0, 8),
+        Gpu("A100", 0.36, 30, MODEL_CARD, 2.0, 8),
+        Gpu("L40S", 0.69, 20, MLPERF, 2.0, 4),
+        Gpu("H200", 2.40, 20, MLPERF, 6.0, 8),
+        Gpu("B200", 4.07, 20, MLPERF, 10.0, 8),
+        Gpu("L4", 0.25, 20, MLPERF, 1.0, 1),
+        Gpu("A10", 0.12, 30, MODEL_CARD, 1.0, 1),
     )
 }
 """The products by name; the first three are those of the usual plans."""

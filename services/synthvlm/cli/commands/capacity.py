@@ -39,7 +39,8 @@ def capacity(
 ) -> None:
     """Estimate GPU hours and cost of SDXL images from published throughput.
 
-    docs/capacity.md explains the arithmetic and names the sources.
+    docs/capacity.md explains the arithmetic and names the sources. Prices are yours to give: those
+    that are not given are round numbers that stand in for them.
 
     [dim]Examples:[/] synthvlm capacity --images 5000000 --steps 30 --gpus 64
     synthvlm capacity --gpu L4 --price L4=0.35 --efficiency 0.8
