@@ -61,6 +61,8 @@ WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "good.txt", "--home", "good.txt"], "cannot be used"),
     ([*RUN, "good.txt", "--unknown"], "No such option: --unknown"),
     (["fly"], "No such command 'fly'"),
+    ([*RUN, "good.txt", "--engine", "steam"], "--engine: give diffusers or triton, not 'steam'"),
+    (["up", "--engine", "steam"], "--engine: give diffusers or triton, not 'steam'"),
     (["up", "--profile", "huge"], "there is no profile 'huge'"),
     (["datasets", "show"], "Missing argument"),
     (["datasets", "export", "x", "--format", "zip", "--to", "y"], "'--format'"),

@@ -34,7 +34,10 @@ def connect_engine(settings: GenerationSettings) -> BatchingEngine:
     from synthvlm.generation.engines.triton import TritonEngine
 
     return TritonEngine(
-        settings.triton_endpoints, wanted_identity(settings), settings.triton_patience_seconds
+        settings.triton_endpoints,
+        wanted_identity(settings),
+        settings.triton_patience_seconds,
+        shared_bytes=3 * settings.max_pixels if settings.triton_shared_memory else 0,
     )
 
 

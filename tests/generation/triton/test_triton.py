@@ -22,6 +22,7 @@ from synthvlm.generation.forwarding import Forwarder
 from synthvlm.generation.identity import wanted_identity
 from synthvlm.generation.service import SERVICE
 from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
+from synthvlm.generation.triton.server import SHARED_MEMORY
 from synthvlm.generation.triton.wire import INPUTS, MODEL, OUTPUTS, read_sample, write_request
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
@@ -61,9 +62,9 @@ def server(tmp_path_factory):
 
 
 @contextmanager
-def connected(*servers, wanted=WANTED, patience=400.0):
+def connected(*servers, wanted=WANTED, patience=400.0, shared_bytes=0):
     addresses = [server.address for server in servers]
-    with closing(TritonEngine(addresses, wanted, patience)) as engine:
+    with closing(TritonEngine(addresses, wanted, patience, shared_bytes)) as engine:
         yield engine
 
 
@@ -116,6 +117,22 @@ def test_the_bytes_are_those_of_the_engine_in_process(remote, engine):
     assert [sample.truncated for sample in alone] == [False] * 6 + [True]
     assert same(remote.generate(batch, SILENT), alone)
     assert same(remote.generate(batch[5:6], SILENT), alone[5:6])
+
+
+def test_pixels_may_come_in_shared_memory(server, engine):
+    def regions():
+        return {path.name for path in SHARED_MEMORY.glob("synthvlm_pixels_*")}
+
+    before = regions()
+    with connected(server, shared_bytes=3 * 64 * 64) as remote:
+        batch = [*requests(6), *requests(1, replace(SAMPLING, width=64, height=8))]
+        expected = alone(engine, batch)
+        assert same(remote.generate(batch, SILENT), expected)
+        assert regions() > before
+        with running_long(remote):  # its memory is not used again while the server may write to it
+            pass
+        assert same(remote.generate(batch, SILENT), expected)
+    assert regions() == before
 
 
 def test_requests_that_differ_in_their_parameters_are_split(remote, engine):
@@ -332,7 +349,7 @@ def test_a_server_with_another_model_is_refused(server):
         (replace(WANTED, numerics={**WANTED.numerics, "threads": 3}), "threads is 2, not 3"),
     ):
         with (
-            pytest.raises(PreconditionFailed, match=f"another model.*{words}"),
+            pytest.raises(PreconditionFailed, match=f"not as this service needs it: .*{words}"),
             connected(server, wanted=wanted),
         ):
             pass

@@ -53,18 +53,26 @@ class TritonEngine:
         addresses: ``host:port`` of each server.
         wanted: The model that they must hold.
         patience_seconds: How long to go on without any usable server.
+        shared_bytes: Bytes of the largest image, where the servers are on this node and hand pixels
+            over in shared memory; 0: they are sent.
 
     Raises:
-        PreconditionFailed: A server holds another model.
+        PreconditionFailed: A server holds another model, or shares no memory.
         Unavailable: No server can be used within the patience.
     """
 
     name = "triton"
 
-    def __init__(self, addresses: Sequence[str], wanted: Identity, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        wanted: Identity,
+        patience_seconds: float,
+        shared_bytes: int = 0,
+    ) -> None:
         self._patience = patience_seconds
         self._seconds = 1.0
-        self._endpoints = Endpoints(addresses, wanted)
+        self._endpoints = Endpoints(addresses, wanted, shared_bytes)
         try:
             identity = self._endpoints.wait(patience_seconds)
         except BaseException:

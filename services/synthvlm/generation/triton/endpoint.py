@@ -9,10 +9,19 @@ from typing import Any
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
+from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.engine import ImageRequest, Sample
 from synthvlm.generation.identity import Identity
 from synthvlm.generation.triton.repository import read_identity
-from synthvlm.generation.triton.wire import INPUTS, MODEL, OUTPUTS, read_sample, write_request
+from synthvlm.generation.triton.shared_outputs import SharedOutputs, Slot
+from synthvlm.generation.triton.wire import (
+    INPUTS,
+    MODEL,
+    OUTPUTS,
+    PIXELS,
+    read_sample,
+    write_request,
+)
 
 _ASK_SECONDS = 5.0
 _CHANNEL = [
@@ -60,6 +69,11 @@ class Answer:
 class Endpoint:
     """A connection to one server. Its owner counts the calls; see ``endpoints.Endpoints``.
 
+    Args:
+        address: ``host:port``.
+        shared_bytes: Bytes of the largest image, where the server is on this node and hands pixels
+            over in shared memory; 0: they are sent.
+
     Attributes:
         address: ``host:port``.
         calls: Calls that have not ended.
@@ -67,23 +81,36 @@ class Endpoint:
         refusal: In what its model is not the one that is wanted; empty when that is not known.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, shared_bytes: int = 0) -> None:
         self.address = address
         self.calls = 0
         self.ready = False
         self.refusal = ""
         self._client = tritonclient.grpc.InferenceServerClient(address, channel_args=_CHANNEL)
+        self._shared = SharedOutputs(self._client, shared_bytes) if shared_bytes else None
 
     def ask(self) -> Identity | None:
         """The identity of the model that the server holds; None when it does not answer.
 
         A model that was not rendered by this project has an empty identity.
+
+        Raises:
+            PreconditionFailed: The server shares no memory with this process.
         """
         try:
             if not self._client.is_model_ready(MODEL, client_timeout=_ASK_SECONDS):
                 return None
             answer = self._client.get_model_config(MODEL, as_json=True, client_timeout=_ASK_SECONDS)
-        except InferenceServerException:
+            if self._shared is not None:
+                # A server that has been started anew knows none of the slots of before.
+                self._shared.forget()
+                self._shared.give_back(self._shared.take())
+        except InferenceServerException as error:
+            if "shared memory" in str(error.message()):
+                raise PreconditionFailed(
+                    f"the Triton server {self.address} cannot open the shared memory of this node: "
+                    f"{error.message()}"
+                ) from error
             return None
         return read_identity(answer["config"]) or Identity("", {})
 
@@ -105,22 +132,41 @@ class Endpoint:
             one.set_data_from_numpy(array)
             inputs.append(one)
         began = time.monotonic()
+        try:
+            slot = None if self._shared is None else self._shared.take()
+        except InferenceServerException as error:
+            done(Answer(0.0, failure=Failure.LOST, message=str(error.message())))
+            return lambda: None
 
         def finish(result: Any, error: InferenceServerException | None) -> None:
             seconds = time.monotonic() - began
             if error is not None:
+                if self._shared is not None and slot is not None:
+                    self._shared.set_aside(slot)
                 done(Answer(seconds, failure=classify(error), message=str(error.message())))
                 return
             outputs = {tensor.name: result.as_numpy(tensor.name) for tensor in OUTPUTS}
+            if self._shared is not None and slot is not None:
+                outputs[PIXELS.name] = slot.read(result.get_output(PIXELS.name).shape)
+                self._shared.give_back(slot)
             done(Answer(seconds, read_sample(outputs)))
 
-        call = self._client.async_infer(MODEL, inputs, finish)
+        call = self._client.async_infer(MODEL, inputs, finish, outputs=_outputs(slot))
         cancel: Callable[[], None] = call.cancel
         return cancel
 
     def close(self) -> None:
         """Closes the connection; calls that have not ended fail."""
+        if self._shared is not None:
+            self._shared.close()
         self._client.close()
+
+
+def _outputs(slot: Slot | None) -> list[Any]:
+    wanted = {one.name: tritonclient.grpc.InferRequestedOutput(one.name) for one in OUTPUTS}
+    if slot is not None:
+        wanted[PIXELS.name].set_shared_memory(slot.name, slot.size)
+    return list(wanted.values())
 
 
 def classify(error: InferenceServerException) -> Failure:
@@ -131,6 +177,8 @@ def classify(error: InferenceServerException) -> Failure:
     """
     status = str(error.status()).removeprefix("StatusCode.")
     message = str(error.message())
+    if "shared memory region" in message:
+        return Failure.LOST  # the server has been started anew, and does not know it
     if status == "INVALID_ARGUMENT":
         return Failure.INVALID
     if status == "UNAVAILABLE" and any(words in message for words in _FULL):

@@ -26,10 +26,11 @@ class Endpoints:
     Args:
         addresses: ``host:port`` of each server.
         wanted: The model that they must hold.
+        shared_bytes: As ``Endpoint`` takes them.
     """
 
-    def __init__(self, addresses: Sequence[str], wanted: Identity) -> None:
-        self._all = [Endpoint(address) for address in addresses]
+    def __init__(self, addresses: Sequence[str], wanted: Identity, shared_bytes: int = 0) -> None:
+        self._all = [Endpoint(address, shared_bytes) for address in addresses]
         self._wanted = wanted
         self._identity: Identity | None = None
         self._turn = 0
@@ -91,7 +92,7 @@ class Endpoints:
         refusals = self._refusals()
         if refusals:
             return PreconditionFailed(
-                f"a Triton server holds another model than this service: {'; '.join(refusals)}"
+                f"a Triton server is not as this service needs it: {'; '.join(refusals)}"
             )
         addresses = ", ".join(one.address for one in self._all)
         return Unavailable(f"no Triton server answers at {addresses}", RETRY_SECONDS)
@@ -116,14 +117,19 @@ class Endpoints:
                     return
                 waiting = [one for one in self._all if not one.ready]
             for endpoint in waiting:
-                self._judge(endpoint, endpoint.ask())
+                self._judge(endpoint)
             time.sleep(_WATCH_SECONDS)
 
-    def _judge(self, endpoint: Endpoint, found: Identity | None) -> None:
-        with self._changed:
+    def _judge(self, endpoint: Endpoint) -> None:
+        try:
+            found = endpoint.ask()
+        except PreconditionFailed as error:
+            found, refusal = None, error.message
+        else:
             if found is None:
                 return
             refusal = (self._identity or self._wanted).difference(found)
+        with self._changed:
             if refusal and refusal != endpoint.refusal:
                 _log.error("refused a Triton server", address=endpoint.address, problem=refusal)
             endpoint.refusal = refusal
