@@ -48,7 +48,7 @@ async def flood(servers: Servers, rate: float, seconds: float) -> bool:
                 if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
                     rejected.append(time.perf_counter() - begin)
 
-        calls = []
+        calls: list[asyncio.Future[None]] = []
         begin = time.monotonic()
         next_look = begin
         while (now := time.monotonic()) - begin < seconds:

@@ -100,6 +100,19 @@ def same(samples, others):
     )
 
 
+def alone(engine, batch):
+    """Each image by itself, by the engine in this process."""
+    return [engine.generate([request], SILENT)[0] for request in batch]
+
+
+def local(engine, batch):
+    """The images of requests with equal parameters, by the engine in this process."""
+    made = []
+    for first in range(0, len(batch), BATCH):
+        made += engine.generate(batch[first : first + BATCH], SILENT)
+    return made
+
+
 def batches(server):
     """Executions so far, by the number of requests that Triton handed over."""
     statistics = server.statistics().get("batch_stats", [])
@@ -113,10 +126,10 @@ def test_the_bytes_are_those_of_the_engine_in_process(remote, engine):
         ImageRequest("ein Kreis, größer als 🙂", 2**63 - 1, SAMPLING),
         ImageRequest("word " * 100, 0, SAMPLING),
     ]
-    alone = [engine.generate([request], SILENT)[0] for request in batch]
-    assert [sample.truncated for sample in alone] == [False] * 6 + [True]
-    assert same(remote.generate(batch, SILENT), alone)
-    assert same(remote.generate(batch[5:6], SILENT), alone[5:6])
+    expected = alone(engine, batch)
+    assert [sample.truncated for sample in expected] == [False] * 6 + [True]
+    assert same(remote.generate(batch, SILENT), expected)
+    assert same(remote.generate(batch[5:6], SILENT), expected[5:6])
 
 
 def test_pixels_may_come_in_shared_memory(server, engine):
@@ -144,8 +157,7 @@ def test_requests_that_differ_in_their_parameters_are_split(remote, engine):
     batch = [
         ImageRequest(f"a green square, number {i}", i, samplings[i % 3]) for i in range(2 * BATCH)
     ]
-    alone = [engine.generate([request], SILENT)[0] for request in batch]
-    assert same(remote.generate(batch, SILENT), alone)
+    assert same(remote.generate(batch, SILENT), alone(engine, batch))
 
 
 class Gone:
@@ -194,7 +206,7 @@ def test_more_than_the_engines_largest_batch_is_split(server, remote, engine):
         waiting.start()
         time.sleep(1.0)
     waiting.join()
-    assert same(answered, [engine.generate([request], SILENT)[0] for request in batch])
+    assert same(answered, local(engine, batch))
     grown = {size for size, count in batches(server).items() if count > before.get(size, 0)}
     assert max(grown) > BATCH
 
@@ -278,7 +290,7 @@ def test_a_full_queue_turns_single_images_away_and_lets_shards_wait(remote, engi
         time.sleep(1.0)
         assert rejections
         # A shard's batch waits for its turn, however many there are.
-        shard = requests(3 * BATCH, first=100)
+        shard = requests(2 * BATCH, first=100)
         made = []
         patient = threading.Thread(target=lambda: made.extend(remote.generate(shard, SILENT)))
         patient.start()
@@ -287,12 +299,8 @@ def test_a_full_queue_turns_single_images_away_and_lets_shards_wait(remote, engi
     assert len(answers) + len(rejections) == len(batch)
     assert len(answers) >= QUEUE
     assert all(error.retry_after_seconds > 0 for error in rejections)
-    assert same([sample for _, sample in answers], alone(engine, [one for one, _ in answers]))
-    assert same(made, alone(engine, shard))
-
-
-def alone(engine, batch):
-    return [engine.generate([request], SILENT)[0] for request in batch]
+    assert same([sample for _, sample in answers], local(engine, [one for one, _ in answers]))
+    assert same(made, local(engine, shard))
 
 
 async def test_the_service_rejects_overload_with_advice(server, engine, tmp_path):
@@ -358,7 +366,7 @@ def test_a_server_with_another_model_is_refused(server):
 def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
     tmp_path, engine, server, store, caption_set
 ):
-    texts = [f"a scene with {n} circles" for n in range(6 * BATCH + 1)]
+    texts = [f"a scene with {n} circles" for n in range(4 * BATCH + 1)]
     sampling = replace(SAMPLING, steps=6)
 
     def shard_of(place, shared):
@@ -395,14 +403,15 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
         with connected(server, victim) as both:
             while both._endpoints.ready < 2:
                 time.sleep(0.05)
-            batch = requests(6 * BATCH, first=200)
-            assert same(both.generate(batch, SILENT), alone(engine, batch))
+            batch = requests(4 * BATCH, first=200)
+            expected = local(engine, batch)
+            assert same(both.generate(batch, SILENT), expected)
             ours = int(server.statistics()["inference_count"]) - before
             theirs = int(victim.statistics()["inference_count"]) - theirs
             assert ours + theirs == len(batch)
             assert min(ours, theirs) >= len(batch) / 3
             victim.kill()
-            assert same(both.generate(batch, SILENT), alone(engine, batch))
+            assert same(both.generate(batch, SILENT), expected)
 
     # What the engine in process makes of the same captions.
     elsewhere = open_store(file_uri(tmp_path / "elsewhere"))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 import triton_python_backend_utils as triton  # of the server, in its process alone
+from torch.utils.dlpack import from_dlpack
 
 from synthvlm.errors import DomainError, InvalidInput, OperationCancelled
 from synthvlm.generation.config import GenerationSettings
@@ -86,7 +87,7 @@ class TritonPythonModel:
 
     def _read(self, request: Any) -> ImageRequest:
         tensors = {one.name: triton.get_input_tensor_by_name(request, one.name) for one in INPUTS}
-        inputs = {name: torch.from_dlpack(tensor).numpy() for name, tensor in tensors.items()}
+        inputs = {name: from_dlpack(tensor).numpy() for name, tensor in tensors.items()}
         return read_request(inputs, self._settings)
 
     def _serve(self, images: Sequence[ImageRequest], requests: Sequence[Any]) -> None:

@@ -95,21 +95,23 @@ def read_request(inputs: Arrays, settings: GenerationSettings) -> ImageRequest:
             [FieldViolation("batch", "a request is one image; Triton forms the batches")]
         )
     try:
-        parsed = requests.GenerateImage(
-            prompt=_string(inputs, PROMPT),
-            seed=_number(inputs, SEED),
-            parameters=requests.SamplingParameters(
-                **{one.name: _number(inputs, one) for one in PARAMETERS},
-                negative_prompt=_string(inputs, NEGATIVE_PROMPT),
-            ),
-            format="IMAGE_FORMAT_UNSPECIFIED",
-            request_id="",
+        parsed = requests.GenerateImage.model_validate(
+            {
+                "prompt": _string(inputs, PROMPT),
+                "seed": _number(inputs, SEED),
+                "parameters": {
+                    **{one.name: _number(inputs, one) for one in PARAMETERS},
+                    "negative_prompt": _string(inputs, NEGATIVE_PROMPT),
+                },
+                "format": "IMAGE_FORMAT_UNSPECIFIED",
+                "request_id": "",
+            }
         )
         sampling = requests.complete(parsed.parameters, settings)
     except ValidationError as error:
         raise _invalid(
             [
-                FieldViolation(str(entry["loc"][0]), entry["msg"])
+                FieldViolation(str(entry["loc"][-1]), entry["msg"])
                 for entry in error.errors(include_url=False)
             ]
         ) from error
