@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from synthvlm import __version__
-from synthvlm.cli.commands import captions, datasets, doctor, generate, images, run, scenes, up
+from synthvlm.cli.commands import (
+    capacity,
+    captions,
+    datasets,
+    doctor,
+    generate,
+    images,
+    run,
+    scenes,
+    up,
+)
 from synthvlm.cli.options import HomeOption
 
 app = typer.Typer(
@@ -51,3 +61,4 @@ app.command("regenerate")(images.regenerate)
 app.add_typer(captions.app, name="captions")
 app.add_typer(scenes.app, name="scenes")
 app.command("doctor")(doctor.doctor)
+app.command("capacity")(capacity.capacity)

@@ -13,7 +13,7 @@ from synthvlm import __version__
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
 from synthvlm.cli.inputs import RunRequest
-from synthvlm.cli.services import Services
+from synthvlm.cli.services import WORDS, Services
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import file_digest, file_uri
@@ -56,8 +56,9 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
         "import": {"column": request.column, "shard_size": request.shard_size},
         "curation": {"recipe": request.recipe},
         "generation": {
-            "engine": generator.engine,
+            # Not the engine: engines of equal numerics give the same bytes.
             "model_digest": generator.model_digest,
+            "numerics": dict(sorted(generator.numerics.items())),
             "parameters": sampling,
             "repeats": request.repeats,
             "seed": request.seed,
@@ -66,7 +67,7 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
         "selection": request.rule,
     }
     arguments = {
-        **{f"{word}_address": services.address(word) for word in services.running},
+        **{f"{word}_address": services.address(word) for word in WORDS},
         "store_uri": file_uri(store),
         "caption_files": request.captions,
         "caption_file_digests": [_digest(file) for file in request.captions],

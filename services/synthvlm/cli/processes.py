@@ -71,14 +71,28 @@ class ServiceProcess:
 
 
 def start_service(
-    word: str, home: Home, profile: str, address_file: Path, settings: Sequence[str]
+    word: str,
+    home: Home,
+    profile: str,
+    address_file: Path,
+    settings: Sequence[str],
+    module: str | None = None,
 ) -> ServiceProcess:
-    """Starts the service ``word``; it ends when this process does."""
+    """Starts the service ``word``; it ends when this process does.
+
+    Args:
+        word: Its word, under which it is shown and logs.
+        home: Where its log lies.
+        profile: The profile that it runs.
+        address_file: The file that it writes its address to.
+        settings: Options of its command line.
+        module: The module that is run; None: the service's own.
+    """
     log = home.log(word)
     log_start = log.stat().st_size if log.exists() else 0
     address_file.unlink(missing_ok=True)
     command = [
-        *(sys.executable, "-m", f"synthvlm.{word}", "--profile", profile),
+        *(sys.executable, "-m", module or f"synthvlm.{word}", "--profile", profile),
         *("--listen", "127.0.0.1:0", "--address-file", str(address_file)),
         *("--drain-seconds", str(DRAIN_SECONDS), *settings),
     ]
@@ -137,7 +151,7 @@ def stop_services(services: Sequence[ServiceProcess]) -> None:
         try:
             service.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            service.process.kill()
+            os.killpg(service.process.pid, signal.SIGKILL)  # it leads a group: what it started, too
             service.process.wait()
         service.address_file.unlink(missing_ok=True)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import HomeOption, ProfileOption, chosen_home
+from synthvlm.cli.options import EngineOption, HomeOption, ProfileOption, chosen_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +43,7 @@ def run(
     more_captions: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     home: HomeOption = None,
     profile: ProfileOption = "mini",
+    engine: EngineOption = None,
     column: Annotated[
         str,
         typer.Option(
@@ -90,9 +91,10 @@ def run(
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile, profile_recipe
+    from synthvlm.cli.services import check_engine, check_profile, profile_recipe
 
     reference = check_profile(profile)
+    check_engine(engine)
     request = inputs.RunRequest(
         captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
         name=inputs.dataset_name(name),
@@ -106,14 +108,16 @@ def run(
     place = home_at(chosen_home(context, home))
     place.prepare()
     signal.signal(signal.SIGTERM, _interrupt)
-    _execute(request, place, reference, json)
+    _execute(request, place, reference, engine, json)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> None:
+def _execute(
+    request: "RunRequest", home: Home, profile: str, engine: str | None, as_json: bool
+) -> None:
     from synthvlm.cli.display import display_on
     from synthvlm.cli.outcome import RunOutcome
     from synthvlm.cli.pipeline import run_pipeline
@@ -126,7 +130,7 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
     try:
-        with run_services(home, profile, display.services) as services:
+        with run_services(home, profile, display.services, engine) as services:
             plan = plan_run(request, services, profile_name, home.store)
             folder = home.new_run(request.name)
             state = run_pipeline(plan.arguments, services, folder, display.run)

@@ -10,7 +10,13 @@ import typer
 
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.cli.options import (
+    EngineOption,
+    HomeOption,
+    JsonOption,
+    ProfileOption,
+    chosen_home,
+)
 
 if TYPE_CHECKING:
     from synthvlm.cli.processes import ServiceProcess
@@ -22,6 +28,7 @@ def up(
     context: typer.Context,
     home: HomeOption = None,
     profile: ProfileOption = "mini",
+    engine: EngineOption = None,
     json: JsonOption = False,
 ) -> None:
     """Start all services and keep them running until Ctrl-C or SIGTERM.
@@ -31,10 +38,12 @@ def up(
 
     [dim]Examples:[/] synthvlm up
     synthvlm up --profile my-profile.yaml --json
+    synthvlm up --engine triton
     """
-    from synthvlm.cli.services import HomeLock, check_profile, own_services
+    from synthvlm.cli.services import HomeLock, check_engine, check_profile, own_services
 
     reference = check_profile(profile)
+    check_engine(engine)
     place = home_at(chosen_home(context, home))
     place.prepare()
     signal.signal(signal.SIGTERM, _stop)
@@ -47,7 +56,7 @@ def up(
             )
         shown = _Shown(json)
         try:
-            with own_services(place, reference, "up", shown.services) as processes:
+            with own_services(place, reference, "up", shown.services, engine) as processes:
                 shown.ready(processes, place)
                 try:
                     _watch(processes)
