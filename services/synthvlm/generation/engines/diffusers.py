@@ -161,8 +161,14 @@ class DiffusersEngine:
             if tokenizer is not None
         )
 
+    @property
+    def pipelines(self) -> dict[str, Any]:
+        """The pipelines by role: ``base`` and, when there is one, ``refiner``."""
+        found = {"base": self._base, "refiner": self._refiner}
+        return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
+
     def _pipelines(self) -> list[Any]:
-        return [self._base] if self._refiner is None else [self._base, self._refiner]
+        return list(self.pipelines.values())
 
 
 def load(
