@@ -11,6 +11,7 @@ from synthvlm.cli.commands import (
     captions,
     datasets,
     doctor,
+    engines,
     generate,
     images,
     run,
@@ -60,5 +61,6 @@ app.add_typer(images.app, name="images")
 app.command("regenerate")(images.regenerate)
 app.add_typer(captions.app, name="captions")
 app.add_typer(scenes.app, name="scenes")
+app.add_typer(engines.app, name="engines")
 app.command("doctor")(doctor.doctor)
 app.command("capacity")(capacity.capacity)

@@ -37,6 +37,8 @@ def _build(parsed: argparse.Namespace) -> dict[str, Any]:
 
     settings = _settings(parsed.profile)
     uri = parsed.store or settings.tensorrt_store
+    if settings.device == "cpu":
+        raise InvalidInput("the profile computes on the CPU; engines are for one with device: cuda")
     if uri is None:
         raise InvalidInput("give --store, or tensorrt_store in the profile: where engines are kept")
     built = build_plans(
