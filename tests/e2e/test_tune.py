@@ -1,4 +1,4 @@
-"""A grid search with all services and the bundled models: kept, found again, resumed after a kill."""
+"""A grid search with all services and the bundled models: kept, found again, resumed."""
 
 import json
 import os
@@ -9,11 +9,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.conftest import STAGE_SECONDS, Place
+from tests.e2e.conftest import STAGE_SECONDS, Place, place_in
 
 pytestmark = pytest.mark.e2e
 
 GRID = ("--grid", "steps=1,2", "guidance_scale=1,3", "--sample", "8", "--seed", "3", "--json")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """A home of its own: its services are those of the search."""
+    return place_in(tmp_path)
 
 
 def tune(place: Place) -> tuple[str, ...]:
