@@ -17,7 +17,7 @@ import torch
 from synthvlm.errors import DataCorrupt, PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.executors.export import difference, tolerance
-from synthvlm.generation.executors.networks import Network, Unet
+from synthvlm.generation.executors.networks import DENOISERS, Network
 from synthvlm.generation.executors.tensorrt import PlanRun, plan_tensors
 from synthvlm.generation.plans.cache import FILE, NETWORKS, opened
 from synthvlm.generation.plans.exporting import ExportedNetwork, Exporter, Heard, load_for
@@ -136,7 +136,7 @@ class _Builder:
         """Builds a plan, compares it with PyTorch on the GPU, and deletes the graph."""
         graph = exported.file
         quantization = self._settings.tensorrt_quantization
-        quantized = quantization is not None and isinstance(network, Unet)
+        quantized = quantization is not None and isinstance(network, DENOISERS)
         if quantization is not None and quantized:
             graph = quantize_graph(graph, quantization, self._calibration[exported.name])
         axes = axis_ranges(network, self._batches, self._factor)

@@ -15,7 +15,7 @@ import torch
 from synthvlm.errors import InvalidInput, PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import ImageRequest
-from synthvlm.generation.executors.networks import Tensors, Unet, networks_of
+from synthvlm.generation.executors.networks import DENOISERS, Network, Tensors, networks_of
 from synthvlm.progress import SILENT
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ class _Recorders:
             )
             for role, pipeline in pipelines.items()
             for part, network in networks_of(pipeline).items()
-            if isinstance(network, Unet)
+            if isinstance(network, DENOISERS)
         ]
 
     @staticmethod
-    def _keep(network: Unet, calls: list[Tensors]) -> Any:
+    def _keep(network: Network, calls: list[Tensors]) -> Any:
         def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             bound = network.bind(*args, **kwargs)
             calls.append(

@@ -14,6 +14,7 @@ from synthvlm.generation.executors.networks import (
     WINDOW,
     Decoder,
     Network,
+    T5Encoder,
     TensorShape,
     TextEncoder,
 )
@@ -44,7 +45,7 @@ def axis_ranges(network: Network, batches: BatchProfile, factor: int) -> dict[st
     Raises:
         PreconditionFailed: A side is no multiple of ``factor``.
     """
-    once = isinstance(network, TextEncoder | Decoder)
+    once = isinstance(network, TextEncoder | T5Encoder | Decoder)
     try:
         return {
             BATCH: batches.images if once else batches.denoised,
