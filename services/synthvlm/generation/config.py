@@ -23,8 +23,19 @@ class GenerationSettings(ServiceSettings):
     engine: Literal["diffusers", "triton"] = "diffusers"
     """What synthesises the images: diffusers runs the pipelines in this process, triton asks Triton
     servers that hold the same pipelines."""
-    executor: Literal["torch", "onnxruntime"] = "torch"
-    """What computes the networks: torch on CPU and GPU, onnxruntime on the CPU."""
+    executor: Literal["torch", "onnxruntime", "tensorrt"] = "torch"
+    """What computes the networks: torch on CPU and GPU, onnxruntime on the CPU, tensorrt on a
+    GPU."""
+    tensorrt_store: str | None = None
+    """Object store with the TensorRT engines of `synthvlm engines build`: file:///folder or a
+    bucket's URL."""
+    tensorrt_wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """How long a starting server waits for its engines to be built."""
+    tensorrt_sides: tuple[Side, Side] | None = None
+    """Least and largest width and height in pixels that engines take; null: those of the profile
+    alone."""
+    tensorrt_quantization: Literal["fp8", "int8"] | None = None
+    """What the denoising networks are quantized to by NVIDIA ModelOpt; null: they are not."""
     pipeline: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+Pipeline$")] = SDXL
     """Class of diffusers that runs the base, for example StableDiffusion3Pipeline."""
     scheduler: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+Scheduler$")] | None = None
@@ -109,6 +120,16 @@ class GenerationSettings(ServiceSettings):
             raise ValueError("the engine triton needs triton_endpoints")
         if 0 < self.triton_handover < self.batch_size:
             raise ValueError("triton_handover must be 0, or batch_size at least")
+        if self.executor == "tensorrt" and self.device == "cpu":
+            raise ValueError("the executor tensorrt computes on a GPU: set device to cuda")
+        if self.executor == "tensorrt" and self.tensorrt_store is None:
+            raise ValueError("the executor tensorrt needs tensorrt_store, where its engines are")
+        if self.tensorrt_quantization is not None and self.dtype != "float16":
+            raise ValueError("tensorrt_quantization needs dtype float16")
+        if self.tensorrt_sides is not None:
+            least, most = self.tensorrt_sides
+            if not (least <= min(self.width, self.height) and max(self.width, self.height) <= most):
+                raise ValueError("width and height must be within tensorrt_sides")
         if self.width * self.height > self.max_pixels:
             raise ValueError("width times height must not exceed max_pixels")
         return self

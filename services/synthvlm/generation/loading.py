@@ -38,4 +38,8 @@ def executor_of(settings: GenerationSettings) -> "Executor | None":
         from synthvlm.generation.executors.onnxruntime import OnnxRuntimeExecutor
 
         return OnnxRuntimeExecutor(settings.threads)
+    if settings.executor == "tensorrt":
+        from synthvlm.generation.plans.executor import tensorrt_executor
+
+        return tensorrt_executor(settings)
     return None

@@ -7,6 +7,7 @@ attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so one that 
 executor takes its place without a change here.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -161,8 +162,14 @@ class DiffusersEngine:
             if tokenizer is not None
         )
 
+    @property
+    def pipelines(self) -> dict[str, Any]:
+        """The pipelines by role: ``base`` and, when there is one, ``refiner``."""
+        found = {"base": self._base, "refiner": self._refiner}
+        return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
+
     def _pipelines(self) -> list[Any]:
-        return [self._base] if self._refiner is None else [self._base, self._refiner]
+        return list(self.pipelines.values())
 
 
 def load(
@@ -214,7 +221,9 @@ def load(
     try:
         pipelines = {
             "base": kind.from_pretrained(
-                base, **(xl if "StableDiffusionXL" in recipe.pipeline else options)
+                base,
+                **(xl if "StableDiffusionXL" in recipe.pipeline else options),
+                **_left_out(base),
             )
         }
         if refiner is not None:
@@ -259,6 +268,15 @@ def _class(name: str, base: Any) -> Any:
     if not isinstance(found, type) or not issubclass(found, base):
         raise PreconditionFailed(f"diffusers has no {base.__name__} that is called {name}")
     return found
+
+
+def _left_out(folder: Path) -> dict[str, None]:
+    """Parts that a folder states to be without, as Stable Diffusion 3 may be without T5.
+
+    diffusers takes their absence for a mistake unless it is told.
+    """
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    return {part: None for part, kind in index.items() if kind == [None, None]}
 
 
 def _same_files(one: Path, other: Path) -> bool:

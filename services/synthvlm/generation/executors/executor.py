@@ -52,6 +52,18 @@ def take_over(pipelines: Mapping[str, Any], executor: Executor, device: str) -> 
             module = getattr(pipeline, part)
             if id(module) not in replaced:
                 originals.append(module)
+                _widen(module, network)
                 run = executor.load(role, part, network, module)
                 replaced[id(module)] = ExecutedModule(module, network, run, torch.device(device))
             pipeline.register_modules(**{part: replaced[id(module)]})
+
+
+def _widen(module: Any, network: Network) -> None:
+    """Puts a decoder that overflows in float16, as its weights say of themselves, into float32.
+
+    Pipelines do that while they run; a graph has one precision for good. Weights that have been
+    fixed for float16 do not ask for it.
+    """
+    overflows = network.method == "decode" and getattr(module.config, "force_upcast", False)
+    if overflows and module.dtype == torch.float16:
+        module.to(torch.float32)

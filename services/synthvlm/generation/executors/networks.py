@@ -22,6 +22,9 @@ BATCH, HEIGHT, WIDTH, TOKENS = "batch", "height", "width", "tokens"
 WINDOW = 77
 """Tokens that CLIP's text encoders read."""
 
+T5_WINDOW = 256
+"""Tokens that Stable Diffusion 3 gives its T5 encoder, and keeps free where it has none."""
+
 _SIZE = (HEIGHT, WIDTH)
 
 
@@ -136,6 +139,95 @@ class Unet:
         return (outputs["prediction"],)
 
 
+class Transformer:
+    """Stable Diffusion 3's denoising network.
+
+    Args:
+        module: An ``SD3Transformer2DModel``.
+    """
+
+    method = "forward"
+
+    def __init__(self, module: Any) -> None:
+        config = module.config
+        latents = (BATCH, int(config.in_channels), HEIGHT, WIDTH)
+        text = (BATCH, WINDOW + T5_WINDOW, int(config.joint_attention_dim))
+        self.inputs: tuple[TensorShape, ...] = (
+            TensorShape("hidden_states", latents),
+            TensorShape("encoder_hidden_states", text),
+            TensorShape("pooled_projections", (BATCH, int(config.pooled_projection_dim))),
+            TensorShape("timestep", (BATCH,), torch.float32),
+        )
+        self.outputs: tuple[TensorShape, ...] = (
+            TensorShape("prediction", (BATCH, int(config.out_channels), HEIGHT, WIDTH)),
+        )
+
+    def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """See ``Network.compute``."""
+        latents, text, pooled, timestep = tensors
+        (prediction,) = module(
+            hidden_states=latents,
+            encoder_hidden_states=text,
+            pooled_projections=pooled,
+            timestep=timestep,
+            return_dict=False,
+        )
+        return (prediction,)
+
+    def bind(
+        self,
+        *,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        pooled_projections: torch.Tensor,
+        timestep: torch.Tensor,
+        **rest: Any,
+    ) -> Tensors:
+        """See ``Network.bind``."""
+        require_unused(rest)
+        return {
+            "hidden_states": hidden_states,
+            "encoder_hidden_states": encoder_hidden_states,
+            "pooled_projections": pooled_projections,
+            "timestep": timestep,
+        }
+
+    def answer(self, outputs: Tensors) -> tuple[torch.Tensor]:
+        """See ``Network.answer``."""
+        return (outputs["prediction"],)
+
+
+class T5Encoder:
+    """Stable Diffusion 3's T5 encoder, of which the pipeline uses the last hidden state.
+
+    Args:
+        module: A ``T5EncoderModel``.
+    """
+
+    method = "forward"
+
+    def __init__(self, module: Any) -> None:
+        self.inputs: tuple[TensorShape, ...] = (
+            TensorShape("input_ids", (BATCH, T5_WINDOW), torch.int64),
+        )
+        self.outputs: tuple[TensorShape, ...] = (
+            TensorShape("last", (BATCH, T5_WINDOW, int(module.config.d_model))),
+        )
+
+    def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """See ``Network.compute``."""
+        return (module(tensors[0])[0],)
+
+    def bind(self, input_ids: torch.Tensor, **rest: Any) -> Tensors:
+        """See ``Network.bind``."""
+        require_unused(rest)
+        return {"input_ids": input_ids}
+
+    def answer(self, outputs: Tensors) -> Any:
+        """See ``Network.answer``."""
+        return BaseModelOutput(last_hidden_state=outputs["last"])
+
+
 class TextEncoder:
     """A CLIP text encoder, of which pipelines use the pooled and the penultimate output.
 
@@ -211,21 +303,34 @@ class Decoder:
         return (outputs["image"],)
 
 
-def networks_of(pipeline: Any) -> dict[str, Network]:
-    """The networks of a pipeline that an executor can take over, by the pipeline's attribute.
+DENOISERS = (Unet, Transformer)
+"""Kinds of networks that are run in every step."""
 
-    What is not here stays with PyTorch: T5 and image encoders, and Stable Diffusion 3's
-    transformer, whose position embeddings the exporter would freeze at one size.
+
+def networks_of(pipeline: Any) -> dict[str, Network]:
+    """The networks of a pipeline that an executor takes over, by the pipeline's attribute.
+
+    Raises:
+        NotImplementedError: The pipeline computes with a network of another kind: it would stay
+            with PyTorch, and nobody would know.
     """
     found: dict[str, Network] = {}
     for part, module in pipeline.components.items():
         match type(module).__name__:
-            case "UNet2DConditionModel":
+            case "UNet2DConditionModel" if hasattr(pipeline, "text_encoder_2"):
                 found[part] = Unet(module, int(pipeline.text_encoder_2.config.projection_dim))
+            case "SD3Transformer2DModel":
+                found[part] = Transformer(module)
             case "CLIPTextModel" | "CLIPTextModelWithProjection":
                 found[part] = TextEncoder(module)
+            case "T5EncoderModel":
+                found[part] = T5Encoder(module)
             case "AutoencoderKL":
                 found[part] = Decoder(module)
+            case name if isinstance(module, torch.nn.Module):
+                raise NotImplementedError(
+                    f"only PyTorch computes a {name} ({part}): set executor to torch"
+                )
     return found
 
 

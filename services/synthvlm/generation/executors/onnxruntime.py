@@ -31,25 +31,38 @@ class OnnxRuntimeExecutor:
         with tempfile.TemporaryDirectory(prefix="synthvlm-onnx-") as folder:
             file = Path(folder) / f"{role}-{part}.onnx"
             export(network, module, file)
-            session = onnxruntime.InferenceSession(
-                file, self._options(), providers=["CPUExecutionProvider"]
-            )
-        outputs = [shape.name for shape in network.outputs]
-
-        def run(inputs: Tensors) -> Tensors:
-            # Tracing leaves out inputs that the graph does not read.
-            fed = {one.name: inputs[one.name].contiguous().numpy() for one in session.get_inputs()}
-            found = session.run(outputs, fed)
-            return dict(zip(outputs, map(torch.from_numpy, found), strict=True))
-
+            run = graph_run(file, network, self._threads)
         check(network, module, run)
         return run
 
-    def _options(self) -> onnxruntime.SessionOptions:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
-        options.inter_op_num_threads = 1
-        # Spinning threads would take the cores from the other services of the machine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        return options
+
+def graph_run(file: Path, network: Network, threads: int) -> Run:
+    """Computes an exported graph on the CPU; its files are not needed any more afterwards.
+
+    Args:
+        file: The graph.
+        network: Its kind.
+        threads: Threads of one operation.
+    """
+    session = onnxruntime.InferenceSession(
+        file, _options(threads), providers=["CPUExecutionProvider"]
+    )
+    outputs = [shape.name for shape in network.outputs]
+
+    def run(inputs: Tensors) -> Tensors:
+        # Tracing leaves out inputs that the graph does not read.
+        fed = {one.name: inputs[one.name].contiguous().numpy() for one in session.get_inputs()}
+        found = session.run(outputs, fed)
+        return dict(zip(outputs, map(torch.from_numpy, found), strict=True))
+
+    return run
+
+
+def _options(threads: int) -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads would take the cores from the other services of the machine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return options
