@@ -114,12 +114,18 @@ class GenerationSettings(ServiceSettings):
             raise ValueError("only StableDiffusionXL pipelines have a refiner")
         if self.scheduler_options and self.scheduler is None:
             raise ValueError("scheduler_options need a scheduler")
-        if self.executor == "onnxruntime" and self.device != "cpu":
-            raise ValueError("the executor onnxruntime computes on the CPU")
         if self.engine == "triton" and not self.triton_endpoints:
             raise ValueError("the engine triton needs triton_endpoints")
         if 0 < self.triton_handover < self.batch_size:
             raise ValueError("triton_handover must be 0, or batch_size at least")
+        if self.width * self.height > self.max_pixels:
+            raise ValueError("width times height must not exceed max_pixels")
+        return self
+
+    @model_validator(mode="after")
+    def _executor_is_possible(self) -> "GenerationSettings":
+        if self.executor == "onnxruntime" and self.device != "cpu":
+            raise ValueError("the executor onnxruntime computes on the CPU")
         if self.executor == "tensorrt" and self.device == "cpu":
             raise ValueError("the executor tensorrt computes on a GPU: set device to cuda")
         if self.executor == "tensorrt" and self.tensorrt_store is None:
@@ -130,8 +136,6 @@ class GenerationSettings(ServiceSettings):
             least, most = self.tensorrt_sides
             if not (least <= min(self.width, self.height) and max(self.width, self.height) <= most):
                 raise ValueError("width and height must be within tensorrt_sides")
-        if self.width * self.height > self.max_pixels:
-            raise ValueError("width times height must not exceed max_pixels")
         return self
 
     @property
