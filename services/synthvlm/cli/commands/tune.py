@@ -81,7 +81,7 @@ def tune(
     [dim]Example:[/] synthvlm tune --captions captions.jsonl --grid steps=8,10,20 guidance_scale=2,4
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.services import check_profile, profile_recipe
     from synthvlm.cli.tune import grid as grids
     from synthvlm.cli.tune.run import TuneRequest, require_refiner
     from synthvlm.profiles import load_profile
@@ -93,7 +93,7 @@ def tune(
     request = TuneRequest(
         captions=inputs.caption_files(captions or []),
         column=column,
-        recipe=inputs.recipe_text(recipe),
+        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
         cells=cells,
         sample=inputs.in_range("--sample", sample, 2, 1_000_000),
         seed=inputs.in_range("--seed", seed, 0),

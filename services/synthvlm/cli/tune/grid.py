@@ -32,7 +32,7 @@ class Cell:
     high_noise_fraction: float | None = None
 
     @property
-    def given(self) -> dict[str, int | float]:
+    def given(self) -> dict[str, Any]:
         """The values that the grid names, in its order."""
         values = {name: getattr(self, name) for name in _RANGES}
         return {name: value for name, value in values.items() if value is not None}

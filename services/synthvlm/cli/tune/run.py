@@ -33,7 +33,7 @@ class TuneRequest:
     Attributes:
         captions: Caption files, absolute paths or URLs.
         column: Text column; empty for the usual ones.
-        recipe: YAML of the recipe; empty for the paper's rules.
+        recipe: YAML of the recipe, or `paper-rules`.
         cells: The grid.
         sample: Captions to draw.
         seed: Seed of the drawing and of the images.
