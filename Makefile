@@ -14,8 +14,12 @@ STAMPS := .venv/stamps
 TEST_WORKERS ?= 2
 TESTS ?= tests
 
+# What synthesises the images: diffusers in the service's process, or a Triton server beside it.
+ENGINE ?= diffusers
+TRITON_SERVER := $(if $(filter triton,$(ENGINE)),$(STAMPS)/triton-server)
+
 # The demo: captions of the scene world, several images a caption, the best of them.
-DEMO_HOME ?= build/demo
+DEMO_HOME ?= build/demo$(if $(filter triton,$(ENGINE)),-triton)
 DEMO_CAPTIONS ?= 680
 DEMO_REPEAT ?= 2
 DEMO_FRACTION ?= 0.4
@@ -36,15 +40,18 @@ help: ## list these targets
 setup: $(STAMPS)/package ## make the virtual environment .venv with everything in it
 
 .PHONY: demo
-demo: setup ## a whole dataset run on this machine: captions to a published version and its report
+demo: setup $(TRITON_SERVER) ## a whole dataset run on this machine: captions to a published version and its report (ENGINE=triton: images by a Triton server)
 	@mkdir -p "$(DEMO_HOME)"
 	$(BIN)/python -m synthvlm.scenes captions --count $(DEMO_CAPTIONS) --out "$(DEMO_HOME)/captions.jsonl"
 	$(BIN)/synthvlm --home "$(DEMO_HOME)" run --captions "$(DEMO_HOME)/captions.jsonl" --name demo \
-	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION) --shard-size $(DEMO_SHARD)
+	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION) --shard-size $(DEMO_SHARD) --engine $(ENGINE)
 
 .PHONY: up
-up: setup ## start all services locally, state in UP_HOME (default .synthvlm); Ctrl-C stops them
-	$(BIN)/synthvlm --home "$(UP_HOME)" up
+up: setup $(TRITON_SERVER) ## start all services locally, state in UP_HOME (default .synthvlm); Ctrl-C stops them
+	$(BIN)/synthvlm --home "$(UP_HOME)" up --engine $(ENGINE)
+
+.PHONY: triton-server
+triton-server: $(STAMPS)/triton-server ## install a Triton server for the CPU into .venv/triton-server
 
 ##@ Development
 
@@ -72,7 +79,7 @@ breaking: setup ## compare the protos with those of the branch main
 	$(BIN)/buf breaking --against '.git#branch=main'
 
 .PHONY: test
-test: setup protos system ## all tests (TESTS=path for some of them)
+test: setup protos system $(STAMPS)/triton-server ## all tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
 
 .PHONY: system
@@ -87,9 +94,10 @@ system: ## Debian packages that tests use: a browser for the report, PostgreSQL 
 	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $$missing >/dev/null
 
 .PHONY: bench
-bench: setup ## measure rates and memory: 100,000 captions curated and selected, images, scores
+bench: setup $(STAMPS)/triton-server ## measure rates and memory: 100,000 captions curated and selected, images, scores
 	$(BIN)/python -m benchmarks.caption.curate_many
 	$(BIN)/python -m benchmarks.dataset.selection --top-k 10000
+	$(BIN)/python -m benchmarks.cli.report
 	$(BIN)/python -m benchmarks.generation.throughput
 	$(BIN)/python -m benchmarks.alignment.score_pairs
 	$(BIN)/python -m benchmarks.scenes.throughput
@@ -141,6 +149,11 @@ $(STAMPS)/python:
 $(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
 	@echo "Installing the pinned packages into .venv; this takes some minutes once."
 	$(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --requirement requirements/lock.txt
+	@touch $@
+
+$(STAMPS)/triton-server: requirements/triton-server.txt | $(STAMPS)/python
+	rm -rf .venv/triton-server
+	$(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --target .venv/triton-server --requirement $<
 	@touch $@
 
 $(STAMPS)/package: pyproject.toml setup.py $(PROTOS) $(wildcard pipelines/*/__init__.py) $(STAMPS)/requirements

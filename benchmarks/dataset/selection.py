@@ -10,7 +10,6 @@ memory, which must stay below --limit-mib.
 import argparse
 import hashlib
 import multiprocessing
-import resource
 import sys
 import tempfile
 import time
@@ -28,7 +27,7 @@ from synthvlm.dataset.lookup import rows_by_prefix
 from synthvlm.dataset.selection import select
 from synthvlm.progress import SILENT
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, file_uri, open_store, sha256_digest
-from synthvlm.storage.schemas import CAPTIONS, IMAGE_INDEX, IMAGES, SCORES
+from synthvlm.storage.schemas import CAPTIONS, DROPPED, IMAGE_INDEX, IMAGES, SCORES
 from synthvlm.storage.tables import table_bytes
 
 SHARD = 10_000
@@ -40,8 +39,24 @@ def ids(prefix: str, numbers: range) -> list[str]:
     return [hashlib.sha256(f"{prefix}{n}".encode()).hexdigest()[:32] for n in numbers]
 
 
-def write_chain(store: Store, folder: Path, first: int, captions: int, repeats: int) -> ShardChain:
-    """Writes one shard's CaptionSet, ImageSet and ScoreSet."""
+def write_chain(
+    store: Store,
+    folder: Path,
+    first: int,
+    captions: int,
+    repeats: int,
+    picture: bytes | None = None,
+) -> ShardChain:
+    """Writes one shard's CaptionSet, ImageSet and ScoreSet.
+
+    Args:
+        store: Where to.
+        folder: For what is uploaded.
+        first: Number of the first caption.
+        captions: Captions of the shard; as many again are dropped.
+        repeats: Images a caption.
+        picture: An encoded JPEG that every image is; None: they are bytes that nobody can decode.
+    """
     caption_ids = ids("caption", range(first, first + captions))
     texts = [f"a photo of thing number {n}, in the style of a benchmark" for n in range(captions)]
     key = ShardKey("captions", {"pool": sha256_digest(str(first).encode())})
@@ -54,7 +69,11 @@ def write_chain(store: Store, folder: Path, first: int, captions: int, repeats: 
             "stats": pa.array([[("alnum_ratio", 0.8)]] * captions, CAPTIONS.field("stats").type),
         }
     )
-    files: dict[str, Any] = {"captions.parquet": table_bytes(table, CAPTIONS)}
+    dropped_by = pa.array([["text_length_filter"]] * captions, DROPPED.field("dropped_by").type)
+    files: dict[str, Any] = {
+        "captions.parquet": table_bytes(table, CAPTIONS),
+        "dropped.parquet": table_bytes(table.append_column("dropped_by", dropped_by), DROPPED),
+    }
     caption_set = Commit(store, key).finish(files, captions)
 
     count = captions * repeats
@@ -63,7 +82,14 @@ def write_chain(store: Store, folder: Path, first: int, captions: int, repeats: 
     of_caption = [caption for caption in caption_ids for _ in range(repeats)]
     # Only ranges of it are ever read, so the file need not be a real tar, which is slow to write.
     path = folder / "images.tar"
-    path.write_text("".join(image_ids))
+    path.write_bytes("".join(image_ids).encode() if picture is None else picture)
+    digests = (
+        [sha256_digest(image_id.encode()) for image_id in image_ids]
+        if picture is None
+        else [sha256_digest(picture)] * count
+    )
+    size = 32 if picture is None else len(picture)
+    offsets = range(0, count * 32, 32) if picture is None else [0] * count
     table = pa.table(
         {
             "image_id": image_ids,
@@ -74,9 +100,9 @@ def write_chain(store: Store, folder: Path, first: int, captions: int, repeats: 
             "media_type": ["image/jpeg"] * count,
             "width": pa.array([1024] * count, pa.int32()),
             "height": pa.array([1024] * count, pa.int32()),
-            "offset": pa.array(range(0, count * 32, 32), pa.int64()),
-            "size": pa.array([32] * count, pa.int64()),
-            "sha256": [sha256_digest(image_id.encode()) for image_id in image_ids],
+            "offset": pa.array(offsets, pa.int64()),
+            "size": pa.array([size] * count, pa.int64()),
+            "sha256": digests,
         }
     )
     files = {"images.parquet": table_bytes(table, IMAGES), "images.tar": path}
@@ -106,7 +132,13 @@ def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, f
     start = time.perf_counter()
     result = work(*arguments)
     seconds = time.perf_counter() - start
-    return result, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return result, seconds, _peak_mib()
+
+
+def _peak_mib() -> float:
+    # Not ru_maxrss, which begins at what the process had that this one was forked from.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 def run_select(uri: str, chains: list[ShardChain], rule: SelectionRule) -> Any:

@@ -1,42 +1,35 @@
-"""Images a second of the service against diffusers called directly, side by side.
+"""Images a second of the service against the pipelines called directly, side by side.
 
-    python benchmarks/generation/throughput.py --images 64 --clients 1 4 16
+    python -m benchmarks.generation.throughput --images 64 --clients 1 4 16
 
 Direct: the two SDXL pipelines as diffusers' documentation uses them, in a process of their own, in
-batches of as many images as there are clients. Service: a real server process with the profile's
-settings, and that many clients who each ask for one image after another over gRPC. Both make the
-same images with the profile's parameters, and neither runs while the other is measured. Memory is
-the peak resident size of the process that holds the models.
+batches of as many images as there are clients; with the executor ``onnxruntime``, the same
+pipelines with their networks exported. Service: a real server process with the profile's settings,
+with the engine in process or with a Triton server beside it, and that many clients who each ask for
+one image after another over gRPC. Both make the same images with the profile's parameters, and
+neither works while the other is measured. Memory is the peak resident size of all processes that
+serve.
 """
 
 import argparse
 import asyncio
 import itertools
-import json
 import multiprocessing
 import resource
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import grpc
 import numpy as np
-import psutil
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.generation.prompts import prompt
+from benchmarks.generation.servers import started
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.models import resolve_model
 from synthvlm.serving.sources import load_settings
-
-START_SECONDS = 600
-MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -46,16 +39,6 @@ class Measurement:
     rate: float
     latencies: list[float]
     memory: float
-
-
-def prompt(number: int) -> str:
-    """Prompts as long as captions are."""
-    shapes = ("circle", "square", "triangle", "star")
-    colours = ("red", "green", "blue", "yellow", "purple")
-    return (
-        f"a large {colours[number % 5]} {shapes[number % 4]} to the left of "
-        f"a small {colours[number // 5 % 5]} {shapes[number // 4 % 4]}"
-    )
 
 
 def direct(settings: GenerationSettings, batch: int, images: int) -> Measurement:
@@ -73,6 +56,33 @@ def direct(settings: GenerationSettings, batch: int, images: int) -> Measurement
 
 
 def _direct(settings: GenerationSettings, batch: int, images: int, answer: Any) -> None:
+    make = _pipelines(settings) if settings.executor == "torch" else _exported(settings)
+    make(range(batch))
+    latencies = []
+    for first in range(0, images, batch):
+        begin = time.perf_counter()
+        make(range(first, first + batch))
+        latencies.append(time.perf_counter() - begin)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    answer.send((len(latencies) * batch / sum(latencies), latencies, memory))
+
+
+def _exported(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
+    """Makes a batch with the networks exported, by the engine in this process."""
+    from synthvlm.generation.engine import ImageRequest
+    from synthvlm.generation.loading import load_pipelines
+    from synthvlm.progress import SILENT
+
+    engine = load_pipelines(settings)
+
+    def make(numbers: Sequence[int]) -> None:
+        engine.generate([ImageRequest(prompt(n), n, settings.sampling) for n in numbers], SILENT)
+
+    return make
+
+
+def _pipelines(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
+    """Makes a batch with diffusers alone."""
     import torch
     from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
@@ -103,43 +113,7 @@ def _direct(settings: GenerationSettings, batch: int, images: int, answer: Any) 
         latents = base(**shared, **size, denoising_end=fraction, output_type="latent").images
         refiner(**shared, image=latents, denoising_start=fraction)
 
-    make(range(batch))
-    latencies = []
-    for first in range(0, images, batch):
-        begin = time.perf_counter()
-        make(range(first, first + batch))
-        latencies.append(time.perf_counter() - begin)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    answer.send((len(latencies) * batch / sum(latencies), latencies, memory))
-
-
-@contextmanager
-def server(profile: str) -> Any:
-    """A server process of its own; yields its address and process."""
-    with tempfile.TemporaryDirectory() as folder:
-        address_file = Path(folder) / "address.json"
-        command = [
-            *(sys.executable, "-m", "synthvlm.generation", "--profile", profile),
-            *("--listen", "127.0.0.1:0", "--address-file", str(address_file)),
-            *("--log-level", "WARNING"),
-        ]
-        process = subprocess.Popen(command)
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not address_file.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit("the service did not start")
-                time.sleep(0.1)
-            address = json.loads(address_file.read_text())["address"]
-            with grpc.insecure_channel(address) as channel:
-                health: Any = health_pb2_grpc.HealthStub(channel)
-                request = health_pb2.HealthCheckRequest()
-                while health.Check(request).status != health_pb2.HealthCheckResponse.SERVING:
-                    time.sleep(0.1)
-            yield address, psutil.Process(process.pid)
-        finally:
-            process.terminate()
-            process.wait()
+    return make
 
 
 async def clients(address: str, count: int, images: int) -> tuple[float, list[float]]:
@@ -169,6 +143,8 @@ def main() -> None:
     parser.add_argument("--profile", default="mini")
     parser.add_argument("--images", type=int, default=64, help="images a row")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--engines", nargs="+", default=["diffusers", "triton"])
+    parser.add_argument("--executors", nargs="+", default=["torch", "onnxruntime"])
     arguments = parser.parse_args()
     settings = load_settings(
         GenerationSettings, "generation", command_line={"profile": arguments.profile}
@@ -179,30 +155,31 @@ def main() -> None:
         f"{sampling.guidance_scale}, {settings.device} {settings.dtype}, {settings.threads} "
         f"threads, batches of {settings.batch_size} in multiples of {settings.batch_multiple}\n"
     )
-    columns = ("clients", "direct", "service", "ratio", "p50", "p95", "direct", "service")
-    units = ("", "img/s", "img/s", "", "s", "s", "MiB", "MiB")
-    for row in (columns, units):
-        print("".join(f"{cell:>9}" for cell in row))
-    for count in arguments.clients:
-        images = -(-max(arguments.images, count) // count) * count
-        alone = direct(settings, count, images)
-        with server(arguments.profile) as (address, process):
-            rate, latencies = asyncio.run(clients(address, count, images))
-            memory = _peak_mib(process)
-        p50, p95 = np.percentile(latencies, [50, 95])
-        print(
-            f"{count:>9}{alone.rate:>9.2f}{rate:>9.2f}{rate / alone.rate:>9.2f}"
-            f"{p50:>9.2f}{p95:>9.2f}{alone.memory:>9.0f}{memory:>9.0f}",
-            flush=True,
-        )
+    names = ("executor", "engine", "clients", "direct", "service", "ratio", "p50", "p95")
+    units = ("", "", "", "img/s", "img/s", "", "s", "s")
+    _print(*names, "direct", "service")
+    _print(*units, "MiB", "MiB")
+    for executor in arguments.executors:
+        chosen = settings.model_copy(update={"executor": executor})
+        for engine in arguments.engines:
+            with started(arguments.profile, engine, executor) as servers:
+                for count in arguments.clients:
+                    images = -(-max(arguments.images, count) // count) * count
+                    asyncio.run(clients(servers.address, count, count))
+                    rate, latencies = asyncio.run(clients(servers.address, count, images))
+                    memory = servers.peak_mib()
+                    # The servers are idle meanwhile.
+                    alone = direct(chosen, count, images)
+                    p50, p95 = np.percentile(latencies, [50, 95])
+                    _print(
+                        *(executor, engine, count, f"{alone.rate:.2f}", f"{rate:.2f}"),
+                        *(f"{rate / alone.rate:.2f}", f"{p50:.2f}", f"{p95:.2f}"),
+                        *(f"{alone.memory:.0f}", f"{memory:.0f}"),
+                    )
 
 
-def _peak_mib(process: psutil.Process) -> float:
-    """Peak resident size of a process on Linux."""
-    for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return float(process.memory_info().rss / MIB)
+def _print(*cells: object) -> None:
+    print("".join(f"{cell!s:>12}" for cell in cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from synthvlm.errors import DomainError
+from synthvlm.errors import DomainError, InvalidInput
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,13 +25,24 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             from synthvlm_pipelines.local import end_with_steps, run_dataset
 
+            run_arguments = _arguments(options.arguments)
             end_with_steps()
-            version = run_dataset(json.loads(options.arguments.read_text()), options.root)
+            version = run_dataset(run_arguments, options.root)
             sys.stdout.write(f"{version}\n")
     except DomainError as error:
         sys.stderr.write(f"synthvlm_pipelines: {error.message}\n")
-        return 1
+        return 2 if isinstance(error, InvalidInput) else 1
     return 0
+
+
+def _arguments(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidInput(f"--arguments {file} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise InvalidInput(f"--arguments {file} must be a JSON object of arguments")
+    return content
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -74,6 +74,15 @@ def test_what_omitted_parameters_mean():
     ]
 
 
+def test_a_shipped_recipe_goes_by_its_name():
+    assert parse_recipe("paper-rules", NOWHERE) == load_recipe("paper-rules", NOWHERE)
+
+
+def test_n_grams_longer_than_any_text_are_none():
+    rules = recipe({name: {"rep_len": 2**31 - 1} for name in ["character_repetition_filter"]}).rules
+    assert judge(rules, ["aaaaaa", ""]).statistics["char_rep_ratio"].tolist() == [0.0, 0.0]
+
+
 def test_only_the_process_list_is_used():
     text = (
         "project_name: demo\nnp: 4\ntext_keys: caption\nprocess:\n"
@@ -114,6 +123,8 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
         ("process: [{alphanumeric_filter: {min_ratio: .nan}}]", "min_ratio"),
         ("process: [{alphanumeric_filter: {max_ratio: .inf}}]", "max_ratio"),
         ("process: [{character_repetition_filter: {rep_len: 0}}]", "rep_len"),
+        ("process: [{character_repetition_filter: {rep_len: 1" + "0" * 22 + "}}]", "rep_len"),
+        ("a: &a {k: 1}\nprocess: [{<<: *a}]", "must not merge"),
         ("process: [{flagged_words_filter: {use_words_aug: true}}]", "use_words_aug"),
         ("process: [{flagged_words_filter: {lang: xx}}]", "lang 'xx'"),
         ("process: [{flagged_words_filter: {flagged_words: [1]}}]", "flagged_words"),

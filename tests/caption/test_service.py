@@ -1,9 +1,14 @@
 """The whole service through gRPC."""
 
+import gzip
+import io
 import json
 
 import grpc
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
@@ -15,7 +20,7 @@ from synthvlm.profiles import profile_names
 from synthvlm.serving.sources import load_settings
 from synthvlm.serving.testing import running
 from synthvlm.storage import file_uri, open_shard, open_store
-from synthvlm.storage.schemas import CAPTIONS, QUARANTINE
+from synthvlm.storage.schemas import CAPTIONS, POOL, QUARANTINE
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto
 
@@ -39,7 +44,7 @@ def written(tmp_path):
     def write(name, data):
         path = tmp_path / "captions" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(data)
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
         return str(path)
 
     return write
@@ -150,6 +155,64 @@ async def test_from_files_to_a_caption_set(stub, written, store):
     caption_set = open_shard(folder, ref_from_proto(curated.result.caption_set))
     (kept,) = caption_set.table("captions.parquet", CAPTIONS).to_pylist()
     assert (kept["text"], kept["source"], kept["source_id"]) == (GOOD, "c", "1")
+
+
+def parquet_of(records):
+    buffer = io.BytesIO()
+    pq.write_table(
+        pa.table({"id": [r[0] for r in records], "text": [r[1] for r in records]}), buffer
+    )
+    return buffer.getvalue()
+
+
+FORMS = {
+    "json": lambda records: json.dumps([{"id": i, "caption": t} for i, t in records]).encode(),
+    "jsonl": lambda records: b"".join(
+        json.dumps({"id": i, "caption": t}).encode() + b"\n" for i, t in records
+    ),
+    "csv": lambda records: "".join(
+        ["id,caption\r\n", *(f'{i},"{t}"\r\n' for i, t in records)]
+    ).encode(),
+    "tsv": lambda records: "".join(
+        ["id\tcaption\n", *(f"{i}\t{t}\n" for i, t in records)]
+    ).encode(),
+    "txt": lambda records: "".join(f"{t}\n" for _, t in records).encode(),
+    "parquet": parquet_of,
+}
+COMPRESSIONS = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress}
+
+
+@pytest.mark.parametrize("form", FORMS)
+async def test_every_form_of_file_gives_the_same_pool(stub, written, store, form):
+    """Plain and compressed; the bad record is set aside with the place that it has in the file."""
+    records = [
+        (7, GOOD),
+        (8, "Zwölf Boxkämpfer, süß & quer."),
+        (9, ""),
+        (10, "三匹の猫が座っている。"),
+    ]
+    files = [
+        written(f"in{number}.{form}{ending}", compress(FORMS[form](records)))
+        for number, (ending, compress) in enumerate(COMPRESSIONS.items())
+    ]
+    request = pb.ImportCaptionsRequest(store=store, files=files)
+    result = (await answers(stub.ImportCaptions(request)))[-1].result
+    assert result.read == 12
+    assert {count.rule: count.records for count in result.quarantined} == {"empty_caption": 3}
+    folder = open_store(store.uri)
+    (pool,) = (open_shard(folder, ref_from_proto(ref)) for ref in result.shards)
+    rows = pool.table("pool.parquet", POOL).to_pylist()
+    given = [(None if form == "txt" else str(i), text) for i, text in records if text]
+    assert [(row["source"], row["source_id"], row["text"]) for row in rows] == [
+        (f"in{number}", *one) for number in range(3) for one in given
+    ]
+    line = 4 if form in ("csv", "tsv") else 3
+    quarantine = open_shard(folder, ref_from_proto(result.quarantine))
+    bad = quarantine.table("quarantine.parquet", QUARANTINE).to_pylist()
+    assert [(row["file"], row["line"], row["reason"]) for row in bad] == [
+        (f"in{number}.{form}{ending}", line, "empty_caption")
+        for number, ending in enumerate(COMPRESSIONS)
+    ]
 
 
 async def test_an_import_without_bad_records_has_no_quarantine(stub, written, store):

@@ -97,3 +97,35 @@ def test_a_log_tail_shows_what_was_wrong_since_the_start(tmp_path: Path) -> None
     with log.open("a") as file:
         file.write(f"plain\n{json.dumps(entry)}\n")
     assert log_tail(log, start) == "  plain\n  error: the service cannot start; no model"
+
+
+def test_of_a_long_log_only_the_end_is_read(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+    log.write_text("x" * 1_000_000 + "\nlast\n")
+    first, last = log_tail(log, 0).splitlines()
+    assert len(first) < 100_000
+    assert last == "  last"
+
+
+def test_up_ends_with_a_service_that_ends_by_itself(tmp_path: Path) -> None:
+    two_services = (
+        "import sys, synthvlm.cli.services as services; services.WORDS = ('caption', 'dataset');"
+        "from synthvlm.cli.__main__ import run; sys.exit(run(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", two_services, "--home", str(tmp_path), "up", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    started = json.loads(process.stdout.readline())["services"]
+    os.kill(started["dataset"]["pid"], signal.SIGKILL)
+    _, err = process.communicate()
+    assert process.returncode == 1
+    told = [line for line in err.splitlines() if "dataset service was killed by signal 9" in line]
+    assert told == [
+        f"synthvlm: the dataset service was killed by signal 9 (log: {tmp_path}/logs/dataset.log)"
+    ]
+    assert not is_alive(started["caption"]["pid"])
+    assert not Home(tmp_path).services_file.exists()

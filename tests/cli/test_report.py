@@ -15,9 +15,9 @@ from synthvlm.cli.report.model import Counts, Gallery
 from synthvlm.cli.report.pictures import MAX_SIDE
 from synthvlm.cli.report.record import RunRecord
 from synthvlm.cli.report.render import render_report
-from synthvlm.cli.report.write import write_report
+from synthvlm.cli.report.write import report_run, write_report
 from synthvlm.errors import DataCorrupt, NotFound
-from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage import ShardRef, file_uri, open_shard, open_store
 from synthvlm.storage.schemas import DROPPED, SCORES, SELECTION
 from tests.cli.reported_run import GENERATOR, SCORER, make_run
 
@@ -305,3 +305,19 @@ def test_writing_the_report(run, tmp_path):
     assert write_report(store.uri, again, to) == to
     assert to.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_report_that_cannot_be_made_is_told_and_is_no_failure(run, tmp_path, monkeypatch):
+    store, record = run
+    told = []
+    assert report_run(store.uri, record, tmp_path, told.append) == tmp_path / "report.html"
+    assert told == []
+    lost = record.model_copy(update={"selection": ShardRef("gone/x", "", 0)})
+    assert report_run(store.uri, lost, tmp_path, told.append) is None
+    assert report_run(store.uri, record, tmp_path / "absent", told.append) is None
+    monkeypatch.setattr("synthvlm.cli.report.write.render_report", lambda _: {}["defect"])
+    assert report_run(store.uri, record, tmp_path, told.append) is None
+    assert "gone/x" in told[0]
+    assert "absent" in told[1]
+    assert "KeyError" in told[2]
+    assert RunRecord.model_validate_json((tmp_path / "record.json").read_text()) == record

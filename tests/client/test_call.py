@@ -107,3 +107,10 @@ def test_failures_are_told_in_one_line(address, capsys, arguments, status, told)
     assert shown.out == ""
     assert told in shown.err
     assert "Traceback" not in shown.err
+
+
+def test_a_request_file_that_is_no_text_is_told(address, capsys, tmp_path):
+    request = tmp_path / "request.json"
+    request.write_bytes(b"\xff")
+    assert call.main([address, "EvaluateCaptions", f"@{request}"]) == 2
+    assert "cannot be read" in capsys.readouterr().err

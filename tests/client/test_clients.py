@@ -22,7 +22,7 @@ from synthvlm.client import (
 from synthvlm.client.asynchronous import AsyncClient
 from synthvlm.client.methods import Shard, Streaming, Unary
 from synthvlm.client.synchronous import Client
-from synthvlm.errors import DataCorrupt, DomainError, NotFound, QueueFull, Unavailable
+from synthvlm.errors import DataCorrupt, DomainError, InvalidInput, NotFound, QueueFull, Unavailable
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.serving import Service, ServiceSettings
@@ -41,6 +41,8 @@ class Flaky(pb_grpc.GenerationServiceServicer):
         self.metadata: list[dict[str, str | bytes]] = []
         self.messages_before_failure = 0
         self.without_result = False
+        self.ahead = self.gain = 0
+        self.silent_seconds = 0.0
 
     def _take(self, request: Any, context: Any) -> None:
         self.requests.append(request)
@@ -58,7 +60,9 @@ class Flaky(pb_grpc.GenerationServiceServicer):
     async def GenerateShard(self, request: Any, context: Any) -> AsyncIterator[Any]:
         self._take(request, context)
         for done in range(self.messages_before_failure):
-            yield pb.GenerateShardResponse(progress={"done": done, "total": 9})
+            yield pb.GenerateShardResponse(progress={"done": done + self.ahead, "total": 9})
+        await asyncio.sleep(self.silent_seconds)
+        self.ahead += self.gain
         self._fail()
         if not self.without_result:
             yield pb.GenerateShardResponse(
@@ -189,11 +193,28 @@ async def test_a_shard_call_is_repeated_as_a_whole_and_tells_its_progress(
 
 async def test_progress_starts_the_time_for_retries_anew(call: Call, flaky: Flaky) -> None:
     """Each failure waits at least 0.3 s of the second; four are too many without progress."""
-    flaky.messages_before_failure = 1
+    flaky.messages_before_failure = flaky.gain = 1
     flaky.failures = [Unavailable("gone", 0.3) for _ in range(4)]
     policy = RetryPolicy(total_seconds=1, longest_wait=0.3)
     result = await call("generate_shard", pb.GenerateShardRequest(), policy)
     assert result.generated == 9
+
+
+async def test_catching_up_is_no_progress(call: Call, flaky: Flaky) -> None:
+    """A batch that ends the service each time must not be tried for ever."""
+    flaky.messages_before_failure = 3
+    flaky.failures = [Unavailable("gone", 0.3) for _ in range(99)]
+    policy = RetryPolicy(total_seconds=1, longest_wait=0.3)
+    with pytest.raises(Unavailable):
+        await call("generate_shard", pb.GenerateShardRequest(), policy)
+    assert len(flaky.requests) <= 5
+
+
+async def test_a_failure_after_long_silent_work_is_retried(call: Call, flaky: Flaky) -> None:
+    flaky.failures = [Unavailable("gone", 0.01)]
+    flaky.silent_seconds = 0.6
+    policy = RetryPolicy(total_seconds=0.5, longest_wait=0.05)
+    assert (await call("generate_shard", pb.GenerateShardRequest(), policy)).generated == 9
 
 
 async def test_what_on_progress_raises_ends_the_call(call: Call, flaky: Flaky) -> None:
@@ -310,6 +331,12 @@ async def test_an_invalid_file_is_found_when_connecting(tmp_path: Path) -> None:
         connect("127.0.0.1:1", token=tmp_path / "missing")
     with pytest.raises(OSError, match="missing"):
         connect("127.0.0.1:1", ca_file=tmp_path / "missing")
+
+
+async def test_a_certificate_without_tls_is_refused(tmp_path: Path) -> None:
+    for connecting in (connect, connect_async):
+        with pytest.raises(InvalidInput, match="ca_file"):
+            connecting("127.0.0.1:1", certificate_file=tmp_path / "x", key_file=tmp_path / "y")
 
 
 def test_every_method_of_every_service_is_declared_with_its_messages() -> None:

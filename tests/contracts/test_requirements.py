@@ -13,7 +13,9 @@ from packaging.utils import canonicalize_name
 from tests.contracts.words import ROOT, SERVICES
 
 FOLDER = ROOT / "requirements"
-FILES = sorted(FOLDER.glob("*.txt"))
+SERVER = FOLDER / "triton-server.txt"
+"""Installed by itself, with versions that owe nothing to the lock."""
+FILES = sorted(set(FOLDER.glob("*.txt")) - {SERVER})
 PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[A-Za-z0-9.!]+")
 WITHOUT_MODELS = {"base", "caption", "cli", "dataset", "pipelines", "review"}
 
@@ -40,6 +42,11 @@ def test_a_file_holds_pins_alone_and_agrees_with_the_lock(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
     assert pins(path).items() <= pins(FOLDER / "lock.txt").items()
+
+
+def test_the_triton_server_is_pinned() -> None:
+    lines = SERVER.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")] == ["nvidia-pytriton==0.7.0"]
 
 
 def test_the_files_are_what_deriving_them_gives() -> None:

@@ -10,6 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from tests.e2e.conftest import place_in
+
 pytestmark = pytest.mark.e2e
 
 
@@ -27,6 +29,17 @@ def test_the_same_run_again_resumes(up, undisturbed: dict[str, Any]) -> None:
     again = up.make()
     for key in ("dataset", "version", "digest", "counts"):
         assert again[key] == undisturbed[key]
+
+
+def test_images_by_triton_make_the_same_dataset(undisturbed, tmp_path: Path) -> None:
+    answer = place_in(tmp_path).make("--engine", "triton")
+    assert answer["digest"] == undisturbed["digest"]
+    assert (tmp_path / "home" / "logs" / "triton.log").read_text()
+
+
+def test_services_with_another_engine_are_not_used(up, undisturbed) -> None:
+    _, err = up.call(*up.run_command("--engine", "triton"), status=1)
+    assert "run with another engine than triton" in err
 
 
 def test_the_manifest_holds_the_configuration_and_no_place(up, undisturbed) -> None:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from synthvlm_pipelines.__main__ import main
 from synthvlm_pipelines.events import State
 
 LARGE_SEED = 2**63 - 1
@@ -10,6 +11,16 @@ LARGE_SEED = 2**63 - 1
 
 def number(reference) -> int:
     return int(reference.path.rpartition("/")[2])
+
+
+def test_arguments_that_cannot_be_read_are_told_in_a_line(tmp_path: Path, capsys) -> None:
+    broken, wrong = tmp_path / "broken.json", tmp_path / "list.json"
+    broken.write_text("{")
+    wrong.write_text("[]")
+    for file in (tmp_path / "absent.json", broken, wrong):
+        assert main(["run", "--arguments", str(file), "--root", str(tmp_path)]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert file.name in line
 
 
 def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder, run_pipeline) -> None:

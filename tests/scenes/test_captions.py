@@ -19,7 +19,7 @@ from synthvlm.scenes.flawed import FLAWS
 from synthvlm.scenes.grammar import Meaning, parse
 from synthvlm.scenes.world import sample_scene
 
-POOL = sample_captions(5, 4000, 0.3)
+POOL = list(sample_captions(5, 4000, 0.3))
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def kept() -> list[bool]:
 
 
 def test_the_same_seed_gives_the_same_pool() -> None:
-    assert sample_captions(5, 4000, 0.3) == POOL
-    assert sample_captions(6, 50) != sample_captions(5, 50)
+    assert list(sample_captions(5, 4000, 0.3)) == POOL
+    assert list(sample_captions(6, 50)) != list(sample_captions(5, 50))
     assert [c.id for c in POOL] == list(range(4000))
 
 
@@ -87,3 +87,7 @@ def test_files_are_reproducible(tmp_path) -> None:
     lines = [json.loads(x) for x in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert [line["id"] for line in lines] == list(range(20))
     assert set(lines[0]) == {"id", "caption"}
+
+
+def test_a_pool_of_any_size_is_drawn_one_by_one():
+    assert next(sample_captions(5, 100_000_000, 0.3)) == POOL[0]

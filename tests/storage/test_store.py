@@ -31,6 +31,39 @@ def test_objects_are_written_read_listed_and_deleted(store, tmp_path):
     assert store.list("x") == []
 
 
+def test_an_object_is_read_as_a_file(store):
+    data = bytes(range(256)) * 9000  # more than the file's buffer
+    store.write("x/a", data)
+    with store.open("x/a") as file:
+        assert file.read(10) == data[:10]
+        file.seek(2_000_000)
+        assert file.read(500) == data[2_000_000:2_000_500]
+        file.seek(-3, 2)
+        assert file.read() == data[-3:]
+        assert file.read() == b""
+        file.seek(0)
+        assert file.read() == data
+
+
+def test_what_goes_wrong_in_an_open_file_is_an_error_of_the_store(store):
+    store.write("x/a", b"12345")
+    file = store.open("x/a")
+    store.delete(["x/a"])
+    with pytest.raises(NotFound):
+        file.read(1)
+    with pytest.raises(NotFound):
+        store.open("x/a")
+
+
+def test_a_range_ends_where_the_object_does(store):
+    store.write("x/a", b"12345")
+    assert store.read_range("x/a", 3, 9) == b"45"
+    assert store.read_range("x/a", 5, 1) == b""
+    assert store.read_range("x/a", 99, 1) == b""
+    with pytest.raises(NotFound):
+        store.read_range("x/none", 99, 1)
+
+
 def test_only_the_first_of_two_creations_wins(store):
     assert store.write_if_absent("x/a", b"first")
     assert not store.write_if_absent("x/a", b"second")
@@ -51,7 +84,18 @@ def test_paths_cannot_leave_the_root(path, tmp_path):
             open_store(file_uri(tmp_path)).read(path)
 
 
-@pytest.mark.parametrize("uri", ["", "ftp://host/x", "/folder", "file:///a/../b"])
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "",
+        "ftp://host/x",
+        "/folder",
+        "file:///a/../b",
+        "file:///a\0b",
+        "gs://no bucket/x",
+        "s3://[::1/x",
+    ],
+)
 def test_what_is_no_store_is_refused(uri):
     with pytest.raises(InvalidInput) as caught:
         open_store(uri)

@@ -13,7 +13,7 @@ def curate(address: str, store_uri: str, item: str, recipe_yaml: str, code_versi
         address: Address of the caption service.
         store_uri: Root of the run's object store.
         item: The loop's item: the pool shard.
-        recipe_yaml: A Data-Juicer recipe; empty for the paper's rules.
+        recipe_yaml: A Data-Juicer recipe, or paper-rules; empty for the service's.
         code_version: Version that the run was submitted for.
 
     Returns:

@@ -15,7 +15,6 @@ from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import Progress, offload, parse, stream
 from synthvlm.storage import open_store
-from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import drop_counts, ref_to_proto
 
 
@@ -100,17 +99,11 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
 
         async for event in stream(context, make):
             if isinstance(event, Progress):
-                yield alignment_pb2.ScoreShardResponse(progress=_progress(event))
+                yield alignment_pb2.ScoreShardResponse(progress=event.to_proto())
             else:
                 yield alignment_pb2.ScoreShardResponse(
-                    progress=_progress(event.progress), result=_result(event.value)
+                    progress=event.progress.to_proto(), result=_result(event.value)
                 )
-
-
-def _progress(progress: Progress) -> shard_pb2.ShardProgress:
-    return shard_pb2.ShardProgress(
-        done=progress.done, total=progress.total, resumed=progress.resumed
-    )
 
 
 def _result(made: ScoreSet) -> alignment_pb2.ScoreResult:

@@ -1,6 +1,5 @@
 """Which files the service may read, and how their bytes are reached."""
 
-import io
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Blob:
             PreconditionFailed: It cannot be read.
         """
         if self.store is not None:
-            return io.BufferedReader(_ObjectFile(self.store.open(self.name)))
+            return self.store.open(self.name)
         try:
             return self._path.open("rb")
         except FileNotFoundError as error:
@@ -133,30 +132,6 @@ class Locations:
             # Links that lead in a circle lead nowhere.
             return False
         return any(resolved.is_relative_to(folder) for folder in self._folders)
-
-
-class _ObjectFile(io.RawIOBase):
-    """An object of a store under the interface that Python's own readers expect."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = bytes(self._file.read(len(buffer)))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
 
 
 def _is_local(reference: str) -> bool:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from synthvlm.caption.statistics import ratios
 from synthvlm.caption.statistics.ratios import FlaggedWords
 from synthvlm.caption.statistics.texts import Texts
+
+RepLen = Annotated[int, Field(gt=0, le=2**31 - 1)]
+"""Characters or words of an n-gram; longer ones than any text are as good as none."""
 
 Statistic = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
@@ -63,7 +66,7 @@ class AlphanumericParameters(Parameters):
 class CharacterRepetitionParameters(Parameters):
     """Parameters of ``character_repetition_filter``."""
 
-    rep_len: int = Field(default=10, gt=0)
+    rep_len: RepLen = 10
     min_ratio: float | None = 0.0
     max_ratio: float | None = 0.5
 
@@ -124,7 +127,7 @@ class WordRepetitionParameters(Parameters):
 
     lang: str = "en"
     tokenization: Literal[False] = False
-    rep_len: int = Field(default=10, gt=0)
+    rep_len: RepLen = 10
     min_ratio: float | None = 0.0
     max_ratio: float | None = 0.5
 

@@ -87,13 +87,15 @@ def parse_recipe(text: str, locations: Locations) -> Recipe:
     """Parses a recipe. Of its keys only ``process`` is used.
 
     Args:
-        text: The YAML.
+        text: The YAML, or a shipped recipe's name.
         locations: Where files of words may lie.
 
     Raises:
         InvalidInput: It is no YAML, names an operator or parameter that there is not, or has values
             that are wrong; the violation's field is ``recipe_yaml``.
     """
+    if text in shipped_recipes():
+        return load_recipe(text, locations)
     content = _content(text)
     if not isinstance(content, dict) or not isinstance(content.get("process"), list):
         _reject("must be a mapping with a list `process` of operators")
@@ -115,6 +117,9 @@ def _content(text: str) -> Any:
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _MAX_DEPTH:
                 _reject(f"must not nest more than {_MAX_DEPTH} lists and mappings")
+            # Merged mappings are copied: a few lines of them, each of ten others, fill any memory.
+            if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
+                _reject("must not merge mappings (<<)")
         return yaml.load(text, Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError) as error:
         _reject(f"is no valid YAML: {' '.join(str(error).split())}")

@@ -18,7 +18,6 @@ from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import Progress, iterate, offload, parse, stream
 from synthvlm.storage import open_store
-from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -88,10 +87,10 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
         async for event in stream(context, work):
             if isinstance(event, Progress):
-                yield caption_pb2.ImportCaptionsResponse(progress=_progress(event))
+                yield caption_pb2.ImportCaptionsResponse(progress=event.to_proto())
             else:
                 yield caption_pb2.ImportCaptionsResponse(
-                    progress=_progress(event.progress), result=_imported(event.value)
+                    progress=event.progress.to_proto(), result=_imported(event.value)
                 )
 
     async def CurateShard(
@@ -107,20 +106,14 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
         async for event in stream(context, work):
             if isinstance(event, Progress):
-                yield caption_pb2.CurateShardResponse(progress=_progress(event))
+                yield caption_pb2.CurateShardResponse(progress=event.to_proto())
             else:
                 yield caption_pb2.CurateShardResponse(
-                    progress=_progress(event.progress), result=_curated(event.value)
+                    progress=event.progress.to_proto(), result=_curated(event.value)
                 )
 
     def _recipe(self, text: str) -> Recipe:
         return parse_recipe(text, self._locations) if text else self._default
-
-
-def _progress(progress: Progress) -> shard_pb2.ShardProgress:
-    return shard_pb2.ShardProgress(
-        done=progress.done, total=progress.total, resumed=progress.resumed
-    )
 
 
 def _verdict(

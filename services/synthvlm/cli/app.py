@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from synthvlm import __version__
-from synthvlm.cli.commands import captions, datasets, doctor, generate, images, run, scenes, up
+from synthvlm.cli.commands import (
+    capacity,
+    captions,
+    datasets,
+    doctor,
+    engines,
+    generate,
+    images,
+    run,
+    scenes,
+    tune,
+    up,
+)
 from synthvlm.cli.options import HomeOption
 
 app = typer.Typer(
@@ -50,4 +62,7 @@ app.add_typer(images.app, name="images")
 app.command("regenerate")(images.regenerate)
 app.add_typer(captions.app, name="captions")
 app.add_typer(scenes.app, name="scenes")
+app.command("tune")(tune.tune)
+app.add_typer(engines.app, name="engines")
 app.command("doctor")(doctor.doctor)
+app.command("capacity")(capacity.capacity)

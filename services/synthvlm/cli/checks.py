@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from synthvlm.profiles import load_profile
 
 _PACKAGES = {
     "caption": ("pyarrow", "numpy"),
-    "generation": ("torch", "diffusers", "transformers", "accelerate", "pillow"),
+    "generation": ("torch", "diffusers", "transformers", "accelerate", "tritonclient", "pillow"),
     "alignment": ("torch", "open_clip_torch", "pillow"),
     "dataset": ("sqlalchemy", "alembic"),
     "pipelines": ("kfp",),
@@ -59,6 +60,7 @@ def examine(home: Home, profile: str) -> list[Finding]:
         *_models(profile),
         _home(home),
         _port(),
+        _triton(),
         _services(home),
     ]
 
@@ -144,6 +146,17 @@ def _port() -> Finding:
             return Finding("ok", "ports", "free ones on 127.0.0.1")
     except OSError as error:
         return Finding("missing", "ports", str(error), "allow listening on 127.0.0.1")
+
+
+def _triton() -> Finding:
+    command = [sys.executable, "-m", "synthvlm.generation.triton", "--check"]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    if checked.returncode == 0:
+        return Finding("ok", "triton", checked.stdout.strip())
+    problem = (checked.stderr.strip().splitlines() or ["the check failed"])[-1]
+    return Finding(
+        "warning", "triton", problem, "`make triton-server`; only --engine triton needs it"
+    )
 
 
 def _services(home: Home) -> Finding:

@@ -17,6 +17,9 @@ _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_SEED = 2**63 - 1
 """Largest seed."""
 
+PAPER_RULES = "paper-rules"
+"""The recipe that is known by its name."""
+
 
 @dataclass(frozen=True)
 class RunRequest:
@@ -26,7 +29,7 @@ class RunRequest:
         captions: Caption files, absolute paths or URLs.
         name: Name of the dataset.
         column: Text column; empty for the usual ones.
-        recipe: YAML of the recipe; empty for the paper's rules.
+        recipe: YAML of the recipe, or ``paper-rules``.
         repeats: Images a caption.
         seed: Seed of the run.
         rule: The selection rule, in the form of the proto's JSON.
@@ -92,17 +95,17 @@ def dataset_name(name: str) -> str:
     return name
 
 
-def recipe_text(recipe: str | None) -> str:
-    """The YAML of a recipe; empty for the paper's rules.
+def recipe_text(recipe: str) -> str:
+    """A recipe as the service takes it: its YAML, or the name of the paper's.
 
     Args:
-        recipe: A file, or ``paper-rules``; None is that too.
+        recipe: A file, or ``paper-rules``.
 
     Raises:
         WrongUsageError: There is no such file, or it is too large or no text.
     """
-    if recipe is None or recipe == "paper-rules":
-        return ""
+    if recipe == PAPER_RULES:
+        return recipe
     data = readable_file(recipe, "recipe").read_bytes()
     if len(data) > _MAX_RECIPE_BYTES:
         raise WrongUsageError(f"the recipe {recipe} is larger than 64 KiB")

@@ -22,6 +22,17 @@ ProfileOption = Annotated[
 ]
 """``--profile``."""
 
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="NAME",
+        help="What synthesises the images: diffusers, or triton (a server that is started too).",
+        show_default="as the profile says",
+    ),
+]
+"""``--engine``."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 """``--json``."""
 

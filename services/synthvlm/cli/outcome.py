@@ -84,14 +84,14 @@ class RunOutcome:
             configuration=configuration,
         )
 
-    def summary(self, report: Path, seconds: float) -> dict[str, Any]:
-        """What ``--json`` prints."""
+    def summary(self, report: Path | None, seconds: float) -> dict[str, Any]:
+        """What ``--json`` prints; ``report`` is null when there is none."""
         return {
             "dataset": self.version.name,
             "version": self.version.version,
             "digest": self.version.digest,
             "counts": self.counts(),
-            "report": str(report),
+            "report": None if report is None else str(report),
             "seconds": round(seconds, 3),
         }
 

@@ -11,9 +11,10 @@ from google.protobuf.message import Message
 
 from synthvlm import __version__
 from synthvlm.alignment.v1 import alignment_pb2
+from synthvlm.caption.v1 import caption_pb2
 from synthvlm.cli.inputs import RunRequest
-from synthvlm.cli.services import Services
-from synthvlm.client import AlignmentClient, GenerationClient, connect
+from synthvlm.cli.services import WORDS, Services
+from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import file_digest, file_uri
 
@@ -35,8 +36,15 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
     """Asks the services for their models and parameters, and writes everything down.
 
     Raises:
+        InvalidInput: The recipe is wrong: better said now than after the files have been read.
         DomainError: A service does not answer.
     """
+    with CaptionClient(connect(services.address("caption"))) as caption:
+        caption.evaluate_captions(
+            caption_pb2.EvaluateCaptionsRequest(
+                captions=[caption_pb2.Caption(text="any")], recipe_yaml=request.recipe
+            )
+        )
     with GenerationClient(connect(services.address("generation"))) as generation:
         generator = generation.get_model(generation_pb2.GetModelRequest())
     with AlignmentClient(connect(services.address("alignment"))) as alignment:
@@ -46,10 +54,11 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
         "profile": profile_name,
         "code_version": __version__,
         "import": {"column": request.column, "shard_size": request.shard_size},
-        "curation": {"recipe": request.recipe or "paper-rules"},
+        "curation": {"recipe": request.recipe},
         "generation": {
-            "engine": generator.engine,
+            # Not the engine: engines of equal numerics give the same bytes.
             "model_digest": generator.model_digest,
+            "numerics": dict(sorted(generator.numerics.items())),
             "parameters": sampling,
             "repeats": request.repeats,
             "seed": request.seed,
@@ -58,7 +67,7 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
         "selection": request.rule,
     }
     arguments = {
-        **{f"{word}_address": services.address(word) for word in services.running},
+        **{f"{word}_address": services.address(word) for word in WORDS},
         "store_uri": file_uri(store),
         "caption_files": request.captions,
         "caption_file_digests": [_digest(file) for file in request.captions],

@@ -25,6 +25,7 @@ DRAIN_SECONDS = 10.0
 """How long running calls have to finish; what they lose is redone by the next run."""
 
 _TAIL_LINES = 8
+_TAIL_BYTES = 65_536
 _POLL_SECONDS = 0.1
 
 
@@ -70,14 +71,28 @@ class ServiceProcess:
 
 
 def start_service(
-    word: str, home: Home, profile: str, address_file: Path, settings: Sequence[str]
+    word: str,
+    home: Home,
+    profile: str,
+    address_file: Path,
+    settings: Sequence[str],
+    module: str | None = None,
 ) -> ServiceProcess:
-    """Starts the service ``word``; it ends when this process does."""
+    """Starts the service ``word``; it ends when this process does.
+
+    Args:
+        word: Its word, under which it is shown and logs.
+        home: Where its log lies.
+        profile: The profile that it runs.
+        address_file: The file that it writes its address to.
+        settings: Options of its command line.
+        module: The module that is run; None: the service's own.
+    """
     log = home.log(word)
     log_start = log.stat().st_size if log.exists() else 0
     address_file.unlink(missing_ok=True)
     command = [
-        *(sys.executable, "-m", f"synthvlm.{word}", "--profile", profile),
+        *(sys.executable, "-m", module or f"synthvlm.{word}", "--profile", profile),
         *("--listen", "127.0.0.1:0", "--address-file", str(address_file)),
         *("--drain-seconds", str(DRAIN_SECONDS), *settings),
     ]
@@ -136,7 +151,7 @@ def stop_services(services: Sequence[ServiceProcess]) -> None:
         try:
             service.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            service.process.kill()
+            os.killpg(service.process.pid, signal.SIGKILL)  # it leads a group: what it started, too
             service.process.wait()
         service.address_file.unlink(missing_ok=True)
 
@@ -144,7 +159,8 @@ def stop_services(services: Sequence[ServiceProcess]) -> None:
 def log_tail(log: Path, start: int) -> str:
     """The last lines of a log after byte ``start``, indented; JSON lines by their message."""
     with log.open("rb") as file:
-        file.seek(start)
+        # A service that ran for weeks has written more than the memory holds.
+        file.seek(max(start, log.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode(errors="replace").splitlines()
     return "\n".join(f"  {_readable(line)}" for line in lines[-_TAIL_LINES:])
 

@@ -1,12 +1,30 @@
-"""The request that makes a stored image again."""
+"""What makes a stored image again: the request, and the profile to send it to."""
 
 import json
 
 from google.protobuf import json_format
 
+from synthvlm.client import DatasetClient
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.errors import DataCorrupt
 from synthvlm.generation.v1 import generation_pb2
+from synthvlm.profiles import profile_names
+
+FALLBACK_PROFILE = "mini"
+"""For images that no version holds, so that nothing is known of their run."""
+
+
+def profile_of(image: dataset_pb2.GetImageResponse, client: DatasetClient) -> str:
+    """The shipped profile whose run published the image; the fallback where none did.
+
+    A profile in a file of the user's own is known by its name alone, and cannot be found again.
+    """
+    if not image.versions:
+        return FALLBACK_PROFILE
+    version = client.get_version(dataset_pb2.GetVersionRequest(version=image.versions[0]))
+    run = json.loads(version.manifest_json)["configuration"]["run"]
+    name = str(run.get("profile", ""))
+    return name if name in profile_names() else FALLBACK_PROFILE
 
 
 def generation_request(image: dataset_pb2.GetImageResponse) -> generation_pb2.GenerateImageRequest:

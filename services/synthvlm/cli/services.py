@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import Self, TextIO
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.health import is_serving
 from synthvlm.cli.home import Home
+from synthvlm.cli.inputs import PAPER_RULES
 from synthvlm.cli.processes import (
     READY_SECONDS,
     ServiceProcess,
@@ -30,6 +32,12 @@ WORDS = ("caption", "generation", "alignment", "dataset")
 
 CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
 """Whoever runs the services on a machine of their own may name any caption file they can read."""
+
+TRITON = "triton"
+"""The Triton server beside the services, and the engine of the generation service that asks it."""
+
+ENGINES = ("diffusers", TRITON)
+"""What can synthesise the images on this machine."""
 
 OnChange = Callable[[Sequence[ServiceProcess]], None]
 
@@ -67,6 +75,10 @@ class Services:
     def address(self, word: str) -> str:
         """Where the service ``word`` serves."""
         return self.running[word].address
+
+    def runs(self, engine: str | None) -> bool:
+        """Whether images come from ``engine``; None, as the profile says, is content with any."""
+        return engine is None or (engine == TRITON) == (TRITON in self.running)
 
     def ended(self) -> str | None:
         """The first service whose process is gone."""
@@ -121,16 +133,24 @@ def profile_reference(profile: str) -> str:
     return profile if profile in profile_names() else str(Path(profile).resolve())
 
 
+def profile_recipe(profile: str) -> str:
+    """The recipe that a profile curates by: ``paper-rules`` or a file.
+
+    A run names it in what it asks for, so that the version's manifest says by what it was curated.
+    """
+    return str(load_profile(profile).section("caption").get("recipe", PAPER_RULES))
+
+
 @contextmanager
 def own_services(
-    home: Home, profile: str, owner: str, on_change: OnChange
+    home: Home, profile: str, owner: str, on_change: OnChange, engine: str | None = None
 ) -> Iterator[list[ServiceProcess]]:
     """Starts all services and registers them in the home; ends them with the context.
 
     The caller holds the home's lock.
     """
     home.services_file.unlink(missing_ok=True)
-    with started(home, profile, WORDS, home.state, on_change) as processes:
+    with started(home, profile, WORDS, home.state, on_change, engine) as processes:
         register(home, profile, owner, processes)
         try:
             yield processes
@@ -148,13 +168,35 @@ def register(home: Home, profile: str, owner: str, processes: Sequence[ServicePr
 
 @contextmanager
 def started(
-    home: Home, profile: str, words: Sequence[str], folder: Path, on_change: OnChange
+    home: Home,
+    profile: str,
+    words: Sequence[str],
+    folder: Path,
+    on_change: OnChange,
+    engine: str | None = None,
 ) -> Iterator[list[ServiceProcess]]:
-    """Starts services, waits until they are ready, and ends them with the context."""
+    """Starts services, waits until they are ready, and ends them with the context.
+
+    Args:
+        home: Their home.
+        profile: The profile that they run.
+        words: Which services.
+        folder: Where they write their addresses.
+        on_change: Told how far they have come.
+        engine: What synthesises the images, ``triton`` for a Triton server that is started with
+            them; None: as the profile says.
+    """
     processes: list[ServiceProcess] = []
+    settings: list[str] = [] if engine is None else ["--engine", engine]
     try:
+        if engine == TRITON:
+            triton = f"127.0.0.1:{_free_port()}"
+            processes.append(_start_triton(home, profile, folder, triton))
+            # The service waits for the server as long as this command waits for the service.
+            settings += ["--triton-endpoints", triton]
+            settings += ["--triton-patience-seconds", str(READY_SECONDS)]
         for word in words:
-            process = start(home, profile, word, folder)
+            process = start(home, profile, word, folder, settings if word == "generation" else ())
             processes.append(process)  # at once: when the next cannot be started, this one is ended
         wait_ready(processes, on_change)
         yield processes
@@ -162,10 +204,25 @@ def started(
         stop_services(processes)
 
 
-def start(home: Home, profile: str, word: str, folder: Path) -> ServiceProcess:
-    """Starts one service with the settings that a home's services have."""
+def start(
+    home: Home, profile: str, word: str, folder: Path, settings: Sequence[str] = ()
+) -> ServiceProcess:
+    """Starts one service with the settings that a home's services have, and some more."""
     file = folder / f"{word}.json"
-    return start_service(word, home, profile, file, _settings(word, home))
+    return start_service(word, home, profile, file, [*_settings(word, home), *settings])
+
+
+def _start_triton(home: Home, profile: str, folder: Path, address: str) -> ServiceProcess:
+    options = ["--listen", address, "--repository", str(folder / TRITON)]
+    file = folder / f"{TRITON}.json"
+    return start_service(TRITON, home, profile, file, options, "synthvlm.generation.triton")
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def as_services(profile: str, processes: Sequence[ServiceProcess]) -> Services:
@@ -188,12 +245,14 @@ def attach(home: Home, words: Sequence[str]) -> Services | None:
 
 
 @contextmanager
-def run_services(home: Home, profile: str, on_change: OnChange) -> Iterator[Services]:
+def run_services(
+    home: Home, profile: str, on_change: OnChange, engine: str | None = None
+) -> Iterator[Services]:
     """All services for a run: those of ``synthvlm up`` when it runs in this home, else own ones.
 
     Raises:
-        CommandError: Another run is under way in this home, its services have another profile, or
-            services do not become ready.
+        CommandError: Another run is under way in this home, its services have another profile or
+            engine, or services do not become ready.
     """
     lock = HomeLock(home, "run")
     deadline = time.monotonic() + READY_SECONDS
@@ -212,6 +271,11 @@ def run_services(home: Home, profile: str, on_change: OnChange) -> Iterator[Serv
                         f"the services in {home.root} run the profile {services.profile}, not "
                         f"{profile}; end `synthvlm up` (process {pid}) or choose another --home"
                     )
+                if not services.runs(engine):
+                    raise CommandError(
+                        f"the services in {home.root} run with another engine than {engine}; end "
+                        f"`synthvlm up` (process {pid}) or leave out --engine"
+                    )
                 yield services
                 return
             if time.monotonic() > deadline:
@@ -220,7 +284,7 @@ def run_services(home: Home, profile: str, on_change: OnChange) -> Iterator[Serv
                     f"try again"
                 )
             time.sleep(0.2)
-        with own_services(home, profile, "run", on_change) as processes:
+        with own_services(home, profile, "run", on_change, engine) as processes:
             yield as_services(profile, processes)
 
 
@@ -251,6 +315,16 @@ def check_profile(profile: str) -> str:
         return profile_reference(profile)
     except InvalidInput as error:
         raise InvalidInput(f"--profile: {error.message}") from error
+
+
+def check_engine(engine: str | None) -> None:
+    """Checks what the command line names as the engine.
+
+    Raises:
+        InvalidInput: There is no such engine.
+    """
+    if engine is not None and engine not in ENGINES:
+        raise InvalidInput(f"--engine: give {' or '.join(ENGINES)}, not {engine!r}")
 
 
 def _settings(word: str, home: Home) -> list[str]:

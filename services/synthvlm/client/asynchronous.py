@@ -98,8 +98,10 @@ class AsyncShardCall(Generic[Q, P, R]):
         call = self._method(request, timeout=deadline.remaining())
         async with aclosing(_responses(call)) as responses:
             async for last in responses:
-                window.restart()
-                if on_progress is not None and last.HasField("progress"):
+                if not last.HasField("progress"):
+                    continue
+                window.progressed(last.progress.done)
+                if on_progress is not None:
                     on_progress(last.progress)
         result = self._result(last) if last is not None else None
         if result is None:

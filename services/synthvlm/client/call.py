@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidInput as error:
         sys.stderr.write(f"{error.message}\n")
         return 2
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         sys.stderr.write(f"the request cannot be read: {error}\n")
         return 2
     except grpc.RpcError as error:

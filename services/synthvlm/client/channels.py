@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import grpc
 from opentelemetry import propagate
 
+from synthvlm.errors import InvalidInput
+
 MAX_MESSAGE_MIB = 48
 """As the servers' default: pairs to score are up to 32 MiB."""
 
@@ -59,6 +61,8 @@ def connect(
 
     Raises:
         OSError: A file cannot be read.
+        InvalidInput: A certificate or key is given without ``ca_file``: in plain text, nobody would
+            look at them.
     """
     options = channel_options(max_message_mib)
     credentials = _credentials(ca_file, certificate_file, key_file)
@@ -93,6 +97,8 @@ def _credentials(
     ca_file: Path | None, certificate_file: Path | None, key_file: Path | None
 ) -> grpc.ChannelCredentials | None:
     if ca_file is None:
+        if certificate_file is not None or key_file is not None:
+            raise InvalidInput("a client's certificate and key need a ca_file, which asks for TLS")
         return None
     return grpc.ssl_channel_credentials(
         root_certificates=ca_file.read_bytes(),

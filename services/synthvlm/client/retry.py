@@ -17,8 +17,8 @@ class RetryPolicy:
     """How long and how patiently to retry QueueFull and Unavailable.
 
     Attributes:
-        total_seconds: After this long without success (or progress, for shard calls) the last error
-            is raised; 0: no retry.
+        total_seconds: A call is retried for this long after its first failure (for shard calls: the
+            first since it has got on), then the last error is raised; 0: no retry.
         longest_wait: Most seconds between two tries.
     """
 
@@ -32,17 +32,27 @@ class Window:
     def __init__(self, policy: RetryPolicy, deadline: Deadline) -> None:
         self._policy = policy
         self._deadline = deadline
-        self._since = time.monotonic()
+        self._failing_since: float | None = None
         self._failures = 0
+        self._furthest = -1
 
-    def restart(self) -> None:
-        """Starts the period anew: the call has made progress."""
-        self._since = time.monotonic()
-        self._failures = 0
+    def progressed(self, done: int) -> None:
+        """Starts the period anew when the call is further than it ever was: at ``done`` records.
+
+        A repeat only catches up at first. If that counted, a shard of which one batch ends the
+        service each time would be tried for ever.
+        """
+        if done > self._furthest:
+            self._furthest = done
+            self._failing_since = None
+            self._failures = 0
 
     def remaining(self) -> float:
         """Seconds left."""
-        left = self._policy.total_seconds - (time.monotonic() - self._since)
+        left = self._policy.total_seconds
+        # What passed before the first failure was work, however long it was silent.
+        if self._failing_since is not None:
+            left -= time.monotonic() - self._failing_since
         limit = self._deadline.remaining()
         return left if limit is None else min(left, limit)
 
@@ -61,6 +71,8 @@ class Window:
 
         Spread, because callers that were rejected together would come back together.
         """
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
         error = state.outcome.exception() if state.outcome is not None else None
         advice = error.retry_after_seconds if isinstance(error, RetryableError) else 0.0
         patience = min(self._policy.longest_wait, advice * 2.0 ** min(self._failures, 6))

@@ -101,8 +101,8 @@ class ShardCall(Generic[Q, P, R]):
     ) -> R:
         """Calls, and repeats the whole idempotent call while the service says that it is worth it.
 
-        A repeat resumes at what earlier tries have committed. The time for retries starts anew with
-        each message, so that a shard of hours survives several restarts of the service.
+        A repeat resumes at what earlier tries have committed. The time for retries starts anew
+        whenever it gets further, so that a shard of hours survives several restarts of the service.
 
         Args:
             request: The request.
@@ -124,8 +124,10 @@ class ShardCall(Generic[Q, P, R]):
         last: Any = None
         with closing(_responses(self._method(request, timeout=deadline.remaining()))) as responses:
             for last in responses:
-                window.restart()
-                if on_progress is not None and last.HasField("progress"):
+                if not last.HasField("progress"):
+                    continue
+                window.progressed(last.progress.done)
+                if on_progress is not None:
                     on_progress(last.progress)
         result = self._result(last) if last is not None else None
         if result is None:

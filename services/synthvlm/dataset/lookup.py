@@ -1,6 +1,5 @@
 """Finding rows of a large Parquet file by id, reading only the row groups that can hold them."""
 
-import io
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -9,44 +8,9 @@ import pyarrow.parquet as pq
 
 from synthvlm.errors import DataCorrupt
 from synthvlm.storage import Store
+from synthvlm.storage.store import ObjectFile
 
 IMAGE_ID = "image_id"
-
-
-class StoreFile(io.RawIOBase):
-    """An object of a store as a file that can be read from anywhere; each read is a range read."""
-
-    def __init__(self, store: Store, path: str) -> None:
-        super().__init__()
-        self._store = store
-        self._path = path
-        self._size = store.size(path)
-        self._position = 0
-
-    def readable(self) -> bool:
-        """True."""
-        return True
-
-    def seekable(self) -> bool:
-        """True."""
-        return True
-
-    def tell(self) -> int:
-        """Offset of the next read."""
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to ``offset`` from the start, the current place or the end."""
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
-        self._position = max(0, origin + offset)
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fills ``buffer`` as far as the object goes."""
-        size = max(0, min(len(buffer), self._size - self._position))
-        buffer[:size] = self._store.read_range(self._path, self._position, size)
-        self._position += size
-        return size
 
 
 def rows_by_prefix(
@@ -69,7 +33,7 @@ def rows_by_prefix(
     """
     try:
         # The footer, and single row groups: a buffer would read more than is needed.
-        file = pq.ParquetFile(StoreFile(store, path))
+        file = pq.ParquetFile(ObjectFile(store, path))
         found = [
             group.filter(pc.starts_with(group[IMAGE_ID], prefix))
             for number in range(file.num_row_groups)

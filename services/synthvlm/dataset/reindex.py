@@ -9,8 +9,9 @@ import sys
 from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.publication import reindex
 from synthvlm.dataset.service import SERVICE, maker, open_catalogue
-from synthvlm.errors import DomainError
+from synthvlm.errors import DomainError, InvalidInput
 from synthvlm.progress import SILENT
+from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.sources import load_settings, read_command_line
 from synthvlm.storage import open_store
@@ -35,7 +36,7 @@ def main(arguments: list[str]) -> int:
             catalogue.close()
     except DomainError as error:
         sys.stderr.write(f"{error.message}\n")
-        return 1
+        return USAGE_EXIT if isinstance(error, InvalidInput) else FAILURE_EXIT
     return 0
 
 

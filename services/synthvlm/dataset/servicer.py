@@ -23,7 +23,6 @@ from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import Progress, offload, parse, stream
 from synthvlm.storage import Store
-from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -63,10 +62,10 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
 
         async for event in stream(context, work):
             if isinstance(event, Progress):
-                yield dataset_pb2.SelectResponse(progress=_progress(event))
+                yield dataset_pb2.SelectResponse(progress=event.to_proto())
             else:
                 yield dataset_pb2.SelectResponse(
-                    progress=_progress(event.progress),
+                    progress=event.progress.to_proto(),
                     result=dataset_pb2.SelectResult(
                         selection=ref_to_proto(event.value.ref),
                         scored=event.value.scored,
@@ -98,10 +97,10 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
 
         async for event in stream(context, work):
             if isinstance(event, Progress):
-                yield dataset_pb2.AssembleResponse(progress=_progress(event))
+                yield dataset_pb2.AssembleResponse(progress=event.to_proto())
             else:
                 yield dataset_pb2.AssembleResponse(
-                    progress=_progress(event.progress), version=_summary(event.value)
+                    progress=event.progress.to_proto(), version=_summary(event.value)
                 )
 
     async def ListVersions(
@@ -177,10 +176,10 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
 
         async for event in stream(context, work):
             if isinstance(event, Progress):
-                yield dataset_pb2.ExportVersionResponse(progress=_progress(event))
+                yield dataset_pb2.ExportVersionResponse(progress=event.to_proto())
             else:
                 yield dataset_pb2.ExportVersionResponse(
-                    progress=_progress(event.progress), files=event.value
+                    progress=event.progress.to_proto(), files=event.value
                 )
 
     def _destination(self, uri: str) -> Store:
@@ -189,12 +188,6 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         except InvalidInput as error:
             violation = FieldViolation("destination_uri", error.message)
             raise InvalidInput(error.message, [violation]) from error
-
-
-def _progress(progress: Progress) -> shard_pb2.ShardProgress:
-    return shard_pb2.ShardProgress(
-        done=progress.done, total=progress.total, resumed=progress.resumed
-    )
 
 
 def _summary(entry: Entry) -> dataset_pb2.VersionSummary:

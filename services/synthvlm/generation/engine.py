@@ -82,7 +82,7 @@ class Sample:
 
 
 class Engine(Protocol):
-    """Synthesises images. Not thread-safe: ``batching.Batcher`` owns it and calls from one thread.
+    """Synthesises images. Callers share it through a ``SharedEngine``.
 
     An image depends on its request, ``model_digest`` and ``numerics`` only: never on the other
     images of its batch, on their number, or on what was made before.
@@ -116,6 +116,38 @@ class Engine(Protocol):
         Raises:
             OperationCancelled: The reporter says that nobody waits any more.
         """
+
+
+class SharedEngine(Protocol):
+    """An engine as the calls of a service share it, from many threads.
+
+    Attributes:
+        engine: The engine.
+        batch_size: Images in one batch, at most.
+    """
+
+    engine: Engine
+    batch_size: int
+
+    def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
+        """One image; it may share a batch with those of other callers. Blocks.
+
+        Raises:
+            OperationCancelled: The reporter says that the caller has gone.
+            QueueFull: Too many wait already.
+            Unavailable: Nothing can synthesise now.
+        """
+
+    def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
+        """A batch of a shard; waits for its turn. Blocks.
+
+        Raises:
+            OperationCancelled: The reporter says that the caller has gone.
+            Unavailable: Nothing can synthesise now.
+        """
+
+    def close(self) -> None:
+        """Ends what the engine holds, after the last call."""
 
 
 def find_defect(pixels: npt.NDArray[np.uint8], finite: bool) -> str | None:

@@ -61,6 +61,8 @@ class SamplingParameters(RequestModel):
                 f"width times height may be {settings.max_pixels} at most"
             )
             violations += [FieldViolation(f"parameters.{name}", problem) for name in _SIZE]
+        if settings.executor == "tensorrt":
+            violations += _other_sides(sampling, settings)
         if sampling.high_noise_fraction < 1 and settings.refiner is None:
             violations.append(
                 FieldViolation(
@@ -74,6 +76,19 @@ class SamplingParameters(RequestModel):
 
 
 _SIZE = ("width", "height")
+
+
+def _other_sides(sampling: Sampling, settings: GenerationSettings) -> list[FieldViolation]:
+    """Sides for which there are no TensorRT engines."""
+    violations = []
+    for name in _SIZE:
+        own, wanted = getattr(settings, name), getattr(sampling, name)
+        least, most = settings.tensorrt_sides or (own, own)
+        if not least <= wanted <= most:
+            sides = f"{least} to {most}" if least < most else f"{own}"
+            problem = f"this service's TensorRT engines take {sides} pixels, not {wanted}"
+            violations.append(FieldViolation(f"parameters.{name}", problem))
+    return violations
 
 
 def complete(parameters: SamplingParameters | None, settings: GenerationSettings) -> Sampling:

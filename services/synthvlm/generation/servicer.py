@@ -7,10 +7,9 @@ import grpc
 
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation import requests
-from synthvlm.generation.batching import Batcher
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import Mark, encode
-from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.engine import ImageRequest, Sampling, SharedEngine
 from synthvlm.generation.shard import ImageSet, ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
@@ -23,20 +22,20 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
-    """Serves one batcher.
+    """Serves one engine.
 
     Args:
         settings: The service's settings.
         profile: Name of the profile.
-        batcher: The engine, shared.
+        shared: The engine, as all calls share it.
     """
 
-    def __init__(self, settings: GenerationSettings, profile: str, batcher: Batcher) -> None:
-        self.batcher = batcher
+    def __init__(self, settings: GenerationSettings, profile: str, shared: SharedEngine) -> None:
+        self.shared = shared
         self._settings = settings
         self._profile = profile
-        self._engine = batcher.engine
-        self._maker = ImageSetMaker(batcher)
+        self._engine = shared.engine
+        self._maker = ImageSetMaker(shared)
         self._answers = AnswerCache()
 
     async def GetModel(
@@ -51,6 +50,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             model_digest=self._engine.model_digest,
             parameters=_parameters(self._settings.sampling),
             batch_size=self._settings.batch_size,
+            numerics={name: str(value) for name, value in self._engine.numerics.items()},
         )
 
     async def GenerateImage(
@@ -100,7 +100,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     def _image(
         self, parsed: requests.GenerateImage, wanted: ImageRequest, reporter: Reporter
     ) -> generation_pb2.GenerateImageResponse:
-        sample = self.batcher.image(wanted, reporter)
+        sample = self.shared.image(wanted, reporter)
         if sample.defect:
             raise PreconditionFailed(
                 "the model made no usable image of this prompt and seed; try another seed, or "

@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -46,8 +47,8 @@ def describe(scene: Scene, rng: random.Random, detail: int | None = None) -> str
     return phrase(meaning_of(scene, rng, detail or rng.choice(DETAILS)), rng)
 
 
-def sample_captions(seed: int, count: int, flawed_fraction: float = 0.15) -> list[Caption]:
-    """Draws a caption pool; the same arguments give the same pool.
+def sample_captions(seed: int, count: int, flawed_fraction: float = 0.15) -> Iterator[Caption]:
+    """Draws a caption pool, one by one; the same arguments give the same pool.
 
     Args:
         seed: Where the randomness starts.
@@ -55,12 +56,10 @@ def sample_captions(seed: int, count: int, flawed_fraction: float = 0.15) -> lis
         flawed_fraction: Share of captions, on average, that are bad on purpose.
     """
     rng = random.Random(seed)
-    pool = []
     for i in range(count):
         scene = sample_scene(rng)
         if rng.random() < flawed_fraction:
             flaw = rng.choice(list(flawed.FLAWS))
-            pool.append(Caption(i, flawed.FLAWS[flaw](scene, rng), flaw))
+            yield Caption(i, flawed.FLAWS[flaw](scene, rng), flaw)
         else:
-            pool.append(Caption(i, describe(scene, rng)))
-    return pool
+            yield Caption(i, describe(scene, rng))

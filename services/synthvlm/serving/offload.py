@@ -15,6 +15,7 @@ from typing import Generic, TypeVar, cast
 
 from synthvlm.progress import Reporter
 from synthvlm.serving.calls import Call, Context, current_call
+from synthvlm.storage.v1 import shard_pb2
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -30,6 +31,10 @@ class Progress:
     done: int
     total: int
     resumed: int
+
+    def to_proto(self) -> shard_pb2.ShardProgress:
+        """As shard calls send it."""
+        return shard_pb2.ShardProgress(done=self.done, total=self.total, resumed=self.resumed)
 
 
 @dataclass(frozen=True)

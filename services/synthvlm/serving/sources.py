@@ -73,15 +73,21 @@ def load_settings(
 
 
 def read_command_line(
-    settings: type[ServiceSettings], word: str, arguments: Sequence[str]
+    settings: type[ServiceSettings], word: str, arguments: Sequence[str], program: str | None = None
 ) -> CommandLine:
     """Parses a service's command line; exits with 2 and a line of usage when it is wrong.
 
     Each setting is an option (``--max-item-calls 4``; lists by repetition), and ``--set key=value``
     is another way to write each, with dots for nested ones and YAML for other values than strings.
+
+    Args:
+        settings: The settings model.
+        word: The service's one word.
+        arguments: The command line, without the program's name.
+        program: The module that is run; None: that of the service.
     """
     parser = argparse.ArgumentParser(
-        prog=f"python -m synthvlm.{word}",
+        prog=f"python -m {program or f'synthvlm.{word}'}",
         description=f"Serves the {word} service until SIGTERM or SIGINT.",
         epilog=f"Later sources win: profile, --config, environment SYNTHVLM_{word.upper()}_<NAME> "
         f"(lists and nested values as JSON), command line.",

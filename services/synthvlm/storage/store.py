@@ -1,9 +1,10 @@
 """One interface to local files, S3, Google Cloud Storage, Azure and memory, by obstore."""
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import obstore
 import obstore.exceptions
@@ -43,11 +44,17 @@ class Store:
             return bytes(obstore.get(self._backend, path).bytes())
 
     def read_range(self, path: str, offset: int, size: int) -> bytes:
-        """``size`` bytes of the object from ``offset``."""
+        """``size`` bytes of the object from ``offset``; fewer where it ends before."""
         if size == 0:
             return b""
         with _errors(self.uri, path):
-            return bytes(obstore.get_range(self._backend, path, start=offset, length=size))
+            try:
+                return bytes(obstore.get_range(self._backend, path, start=offset, length=size))
+            except obstore.exceptions.GenericError:
+                # A range that begins behind the end is an error like any other to the backends.
+                if offset < self.size(path):
+                    raise
+                return b""
 
     def write(self, path: str, data: bytes) -> None:
         """Creates or replaces the object, atomically."""
@@ -107,10 +114,48 @@ class Store:
                 file.write(chunk)
 
     def open(self, path: str) -> BinaryIO:
-        """A seekable binary file over the object that reads only what is asked for."""
-        with _errors(self.uri, path):
-            reader = obstore.open_reader(self._backend, path, buffer_size=_BUFFER)
-        return cast(BinaryIO, reader)
+        """A seekable binary file over the object that reads it in pieces, as they are asked for."""
+        return io.BufferedReader(ObjectFile(self, path), _BUFFER)
+
+
+class ObjectFile(io.RawIOBase):
+    """An object of a store as a file that can be read from anywhere; each read is a range read.
+
+    What goes wrong is raised as the store's errors.
+    """
+
+    def __init__(self, store: Store, path: str) -> None:
+        super().__init__()
+        self._store = store
+        self._path = path
+        self._size = store.size(path)
+        self._position = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """Offset of the next read."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to ``offset`` from the start, the current place or the end."""
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        """Fills ``buffer`` as far as the object goes."""
+        size = max(0, min(len(buffer), self._size - self._position))
+        data = self._store.read_range(self._path, self._position, size)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
 
 
 def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
@@ -127,7 +172,7 @@ def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
     """
     root = uri.rstrip("/")
     scheme = root.partition("://")[0]
-    if scheme not in _SCHEMES or ".." in root.split("/"):
+    if scheme not in _SCHEMES or ".." in root.split("/") or "\0" in root:
         raise _invalid(
             f"{uri!r} is no object store; give file:///folder, s3://bucket/prefix, gs:// or az://"
         )
@@ -140,7 +185,10 @@ def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
             # Percent-encoding in the URI would be undone by from_url: the path is taken as it is.
             folder = Path(root.removeprefix("file://"))
             return Store(root, LocalStore(folder, automatic_cleanup=True, mkdir=True))
-        return Store(root, from_url(root))
+        try:
+            return Store(root, from_url(root))
+        except ValueError as error:
+            raise _invalid(f"{uri!r} is no object store's URL: {error}") from error
 
 
 def file_uri(folder: Path) -> str:

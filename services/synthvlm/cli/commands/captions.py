@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthvlm.cli.home import home_at
+from synthvlm.cli.inputs import PAPER_RULES
 from synthvlm.cli.options import HomeOption, chosen_home
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def evaluate(
     recipe: Annotated[
         str,
         typer.Option("--recipe", metavar="RECIPE", help="A Data-Juicer recipe, or paper-rules."),
-    ] = "paper-rules",
+    ] = PAPER_RULES,
     column: Annotated[
         str,
         typer.Option(

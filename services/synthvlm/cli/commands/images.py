@@ -7,9 +7,10 @@ import typer
 
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.cli.options import HomeOption, JsonOption, chosen_home
 
 if TYPE_CHECKING:
+    from synthvlm.client import DatasetClient
     from synthvlm.dataset.v1 import dataset_pb2
 
 app = typer.Typer(no_args_is_help=True, help="Look at single images.")
@@ -33,14 +34,17 @@ def show(
 
     [dim]Example:[/] synthvlm images show 3f2a9c01 --save image.jpg
     """
+    from synthvlm.cli import inputs
+    from synthvlm.cli.clients import dataset_client
     from synthvlm.cli.terminal import print_json, stdout_console
 
-    console = stdout_console()
-    image = _image(
-        _home(context, home), image_id, bytes_too=save is not None or console.is_terminal
-    )
     if save is not None:
-        save.write_bytes(image.image)
+        inputs.output_file("--save", save)
+    console = stdout_console()
+    with dataset_client(_home(context, home)) as client:
+        image = _image(client, image_id, bytes_too=save is not None or console.is_terminal)
+    if save is not None:
+        _write(save, image.image)
     if json:
         print_json(_content(image), indent=2)
         return
@@ -49,17 +53,22 @@ def show(
 
         console.print(half_blocks(image.image, console.width))
     for label, value in _content(image).items():
-        shown = (
-            "; ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
-        )
-        console.print(f"{label:<11} {shown}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"{label:<11} {_shown(value)}", markup=False, highlight=False, soft_wrap=True)
 
 
 def regenerate(
     context: typer.Context,
     image_id: ImageArgument,
     home: HomeOption = None,
-    profile: ProfileOption = "mini",
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME|FILE",
+            help="A shipped profile, or a YAML file.",
+            show_default="the shipped one that made the image, else mini",
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Write the image to a file.")
     ] = None,
@@ -71,18 +80,23 @@ def regenerate(
 
     [dim]Example:[/] synthvlm regenerate 3f2a9c01 --out again.jpg
     """
-    from synthvlm.cli.clients import generation_client
-    from synthvlm.cli.regeneration import generation_request
+    from synthvlm.cli import inputs
+    from synthvlm.cli.clients import dataset_client, generation_client
+    from synthvlm.cli.regeneration import generation_request, profile_of
     from synthvlm.cli.services import check_profile
     from synthvlm.cli.terminal import print_json, stderr_console
 
-    reference = check_profile(profile)
+    given = None if profile is None else check_profile(profile)
+    if out is not None:
+        inputs.output_file("--out", out)
     place = _home(context, home)
-    image = _image(place, image_id, bytes_too=False)
+    with dataset_client(place) as datasets:
+        image = _image(datasets, image_id, bytes_too=False)
+        reference = given or profile_of(image, datasets)
     with generation_client(place, reference) as client:
         again = client.generate_image(generation_request(image), timeout=None)
     if out is not None:
-        out.write_bytes(again.image)
+        _write(out, again.image)
     same = again.digest == image.digest
     if json:
         print_json(
@@ -108,14 +122,23 @@ def _home(context: typer.Context, option: Path | None) -> Home:
     return place
 
 
-def _image(home: Home, image_id: str, *, bytes_too: bool) -> "dataset_pb2.GetImageResponse":
-    from synthvlm.cli.clients import dataset_client
+def _image(
+    client: "DatasetClient", image_id: str, *, bytes_too: bool
+) -> "dataset_pb2.GetImageResponse":
     from synthvlm.dataset.v1 import dataset_pb2
 
-    with dataset_client(home) as client:
-        request = dataset_pb2.GetImageRequest(image_id=image_id, include_image=bytes_too)
-        image: dataset_pb2.GetImageResponse = client.get_image(request)
-    return image
+    return client.get_image(dataset_pb2.GetImageRequest(image_id=image_id, include_image=bytes_too))
+
+
+def _write(file: Path, data: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {entry}" for name, entry in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _content(image: "dataset_pb2.GetImageResponse") -> dict[str, Any]:

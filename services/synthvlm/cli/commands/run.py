@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import HomeOption, ProfileOption, chosen_home
+from synthvlm.cli.options import EngineOption, HomeOption, ProfileOption, chosen_home
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,6 +43,7 @@ def run(
     more_captions: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     home: HomeOption = None,
     profile: ProfileOption = "mini",
+    engine: EngineOption = None,
     column: Annotated[
         str,
         typer.Option(
@@ -55,7 +56,7 @@ def run(
             "--recipe",
             metavar="FILE",
             help="Data-Juicer recipe of the curation.",
-            show_default="paper-rules",
+            show_default="as the profile says: paper-rules",
         ),
     ] = None,
     repeat: Annotated[
@@ -90,14 +91,15 @@ def run(
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.services import check_engine, check_profile, profile_recipe
 
     reference = check_profile(profile)
+    check_engine(engine)
     request = inputs.RunRequest(
         captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
         name=inputs.dataset_name(name),
         column=column,
-        recipe=inputs.recipe_text(recipe),
+        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
         repeats=inputs.in_range("--repeat", repeat, 1, 100),
         seed=inputs.in_range("--seed", seed, 0),
         rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
@@ -106,19 +108,21 @@ def run(
     place = home_at(chosen_home(context, home))
     place.prepare()
     signal.signal(signal.SIGTERM, _interrupt)
-    _execute(request, place, reference, json)
+    _execute(request, place, reference, engine, json)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> None:
+def _execute(
+    request: "RunRequest", home: Home, profile: str, engine: str | None, as_json: bool
+) -> None:
     from synthvlm.cli.display import display_on
     from synthvlm.cli.outcome import RunOutcome
     from synthvlm.cli.pipeline import run_pipeline
     from synthvlm.cli.plan import plan_run
-    from synthvlm.cli.report.write import write_report
+    from synthvlm.cli.report.write import report_run
     from synthvlm.cli.services import run_services
     from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
 
@@ -126,7 +130,7 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
     try:
-        with run_services(home, profile, display.services) as services:
+        with run_services(home, profile, display.services, engine) as services:
             plan = plan_run(request, services, profile_name, home.store)
             folder = home.new_run(request.name)
             state = run_pipeline(plan.arguments, services, folder, display.run)
@@ -134,16 +138,27 @@ def _execute(request: "RunRequest", home: Home, profile: str, as_json: bool) -> 
         display.close()
     outcome = RunOutcome(state)
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
-    (folder / "record.json").write_text(record.model_dump_json(indent=2))
-    report = folder / "report.html"
-    write_report(plan.arguments["store_uri"], record, report)
+    report = report_run(plan.arguments["store_uri"], record, folder, _warn)
     seconds = time.monotonic() - clock
     _tell(stderr_console() if as_json else stdout_console(), outcome, report, seconds)
     if as_json:
         print_json(outcome.summary(report, seconds))
 
 
-def _tell(console: "Console", outcome: "RunOutcome", report: Path, seconds: float) -> None:
+def _warn(problem: str) -> None:
+    from synthvlm.cli.terminal import stderr_console
+
+    stderr_console().print(
+        f"warning: the dataset version is committed, but its report could not be made: {problem}; "
+        f"the same command again tries anew",
+        style="yellow",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _tell(console: "Console", outcome: "RunOutcome", report: Path | None, seconds: float) -> None:
     from synthvlm.cli.display import duration
 
     counts, version = outcome.counts(), outcome.version
@@ -156,4 +171,5 @@ def _tell(console: "Console", outcome: "RunOutcome", report: Path, seconds: floa
     failed = [f"{number:,} failed: {reason}" for reason, number in outcome.failed().items()]
     console.print(", ".join([*lines, *failed]), highlight=False, soft_wrap=True)
     console.print(f"digest  {version.digest}", highlight=False, soft_wrap=True)
-    console.print(f"report  {report}", highlight=False, soft_wrap=True)
+    if report is not None:
+        console.print(f"report  {report}", highlight=False, soft_wrap=True)

@@ -10,7 +10,13 @@ import typer
 
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.cli.options import (
+    EngineOption,
+    HomeOption,
+    JsonOption,
+    ProfileOption,
+    chosen_home,
+)
 
 if TYPE_CHECKING:
     from synthvlm.cli.processes import ServiceProcess
@@ -22,6 +28,7 @@ def up(
     context: typer.Context,
     home: HomeOption = None,
     profile: ProfileOption = "mini",
+    engine: EngineOption = None,
     json: JsonOption = False,
 ) -> None:
     """Start all services and keep them running until Ctrl-C or SIGTERM.
@@ -31,10 +38,12 @@ def up(
 
     [dim]Examples:[/] synthvlm up
     synthvlm up --profile my-profile.yaml --json
+    synthvlm up --engine triton
     """
-    from synthvlm.cli.services import HomeLock, check_profile, own_services
+    from synthvlm.cli.services import HomeLock, check_engine, check_profile, own_services
 
     reference = check_profile(profile)
+    check_engine(engine)
     place = home_at(chosen_home(context, home))
     place.prepare()
     signal.signal(signal.SIGTERM, _stop)
@@ -47,9 +56,13 @@ def up(
             )
         shown = _Shown(json)
         try:
-            with own_services(place, reference, "up", shown.services) as processes:
+            with own_services(place, reference, "up", shown.services, engine) as processes:
                 shown.ready(processes, place)
-                _watch(processes)
+                try:
+                    _watch(processes)
+                except CommandError:
+                    shown.close("a service has ended by itself; stopping the others")
+                    raise
         except _StopRequestedError:
             shown.close("stopped")
         except KeyboardInterrupt:
@@ -67,6 +80,11 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _watch(processes: "Sequence[ServiceProcess]") -> None:
+    """Waits until a service has ended by itself.
+
+    Raises:
+        CommandError: One has: which, how, and where its log is.
+    """
     while True:
         for service in processes:
             if service.process.poll() is not None:

@@ -1,10 +1,12 @@
 """The report of a finished run, from its record to the file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from synthvlm.cli.report.collect import collect
 from synthvlm.cli.report.record import RunRecord
 from synthvlm.cli.report.render import render_report
+from synthvlm.errors import DomainError
 from synthvlm.storage import open_store
 
 
@@ -27,3 +29,29 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
     unfinished = to.with_name(f".{to.name}.partial")
     unfinished.write_text(page, encoding="utf-8")
     return unfinished.replace(to)
+
+
+def report_run(
+    store_uri: str, record: RunRecord, folder: Path, warn: Callable[[str], None]
+) -> Path | None:
+    """Leaves a run's record and its report in the run's folder, as far as that can be done.
+
+    The dataset version is committed by then. So no failure of the report may make the run look like
+    one that failed, whatever it is: a full disk, a shard that is gone, a defect of the page.
+
+    Args:
+        store_uri: The object store that holds the run's shards.
+        record: What the run left behind.
+        folder: Gets ``record.json`` and ``report.html``.
+        warn: Is told why there is no report.
+
+    Returns:
+        The report; None when there is none.
+    """
+    try:
+        (folder / "record.json").write_text(record.model_dump_json(indent=2), encoding="utf-8")
+        return write_report(store_uri, record, folder / "report.html")
+    except Exception as error:
+        kind = "" if isinstance(error, DomainError | OSError) else f"{type(error).__name__}: "
+        warn(f"{kind}{error}")
+        return None

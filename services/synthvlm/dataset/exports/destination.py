@@ -5,7 +5,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from synthvlm.dataset.lookup import StoreFile
 from synthvlm.errors import AlreadyExists, DataCorrupt, NotFound
 from synthvlm.storage import Store, canonical_json, file_digest, sha256_digest
 
@@ -96,7 +95,7 @@ def _digest(store: Store, path: str) -> str:
     """Digest of a stored file, read in pieces; empty when there is none."""
     digest = hashlib.sha256()
     try:
-        with StoreFile(store, path) as file:
+        with store.open(path) as file:
             while chunk := file.read(_CHUNK):
                 digest.update(chunk)
     except NotFound:

@@ -1,13 +1,14 @@
-"""The diffusers engine: the SDXL base and refiner pipelines, in process.
+"""The diffusers engine: a base pipeline and SDXL's refiner, in process.
 
 The denoising loops are diffusers' own. This module decides what goes into them: which part of the
 schedule each pipeline denoises, one CPU generator a sample, the padding that makes an image
 independent of its batch, and the callback that asks once a step whether to go on. A network is an
-attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so one that runs elsewhere takes
-its place without a change here.
+attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so one that is computed by an
+executor takes its place without a change here.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import diffusers
 import numpy as np
 import torch
 import transformers
-from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
+from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
+from synthvlm.generation.executors.executor import Executor, take_over
+from synthvlm.generation.identity import numerics_of
+from synthvlm.generation.recipe import SDXL_RECIPE, PipelineRecipe
 from synthvlm.models import model_digest
 from synthvlm.progress import Reporter
 
@@ -37,36 +41,36 @@ class DiffusersEngine:
     Args:
         base: Denoises from pure noise.
         refiner: Denoises the rest of the schedule; None when there is none.
-        digest: ``sha256:`` digest of the files of both.
+        digest: ``sha256:`` digest of the files of both, and of what replaces parts of them.
         threads: Threads of one operation on the CPU.
         batch_multiple: The padding.
-        executor: What computes the networks; part of ``numerics``.
+        executor: What computes the networks; None: PyTorch. Part of ``numerics``.
     """
 
     name = "diffusers"
 
     def __init__(
         self,
-        base: StableDiffusionXLPipeline,
+        base: DiffusionPipeline,
         refiner: StableDiffusionXLImg2ImgPipeline | None,
         digest: str,
         threads: int,
         batch_multiple: int,
-        executor: str = "torch",
+        executor: Executor | None = None,
     ) -> None:
         self.model_digest = digest
         self._base = base
         self._refiner = refiner
         self._threads = threads
         self._multiple = batch_multiple
-        device = torch.device(base.device).type
-        self.numerics: Mapping[str, str | int] = {
-            "executor": executor,
-            "device": device,
-            "dtype": str(base.dtype).removeprefix("torch."),
-            "batch_multiple": batch_multiple,
-            **({"threads": threads} if device == "cpu" else {}),
-        }
+        self.numerics = numerics_of(
+            executor="torch" if executor is None else executor.name,
+            device=torch.device(base.device).type,
+            dtype=str(base.dtype).removeprefix("torch."),
+            batch_multiple=batch_multiple,
+            threads=threads,
+            versions=None if executor is None else executor.numerics,
+        )
         for pipeline in self._pipelines():
             pipeline.set_progress_bar_config(disable=True)
 
@@ -119,13 +123,15 @@ class DiffusersEngine:
             "callback_on_step_end_tensor_inputs": [],
         }
         refiner = self._refiner if sampling.high_noise_fraction < 1 else None
+        # Only SDXL's pipelines, which have a refiner, know of a part of the schedule.
+        part = {"denoising_end": sampling.high_noise_fraction} if refiner else {}
         reporter.check()
         images = self._base(
             **common,
+            **part,
             width=sampling.width,
             height=sampling.height,
             latents=self._noise(generators, sampling.width, sampling.height),
-            denoising_end=sampling.high_noise_fraction if refiner else None,
             output_type="latent" if refiner else "pt",
         ).images
         if refiner is not None:
@@ -143,7 +149,8 @@ class DiffusersEngine:
     ) -> torch.Tensor:
         """Initial latents: drawn sample by sample on the CPU in float32, whatever the device."""
         factor = self._base.vae_scale_factor
-        shape = (self._base.unet.config.in_channels, height // factor, width // factor)
+        denoiser = getattr(self._base, "unet", None) or self._base.transformer
+        shape = (denoiser.config.in_channels, height // factor, width // factor)
         noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
         return noise.to(self._base.device, self._base.dtype)
 
@@ -155,8 +162,14 @@ class DiffusersEngine:
             if tokenizer is not None
         )
 
+    @property
+    def pipelines(self) -> dict[str, Any]:
+        """The pipelines by role: ``base`` and, when there is one, ``refiner``."""
+        found = {"base": self._base, "refiner": self._refiner}
+        return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
+
     def _pipelines(self) -> list[Any]:
-        return [self._base] if self._refiner is None else [self._base, self._refiner]
+        return list(self.pipelines.values())
 
 
 def load(
@@ -168,20 +181,25 @@ def load(
     threads: int,
     batch_multiple: int,
     variant: str | None = None,
+    recipe: PipelineRecipe = SDXL_RECIPE,
+    executor: Executor | None = None,
 ) -> DiffusersEngine:
     """Loads the pipelines from local folders of safetensors; nothing is fetched.
 
     Args:
-        base: Folder of a ``StableDiffusionXLPipeline``.
+        base: Folder of a pipeline of the class that the recipe names.
         refiner: Folder of a ``StableDiffusionXLImg2ImgPipeline``; None: no refiner.
         device: torch device, for example ``cpu`` or ``cuda:0``.
         dtype: ``float32``, ``float16`` or ``bfloat16``.
         threads: Threads of one operation on the CPU.
         batch_multiple: Batches are padded to a multiple of this.
         variant: Variant of the weight files, for example ``fp16``.
+        recipe: Class and scheduler of the base.
+        executor: What computes the networks; None: PyTorch.
 
     Raises:
-        PreconditionFailed: A folder is no such pipeline, or the device is not there.
+        PreconditionFailed: A folder is no such pipeline, the device is not there, or the executor
+            cannot compute a network.
     """
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
@@ -196,25 +214,69 @@ def load(
         "variant": variant,
         "use_safetensors": True,
         "local_files_only": True,
-        # The library's own watermark would change the pixels wherever its package is installed.
-        "add_watermarker": False,
     }
+    # The library's own watermark would change the pixels wherever its package is installed.
+    xl = {**options, "add_watermarker": False}
+    kind = _class(recipe.pipeline, DiffusionPipeline)
     try:
-        base_pipeline = StableDiffusionXLPipeline.from_pretrained(base, **options).to(device)
-        refiner_pipeline = None
+        pipelines = {
+            "base": kind.from_pretrained(
+                base,
+                **(xl if "StableDiffusionXL" in recipe.pipeline else options),
+                **_left_out(base),
+            )
+        }
         if refiner is not None:
             shared = {
-                part: getattr(base_pipeline, part)
+                part: getattr(pipelines["base"], part)
                 for part in _SHARED
                 if _same_files(base / part, refiner / part)
             }
-            refiner_pipeline = StableDiffusionXLImg2ImgPipeline.from_pretrained(
-                refiner, **options, **shared
-            ).to(device)
+            pipelines["refiner"] = StableDiffusionXLImg2ImgPipeline.from_pretrained(
+                refiner, **xl, **shared
+            )
+        if recipe.scheduler is not None:
+            scheduler = _class(recipe.scheduler, diffusers.SchedulerMixin)
+            for pipeline in pipelines.values():
+                pipeline.scheduler = scheduler.from_config(
+                    pipeline.scheduler.config, **recipe.scheduler_options
+                )
+        if executor is not None:
+            take_over(pipelines, executor, device)
+        for pipeline in pipelines.values():
+            pipeline.to(device)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
-        raise PreconditionFailed(f"the SDXL pipelines cannot be loaded: {error}") from error
+        raise PreconditionFailed(f"the pipelines cannot be loaded: {error}") from error
     digest = model_digest(base) if refiner is None else model_digest(base, refiner)
-    return DiffusersEngine(base_pipeline, refiner_pipeline, digest, threads, batch_multiple)
+    return DiffusersEngine(
+        pipelines["base"],
+        pipelines.get("refiner"),
+        recipe.identify(digest),
+        threads,
+        batch_multiple,
+        executor,
+    )
+
+
+def _class(name: str, base: Any) -> Any:
+    """The class of diffusers that is called ``name``.
+
+    Raises:
+        PreconditionFailed: There is none, or it is of another kind than ``base``.
+    """
+    found = getattr(diffusers, name, None)
+    if not isinstance(found, type) or not issubclass(found, base):
+        raise PreconditionFailed(f"diffusers has no {base.__name__} that is called {name}")
+    return found
+
+
+def _left_out(folder: Path) -> dict[str, None]:
+    """Parts that a folder states to be without, as Stable Diffusion 3 may be without T5.
+
+    diffusers takes their absence for a mistake unless it is told.
+    """
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    return {part: None for part, kind in index.items() if kind == [None, None]}
 
 
 def _same_files(one: Path, other: Path) -> bool:

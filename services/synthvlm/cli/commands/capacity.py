@@ -1,0 +1,89 @@
+"""``synthvlm capacity``: GPU hours and cost of a number of images."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from synthvlm.cli.options import JsonOption
+from synthvlm.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from synthvlm.cli.capacity import Estimate, Plan
+
+
+def capacity(
+    images: Annotated[
+        int, typer.Option("--images", metavar="N", help="Images in all, repeats included.")
+    ] = 1_000_000,
+    steps: Annotated[
+        int, typer.Option("--steps", metavar="N", help="Denoising steps an image.")
+    ] = 60,
+    gpus: Annotated[
+        int, typer.Option("--gpus", metavar="N", help="GPUs that work at the same time.")
+    ] = 8,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--gpu", metavar="NAME", help="A GPU product.", show_default="H100, A100, L40S"
+        ),
+    ] = None,
+    efficiency: Annotated[
+        float,
+        typer.Option("--efficiency", metavar="F", help="Part of the published rate, above 0 to 1."),
+    ] = 1.0,
+    price: Annotated[
+        list[str] | None,
+        typer.Option("--price", metavar="NAME=DOLLARS", help="Price of a GPU for an hour."),
+    ] = None,
+    json: JsonOption = False,
+) -> None:
+    """Estimate GPU hours and cost of SDXL images from published throughput.
+
+    docs/capacity.md explains the arithmetic and names the sources. Prices are yours to give: those
+    that are not given are round numbers that stand in for them.
+
+    [dim]Examples:[/] synthvlm capacity --images 5000000 --steps 30 --gpus 64
+    synthvlm capacity --gpu L4 --price L4=0.35 --efficiency 0.8
+    """
+    from dataclasses import asdict
+
+    from synthvlm.cli.capacity import USUAL, Plan, estimates
+    from synthvlm.cli.terminal import print_json
+
+    plan = Plan(images, steps, gpus, efficiency, dict(_price(text) for text in price or ()))
+    found = estimates(plan, gpu or USUAL)
+    if json:
+        print_json([asdict(one) for one in found], indent=2)
+    else:
+        _show(plan, found)
+
+
+def _price(text: str) -> tuple[str, float]:
+    name, _, dollars = text.partition("=")
+    try:
+        return name, float(dollars)
+    except ValueError as error:
+        raise InvalidInput(f"--price: {text!r} is not of the form NAME=DOLLARS") from error
+
+
+def _show(plan: "Plan", found: "list[Estimate]") -> None:
+    from rich.table import Table
+
+    from synthvlm.cli.terminal import stdout_console
+
+    right = ("images/h a GPU", "GPU hours", f"days on {plan.gpus:,} GPUs", "nodes", "US dollars")
+    table = Table("GPU", box=None)
+    for heading in right:
+        table.add_column(heading, justify="right")
+    for one in found:
+        table.add_row(
+            one.gpu,
+            f"{one.images_an_hour:,.0f}",
+            f"{one.gpu_hours:,.0f}",
+            f"{one.days:,.1f}",
+            f"{one.nodes:,}",
+            f"{one.cost:,.0f}",
+        )
+    console = stdout_console()
+    console.print(f"{plan.images:,} images of {plan.steps} steps", highlight=False)
+    console.print(table)

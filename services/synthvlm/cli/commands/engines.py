@@ -1,0 +1,299 @@
+"""``synthvlm engines``: networks as ONNX graphs and TensorRT engines."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthvlm import __version__
+from synthvlm.cli.home import home_at
+from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+
+if TYPE_CHECKING:
+    from synthvlm.storage import Store
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Export networks to ONNX; build TensorRT engines and look at them. Example: "
+    "synthvlm engines export --to onnx",
+)
+
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URI",
+        help="Object store of the engines.",
+        show_default="the profile's tensorrt_store, else the home's store",
+    ),
+]
+
+
+class Configuration(StrEnum):
+    """Full-size configurations whose networks can be exported with random weights."""
+
+    SDXL = "sdxl"
+
+
+class Precision(StrEnum):
+    """Precisions of a network with random weights."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+
+
+@app.command("build")
+def build(
+    context: typer.Context,
+    profile: ProfileOption = "single-gpu-tensorrt",
+    store: StoreOption = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibration", metavar="FILE", help="Captions, one a line: for fp8 and int8."
+        ),
+    ] = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Build the TensorRT engines of a profile for the GPU of this machine.
+
+    Exports every network, compares it with PyTorch, builds its engine, compares that too, and
+    commits all together. Engines that are there already are found.
+
+    [dim]Example:[/] synthvlm engines build --profile single-gpu-tensorrt --store s3://bucket/synthvlm
+    """
+    from synthvlm.cli import inputs
+    from synthvlm.cli.engines import store_uri
+    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.terminal import print_json, stdout_console
+
+    reference = check_profile(profile)
+    place = home_at(chosen_home(context, home))
+    place.prepare()
+    uri = store_uri(store, _section(reference), place.store)
+    arguments = ["build", "--profile", reference, "--store", uri]
+    if calibration is not None:
+        arguments += ["--calibration", str(inputs.readable_file(str(calibration), "caption file"))]
+    result = _run(arguments, json=json)
+    if json:
+        print_json(result)
+        return
+    stdout_console().print(
+        f"{'found' if result['found'] else 'built'} {result['path']} in {uri}", soft_wrap=True
+    )
+
+
+@app.command("export")
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the graphs.")],
+    profile: ProfileOption = "mini",
+    configuration: Annotated[
+        Configuration | None,
+        typer.Option(
+            "--configuration", help="A full-size network with random weights, not a profile's."
+        ),
+    ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="NETWORK", help="Of --configuration: which network."),
+    ] = None,
+    dtype: Annotated[
+        Precision, typer.Option("--dtype", help="Of --configuration: precision.")
+    ] = Precision.FLOAT32,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Of --configuration: compare with PyTorch.")
+    ] = True,
+    json: JsonOption = False,
+) -> None:
+    """Export networks to ONNX and compare them with PyTorch; needs no GPU.
+
+    [dim]Examples:[/] synthvlm engines export --profile mini --to onnx
+    synthvlm engines export --configuration sdxl --only text_encoder --to onnx
+    """
+    from synthvlm.cli import inputs
+    from synthvlm.cli.failures import WrongUsageError
+    from synthvlm.cli.services import check_profile
+    from synthvlm.cli.terminal import print_json, stderr_console
+
+    folder = inputs.output_folder("--to", to)
+    if configuration is None:
+        if only is not None:
+            raise WrongUsageError("--only names a network of --configuration")
+        arguments = ["export", "--profile", check_profile(profile)]
+    else:
+        if only is None:
+            raise WrongUsageError("--configuration needs --only NETWORK")
+        arguments = ["export-random", "--only", only, "--dtype", dtype.value]
+        arguments += [] if check else ["--no-check"]
+    result = _run([*arguments, "--to", str(folder.absolute())], json=json)
+    if json:
+        print_json(result)
+        return
+    stderr_console().print(
+        f"graphs and weights are in {folder} (peak memory {result['peak_mib']:,} MiB)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+@app.command("list")
+def list_engines(
+    context: typer.Context,
+    store: StoreOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List the sets of TensorRT engines in a store.
+
+    [dim]Example:[/] synthvlm engines list --store s3://bucket/synthvlm
+    """
+    from rich.table import Table
+
+    from synthvlm.cli.engines import engine_sets
+    from synthvlm.cli.terminal import print_json, stdout_console
+
+    place = _store(context, store, home)
+    found = list(engine_sets(place))
+    if json:
+        print_json([one.to_json() for one in found])
+        return
+    if not found:
+        stdout_console().print(
+            f"no engines in {place.uri}; make some with `synthvlm engines build`"
+        )
+        return
+    table = Table("id", "model", "TensorRT", "SM", "precision", "steps", "size", box=None)
+    for one in found:
+        configuration = one.manifest.configuration
+        precision = [configuration["precision"], configuration["quantization"]]
+        table.add_row(
+            one.id[:12],
+            one.manifest.model_digest[7:19],
+            str(configuration["tensorrt"]),
+            str(configuration["sm"]),
+            " ".join(filter(None, precision)),
+            str(configuration["steps"]),
+            f"{one.bytes / 2**20:,.1f} MiB",
+        )
+    stdout_console().print(table)
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    engine_id: Annotated[str, typer.Argument(metavar="ID", help="Or its beginning.")],
+    store: StoreOption = None,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what a set of TensorRT engines was built for and holds.
+
+    [dim]Example:[/] synthvlm engines show 3f2a
+    """
+    from synthvlm.cli.engines import engine_set
+    from synthvlm.cli.terminal import print_json, stdout_console
+
+    content = engine_set(_store(context, store, home), engine_id).to_json()
+    if json:
+        print_json(content, indent=2)
+    else:
+        stdout_console().print_json(data=content)
+
+
+@app.command("job")
+def job(
+    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As the node label has it.")],
+    profile: ProfileOption = "single-gpu-tensorrt",
+    store: StoreOption = None,
+    image: Annotated[
+        str, typer.Option("--image", metavar="IMAGE", help="Image with TensorRT.")
+    ] = f"synthvlm/generation:{__version__}",
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", metavar="NAME", help="Namespace.")
+    ] = None,
+    models_claim: Annotated[
+        str | None,
+        typer.Option("--models-claim", metavar="NAME", help="Volume claim, mounted at /models."),
+    ] = None,
+    service_account: Annotated[
+        str | None,
+        typer.Option("--service-account", metavar="NAME", help="May write to the store."),
+    ] = None,
+    credentials: Annotated[
+        str | None,
+        typer.Option(
+            "--credentials", metavar="NAME", help="Existing Secret with the store's environment."
+        ),
+    ] = None,
+) -> None:
+    """Print the Kubernetes Job that builds the engines of a profile on one GPU product.
+
+    [dim]Example:[/] synthvlm engines job --gpu NVIDIA-H100-80GB-HBM3 --store s3://bucket/synthvlm
+    """
+    from synthvlm.cli.engine_job import JobRequest, render_job
+    from synthvlm.cli.failures import WrongUsageError
+    from synthvlm.cli.services import check_profile
+    from synthvlm.profiles import load_profile
+
+    sections = load_profile(check_profile(profile)).sections
+    uri = store or sections.get("generation", {}).get("tensorrt_store")
+    if uri is None:
+        raise WrongUsageError("give --store, or tensorrt_store in the profile")
+    request = JobRequest(
+        gpu, image, str(uri), sections, namespace, models_claim, service_account, credentials
+    )
+    typer.echo(render_job(request), nl=False)
+
+
+def _section(reference: str) -> dict[str, Any]:
+    from synthvlm.profiles import load_profile
+
+    return load_profile(reference).section("generation")
+
+
+def _store(context: typer.Context, store: str | None, home: Path | None) -> "Store":
+    from synthvlm.storage import file_uri, open_store
+
+    place = home_at(chosen_home(context, home))
+    return open_store(store or file_uri(place.store))
+
+
+def _run(arguments: list[str], *, json: bool) -> dict[str, Any]:
+    """Runs the builder, and shows one network after the other as it is done."""
+    from synthvlm.cli.engines import run_builder
+    from synthvlm.cli.terminal import stderr_console, stdout_console
+
+    networks: list[dict[str, Any]] = []
+    errors = stderr_console()
+    with errors.status("Loading the models") as status:
+
+        def heard(network: dict[str, Any]) -> None:
+            networks.append(network)
+            status.update(f"{len(networks)} networks done, last {network['network']}")
+
+        result = run_builder(arguments, heard)
+    if not json:
+        stdout_console().print(_table(networks))
+    return {**result, "exported": networks}
+
+
+def _table(networks: list[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table("network", "class", box=None)
+    for heading in ("parameters", "precision", "difference", "size", "seconds"):
+        table.add_column(heading, justify="right")
+    for one in networks:
+        difference = one["difference"]
+        table.add_row(
+            one["network"],
+            one["kind"],
+            f"{one['parameters']:,}",
+            one["precision"],
+            "not compared" if difference is None else f"{difference:.1e}",
+            f"{one['bytes'] / 2**20:,.1f} MiB",
+            f"{one['seconds']:.1f}",
+        )
+    return table

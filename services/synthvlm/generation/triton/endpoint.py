@@ -1,0 +1,192 @@
+"""One Triton server as it is asked: what it holds, and images one by one."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+import tritonclient.grpc
+from tritonclient.utils import InferenceServerException
+
+from synthvlm.errors import PreconditionFailed
+from synthvlm.generation.engine import ImageRequest, Sample
+from synthvlm.generation.identity import Identity
+from synthvlm.generation.triton.repository import read_identity
+from synthvlm.generation.triton.shared_outputs import SharedOutputs, Slot
+from synthvlm.generation.triton.wire import (
+    INPUTS,
+    MODEL,
+    OUTPUTS,
+    PIXELS,
+    read_sample,
+    write_request,
+)
+
+_ASK_SECONDS = 5.0
+_CHANNEL = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # A server that comes back is found again at once.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A node that vanishes without a word is noticed; Triton allows a ping in five minutes.
+    ("grpc.keepalive_time_ms", 300_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+]
+
+
+class Failure(Enum):
+    """Why a server did not answer with an image."""
+
+    FULL = auto()
+    """Its queue is full, or the image waited too long in it."""
+    LOST = auto()
+    """It is gone, starts, stops, or its model's process is gone: another try may succeed."""
+    INVALID = auto()
+    """The request is wrong; every try would end like this."""
+    BROKEN = auto()
+    """The model raised an error."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a call.
+
+    Attributes:
+        seconds: How long it took.
+        sample: The image; None when there is none.
+        failure: Why there is none.
+        message: What the server said of it.
+    """
+
+    seconds: float
+    sample: Sample | None = None
+    failure: Failure | None = None
+    message: str = ""
+
+
+class Endpoint:
+    """A connection to one server. Its owner counts the calls; see ``endpoints.Endpoints``.
+
+    Args:
+        address: ``host:port``.
+        shared_bytes: Bytes of the largest image, where the server is on this node and hands pixels
+            over in shared memory; 0: they are sent.
+
+    Attributes:
+        address: ``host:port``.
+        calls: Calls that have not ended.
+        ready: Whether it answered last time, with the model that is wanted.
+        refusal: In what its model is not the one that is wanted; empty when that is not known.
+    """
+
+    def __init__(self, address: str, shared_bytes: int = 0) -> None:
+        self.address = address
+        self.calls = 0
+        self.ready = False
+        self.refusal = ""
+        self._client = tritonclient.grpc.InferenceServerClient(address, channel_args=_CHANNEL)
+        self._shared = SharedOutputs(self._client, shared_bytes) if shared_bytes else None
+
+    def ask(self) -> Identity | None:
+        """The identity of the model that the server holds; None when it does not answer.
+
+        A model that was not rendered by this project has an empty identity.
+
+        Raises:
+            PreconditionFailed: The server shares no memory with this process.
+        """
+        try:
+            if not self._client.is_model_ready(MODEL, client_timeout=_ASK_SECONDS):
+                return None
+            answer = self._client.get_model_config(MODEL, as_json=True, client_timeout=_ASK_SECONDS)
+            if self._shared is not None:
+                # A server that has been started anew knows none of the slots of before.
+                self._shared.forget()
+                self._shared.give_back(self._shared.take())
+        except InferenceServerException as error:
+            if "shared memory" in str(error.message()):
+                raise PreconditionFailed(
+                    f"the Triton server {self.address} cannot open the shared memory of this node: "
+                    f"{error.message()}"
+                ) from error
+            return None
+        return read_identity(answer["config"]) or Identity("", {})
+
+    def send(self, request: ImageRequest, done: Callable[[Answer], None]) -> Callable[[], None]:
+        """Asks for an image.
+
+        Args:
+            request: The request.
+            done: Called with the answer, from another thread.
+
+        Returns:
+            What cancels the call: Triton drops it from its queue, or the model stops within a step.
+        """
+        inputs = []
+        arrays = write_request(request)
+        for tensor in INPUTS:
+            array = arrays[tensor.name]
+            one = tritonclient.grpc.InferInput(tensor.name, list(array.shape), tensor.datatype)
+            one.set_data_from_numpy(array)
+            inputs.append(one)
+        began = time.monotonic()
+        try:
+            slot = None if self._shared is None else self._shared.take()
+        except InferenceServerException as error:
+            done(Answer(0.0, failure=Failure.LOST, message=str(error.message())))
+            return lambda: None
+
+        def finish(result: Any, error: InferenceServerException | None) -> None:
+            seconds = time.monotonic() - began
+            if error is not None:
+                if self._shared is not None and slot is not None:
+                    self._shared.set_aside(slot)
+                done(Answer(seconds, failure=classify(error), message=str(error.message())))
+                return
+            outputs = {tensor.name: result.as_numpy(tensor.name) for tensor in OUTPUTS}
+            if self._shared is not None and slot is not None:
+                outputs[PIXELS.name] = slot.read(result.get_output(PIXELS.name).shape)
+                self._shared.give_back(slot)
+            done(Answer(seconds, read_sample(outputs)))
+
+        call = self._client.async_infer(MODEL, inputs, finish, outputs=_outputs(slot))
+        cancel: Callable[[], None] = call.cancel
+        return cancel
+
+    def close(self) -> None:
+        """Closes the connection; calls that have not ended fail."""
+        if self._shared is not None:
+            self._shared.close()
+        self._client.close()
+
+
+def _outputs(slot: Slot | None) -> list[Any]:
+    wanted = {one.name: tritonclient.grpc.InferRequestedOutput(one.name) for one in OUTPUTS}
+    if slot is not None:
+        wanted[PIXELS.name].set_shared_memory(slot.name, slot.size)
+    return list(wanted.values())
+
+
+def classify(error: InferenceServerException) -> Failure:
+    """What an error of Triton's means.
+
+    Its codes are coarse: a full queue and a server that is gone are both UNAVAILABLE, a model that
+    raised and a model whose process is gone both INTERNAL. The words tell them apart.
+    """
+    status = str(error.status()).removeprefix("StatusCode.")
+    message = str(error.message())
+    if "shared memory region" in message:
+        return Failure.LOST  # the server has been started anew, and does not know it
+    if status == "INVALID_ARGUMENT":
+        return Failure.INVALID
+    if status == "UNAVAILABLE" and any(words in message for words in _FULL):
+        return Failure.FULL
+    if status == "INTERNAL" and not any(words in message for words in _GONE):
+        return Failure.BROKEN
+    return Failure.LOST
+
+
+_FULL = ("Exceeds maximum queue size", "Request timeout expired")
+_GONE = ("Stub process", "not healthy", "RST_STREAM", "GOAWAY")

@@ -1,0 +1,174 @@
+"""The files of a Triton server, and the process that they become.
+
+Two layouts are known: NVIDIA's own (``/opt/tritonserver`` of its images), and the wheel
+``nvidia-pytriton``, which holds the same server for the CPU. Of the wheel only the server is used:
+not the Python layer above it, nor what that layer depends on.
+"""
+
+import ctypes.util
+import os
+import socket
+import sys
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+import synthvlm
+from synthvlm.errors import PreconditionFailed
+
+VARIABLE = "SYNTHVLM_TRITON_SERVER"
+"""Environment variable with the folder of the server."""
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where POSIX has it
+_PREFIX = "synthvlm_triton_"
+
+
+@dataclass(frozen=True)
+class ServerFiles:
+    """A Triton server that was found.
+
+    Attributes:
+        program: ``tritonserver``.
+        backend: Folder of the Python backend.
+        stub: The backend's interpreter.
+        libraries: Folders in which the program's libraries lie.
+    """
+
+    program: Path
+    backend: Path
+    stub: Path
+    libraries: tuple[Path, ...] = ()
+
+
+def server_folder() -> Path:
+    """Where the server is looked for: as the environment says, else in the virtual environment."""
+    named = os.environ.get(VARIABLE)
+    return Path(named) if named else Path(sys.prefix) / "triton-server"
+
+
+def find_server() -> ServerFiles:
+    """The server of ``server_folder``.
+
+    Raises:
+        PreconditionFailed: There is none, or not for this version of Python.
+    """
+    folder = server_folder()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    wheel = folder / "pytriton" / "tritonserver"
+    if (wheel / "bin" / "tritonserver").is_file():
+        found = ServerFiles(
+            program=wheel / "bin" / "tritonserver",
+            backend=wheel / "backends" / "python",
+            stub=wheel / "python_backend_stubs" / python / "triton_python_backend_stub",
+            libraries=(folder / "nvidia_pytriton.libs",),
+        )
+    else:
+        backend = folder / "backends" / "python"
+        found = ServerFiles(
+            program=folder / "bin" / "tritonserver",
+            backend=backend,
+            stub=backend / "triton_python_backend_stub",
+        )
+    for path in (found.program, found.stub):
+        if not path.is_file():
+            raise PreconditionFailed(
+                f"there is no Triton server for Python {python}: {path} is missing; run `make "
+                f"triton-server`, or set {VARIABLE} to the folder of one"
+            )
+    if not _has_python_library():
+        raise PreconditionFailed(
+            f"Triton's Python backend needs Python {python} as a shared library: apt-get install "
+            f"libpython{python}"
+        )
+    return found
+
+
+def make_backends(files: ServerFiles, folder: Path) -> Path:
+    """A backend folder as Triton wants it: the stub beside the backend, and executable.
+
+    Returns:
+        ``folder``, for ``--backend-directory``.
+    """
+    for path in (files.program, files.stub):
+        if not os.access(path, os.X_OK):
+            path.chmod(path.stat().st_mode | 0o111)  # wheels do not keep the bit
+    target = folder / "python"
+    target.mkdir(parents=True, exist_ok=True)
+    for path in {*files.backend.iterdir(), files.stub}:
+        link = target / path.name
+        link.unlink(missing_ok=True)
+        link.symlink_to(path)
+    return folder
+
+
+def environment(files: ServerFiles, inherited: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the server's process and of the model in it."""
+    ours = Path(synthvlm.__file__).parents[1]
+    paths = [str(ours), *(path for path in sys.path if path)]
+    libraries = [*map(str, files.libraries), str(sysconfig.get_config_var("LIBDIR"))]
+    if "LD_LIBRARY_PATH" in inherited:
+        libraries.append(inherited["LD_LIBRARY_PATH"])
+    return {
+        # As the services' own processes: threads that spin would take the cores from one another.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **inherited,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+    }
+
+
+def command(
+    files: ServerFiles,
+    *,
+    repository: Path,
+    backends: Path,
+    listen: str,
+    metrics_listen: str | None,
+    drain_seconds: float,
+) -> list[str]:
+    """The command line of the server, which serves gRPC and nothing else unless metrics are on."""
+    host, _, port = listen.rpartition(":")
+    metrics_host, _, metrics_port = (metrics_listen or "").rpartition(":")
+    metrics = [f"--metrics-address={metrics_host}", f"--metrics-port={metrics_port}"]
+    return [
+        str(files.program),
+        f"--model-repository={repository}",
+        f"--backend-directory={backends}",
+        f"--backend-config=python,shm-region-prefix-name={_PREFIX}{os.getpid()}_",
+        f"--grpc-address={host}",
+        f"--grpc-port={port}",
+        # The configuration is complete; asking the model would load its libraries twice.
+        "--disable-auto-complete-config",
+        "--allow-http=false",
+        *(metrics if metrics_listen else ["--allow-metrics=false"]),
+        f"--exit-timeout-secs={max(1, round(drain_seconds))}",
+    ]
+
+
+def free_address(address: str) -> str:
+    """``host:port`` with a free port for port 0."""
+    host, _, port = address.rpartition(":")
+    if port != "0":
+        return address
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return f"{host}:{listener.getsockname()[1]}"
+
+
+def remove_leftovers() -> None:
+    """Removes the shared memory of servers that were killed: their process ids are in its names."""
+    for path in SHARED_MEMORY.glob(f"{_PREFIX}*"):
+        pid = path.name.removeprefix(_PREFIX).partition("_")[0]
+        if pid.isdecimal() and not psutil.pid_exists(int(pid)):
+            path.unlink(missing_ok=True)
+
+
+def _has_python_library() -> bool:
+    """Whether the interpreter exists as a shared library, which the stub needs."""
+    name = str(sysconfig.get_config_var("INSTSONAME"))
+    folder = Path(str(sysconfig.get_config_var("LIBDIR")))
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return (folder / name).exists() or ctypes.util.find_library(f"python{version}") is not None

@@ -1,0 +1,97 @@
+"""The arithmetic of ``synthvlm capacity``, and that docs/capacity.md says what it gives."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from synthvlm.cli.capacity import GPUS, Plan, estimates
+from synthvlm.errors import InvalidInput
+
+TEXT = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
+
+
+def synthvlm(*arguments: str) -> str:
+    command = [sys.executable, "-m", "synthvlm.cli", "capacity", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def rows(heading: str) -> list[list[str]]:
+    """Cells of the first table below a heading of the document."""
+    section = TEXT.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_a_published_rate_is_kept_at_its_own_steps() -> None:
+    (one,) = estimates(Plan(images=7344, steps=20, gpus=1), ["H100"])
+    assert one.images_an_hour == pytest.approx(2.04 * 3600)
+    assert one.gpu_hours == pytest.approx(1)
+    assert one.cost == pytest.approx(GPUS["H100"].price)
+
+
+def test_a_million_images_at_20_to_60_steps_are_136_to_409_h100_hours() -> None:
+    hours = [estimates(Plan(steps=steps), ["H100"])[0].gpu_hours for steps in (20, 60)]
+    assert [round(hour) for hour in hours] == [136, 408]
+
+
+def test_twice_the_steps_or_half_the_efficiency_are_twice_the_hours() -> None:
+    plans = (Plan(steps=30), Plan(steps=60), Plan(steps=30, efficiency=0.5))
+    once, steps, efficiency = (estimates(plan, ["L40S"])[0] for plan in plans)
+    assert steps.gpu_hours == pytest.approx(2 * once.gpu_hours)
+    assert efficiency == steps
+
+
+def test_more_gpus_take_less_time_for_the_same_money() -> None:
+    one, many = (estimates(Plan(gpus=gpus), ["H100"])[0] for gpus in (1, 20))
+    assert many.days == pytest.approx(one.days / 20)
+    assert many.cost == one.cost
+    assert (one.nodes, many.nodes) == (1, 3)
+
+
+def test_a_given_price_replaces_the_default() -> None:
+    (one,) = estimates(Plan(prices={"H100": 2.0}), ["H100"])
+    assert one.cost == pytest.approx(2 * one.gpu_hours)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"images": 0}, {"gpus": 0}, {"efficiency": 0.0}, {"prices": {"Z9": 1.0}}]
+    + [{"prices": {"H100": price}} for price in (-1.0, math.nan, math.inf)],
+)
+def test_a_plan_that_means_nothing_is_refused(wrong: dict) -> None:
+    with pytest.raises(InvalidInput):
+        Plan(**wrong)
+
+
+def test_the_document_has_the_products_with_rate_steps_and_price() -> None:
+    published = {name: cells for name, *cells in rows("What was published")}
+    assert set(published) == set(GPUS)
+    for name, (rate, steps, source, price) in published.items():
+        gpu = GPUS[name]
+        assert (float(rate), int(steps), float(price)) == (gpu.rate, gpu.steps, gpu.price)
+        assert source in gpu.source
+
+
+def test_the_document_says_what_the_command_estimates() -> None:
+    found = {one["gpu"]: one for one in json.loads(synthvlm("--json"))}
+    documented = rows("A million images at 60 steps")
+    assert {cells[0] for cells in documented} == set(found)
+    for name, *cells in documented:
+        one = found[name]
+        assert cells == [
+            f"{one['images_an_hour']:,.0f}",
+            f"{one['gpu_hours']:,.0f}",
+            f"{one['days']:,.1f}",
+            f"{one['cost']:,.0f}",
+        ]
+
+
+def test_the_table_for_people_has_the_same_numbers() -> None:
+    printed = synthvlm("--gpu", "L40S", "--gpus", "64")
+    assert "1,000,000 images of 60 steps" in printed
+    assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,415", printed)

@@ -1,0 +1,50 @@
+"""What a finished run tells programs."""
+
+from pathlib import Path
+from typing import Any
+
+from synthvlm.cli.outcome import RunOutcome
+from synthvlm.cli.run_state import RunState
+from synthvlm_pipelines.events import StageEvent, State
+
+RESULTS: dict[str, dict[str, Any]] = {
+    "import": {"read": "5", "quarantined": [{"rule": "invalid_json", "records": "1"}]},
+    "curate": {"kept": "3"},
+    "generate": {"generated": "6", "failed": [{"rule": "blank", "records": "2"}]},
+    "score": {"scored": "5", "failed": [{"rule": "undecodable", "records": "1"}]},
+    "select": {"selected": "2"},
+    "assemble": {"name": "demo", "version": 3, "digest": "sha256:00"},
+}
+
+
+def finished() -> RunOutcome:
+    state = RunState()
+    for stage, result in RESULTS.items():
+        state.apply(StageEvent(stage, State.FINISHED, result=result))
+    return RunOutcome(state)
+
+
+def test_the_summary_has_what_scripts_rely_on() -> None:
+    assert finished().summary(Path("/home/report.html"), 1.23456) == {
+        "dataset": "demo",
+        "version": 3,
+        "digest": "sha256:00",
+        "counts": {
+            "read": 5,
+            "quarantined": 1,
+            "kept": 3,
+            "generated": 6,
+            "scored": 5,
+            "selected": 2,
+        },
+        "report": "/home/report.html",
+        "seconds": 1.235,
+    }
+
+
+def test_a_run_without_a_report_says_so() -> None:
+    assert finished().summary(None, 1.0)["report"] is None
+
+
+def test_failures_of_all_shards_and_stages_are_added_up() -> None:
+    assert finished().failed() == {"blank": 2, "undecodable": 1}
