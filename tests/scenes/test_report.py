@@ -7,7 +7,14 @@ import numpy as np
 from synthvlm.models import resolve_model
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.recipes.measure import likeness, truth_of
-from synthvlm.scenes.recipes.report import choices, llm, minutes, selection
+from synthvlm.scenes.recipes.report import (
+    choices,
+    llm,
+    minutes,
+    read_sections,
+    selection,
+    write_sections,
+)
 from synthvlm.scenes.recipes.tables import Table
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import sample_scene
@@ -74,3 +81,13 @@ def test_mini_llm_has_a_table_of_each_figure() -> None:
     tables = llm(WEIGHTS, 20)
     assert [len(table.columns) for table in tables] == [2, 2, 2, 2]
     assert all(row[1] for table in tables for row in table.rows)
+
+
+def test_a_section_that_is_measured_again_replaces_the_old_one_in_its_place() -> None:
+    old = write_sections({"samplers": "### S\n\n| 1 |", "mini-llm": "### L\n\n| 2 |"})
+    assert old.index("## mini-llm") < old.index("## samplers")
+    sections = read_sections(old)
+    assert sections == {"samplers": "### S\n\n| 1 |", "mini-llm": "### L\n\n| 2 |"}
+    new = write_sections(sections | {"samplers": "### S\n\n| 3 |"})
+    assert new == old.replace("| 1 |", "| 3 |")
+    assert read_sections("") == {}

@@ -83,7 +83,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--export", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=3600)
-    parser.add_argument("--batch", type=int, default=32, help="of each worker")
+    parser.add_argument("--batch", type=int, default=16, help="of each worker")
     parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--threads", type=int, default=1)

@@ -9,8 +9,10 @@ import argparse
 import csv
 import io
 import random
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +66,11 @@ def generation(weights: Path, count: int, steps: int, guidance: float) -> Table:
         seconds = (time.perf_counter() - began) / len(everything)
         rows.append((*row, f"{likeness(everything):.2f} dB", f"{seconds:.3f} s"))
     columns = ("", "one thing", "two with relation", "group", "likeness", "an image")
-    return Table(f"Images true to {count} captions a kind, {steps} steps", columns, rows)
+    return Table(
+        f"Images true to {count} captions a kind, {steps} steps, guidance {guidance:g}",
+        columns,
+        rows,
+    )
 
 
 def guidance_scales(weights: Path, count: int, steps: int) -> Table:
@@ -133,7 +139,11 @@ def selection(weights: Path, count: int, steps: int, guidance: float) -> tuple[T
         ("CLIPScore, 5th / 50th / 95th percentile", f"{low:.3f} / {middle:.3f} / {high:.3f}"),
     ]
     return (
-        Table(f"Selection from {count} generated pairs", ("pairs", "number", "true"), rows),
+        Table(
+            f"Selection from {count} pairs generated in {steps} steps",
+            ("pairs", "number", "true"),
+            rows,
+        ),
         Table("CLIPScore on the same pairs", ("", ""), detail),
     )
 
@@ -229,13 +239,53 @@ def draw_curves(logs: Path, out: Path) -> None:
     plt.close(figure)
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: the weights, how many samples, and how images are made."""
+
+    weights: Path
+    count: int
+    steps: int
+    guidance: float
+
+    @property
+    def few(self) -> int:
+        """Samples where many settings are compared."""
+        return max(16, self.count // 10)
+
+
+SECTIONS: Final[dict[str, Callable[[Setting], Sequence[Table]]]] = {
+    "mini-llm": lambda x: llm(x.weights, x.count),
+    "mini-clip": lambda x: [clip(x.weights, x.count)],
+    "selection": lambda x: selection(x.weights, x.count, x.steps, x.guidance),
+    "mini-sdxl": lambda x: [generation(x.weights, x.count, x.steps, x.guidance)],
+    "guidance": lambda x: [guidance_scales(x.weights, x.few, x.steps)],
+    "samplers": lambda x: [compare_samplers(x.weights, x.few, x.guidance)],
+}
+"""Sections of ``measured.md``, in their order."""
+
+
+def read_sections(text: str) -> dict[str, str]:
+    """The sections of a ``measured.md`` by their names, without their headings."""
+    _, *parts = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
+    return {name: body.strip() for name, body in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def write_sections(sections: Mapping[str, str]) -> str:
+    """A ``measured.md`` of those of ``SECTIONS`` that there are."""
+    ordered = [f"## {name}\n\n{sections[name]}\n" for name in SECTIONS if name in sections]
+    title = "# The bundled models, measured\n\nWritten by `make mini-report`.\n"
+    return "\n".join([title, *ordered])
+
+
 def main() -> None:
-    """Measures, prints and writes."""
+    """Measures, prints and writes; sections that are not asked for stay as they are."""
     sampling = GenerationSettings(**load_profile("mini").section("generation")).sampling
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--logs", type=Path, required=True, help="folder of the trainings")
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--steps", type=int, default=sampling.steps)
     parser.add_argument("--guidance", type=float, default=sampling.guidance_scale)
@@ -245,22 +295,16 @@ def main() -> None:
     mpl.use("Agg")
     args.out.mkdir(parents=True, exist_ok=True)
     draw_curves(args.logs, args.out)
-    draw_samples(args.weights, args.out, args.steps, args.guidance)
-    few = max(16, args.count // 10)
-    setting = f"{args.steps} steps, guidance {args.guidance:g}, {args.threads} threads"
-    parts = [f"# The bundled models, measured\n\nWritten by `make mini-report`: {setting}.\n"]
-    for make in (
-        lambda: llm(args.weights, args.count),
-        lambda: [clip(args.weights, args.count)],
-        lambda: list(selection(args.weights, args.count, args.steps, args.guidance)),
-        lambda: [generation(args.weights, args.count, args.steps, args.guidance)],
-        lambda: [guidance_scales(args.weights, few, args.steps)],
-        lambda: [compare_samplers(args.weights, few, args.guidance)],
-    ):
-        for table in make():
-            print(table, flush=True)
-            parts.append(str(table))
-        (args.out / "measured.md").write_text("\n".join(parts))
+    if "mini-sdxl" in args.only:
+        draw_samples(args.weights, args.out, args.steps, args.guidance)
+    path = args.out / "measured.md"
+    sections = read_sections(path.read_text("utf-8")) if path.exists() else {}
+    setting = Setting(args.weights, args.count, args.steps, args.guidance)
+    for name in args.only:
+        tables = "\n".join(map(str, SECTIONS[name](setting)))
+        print(tables, flush=True)
+        sections[name] = tables.strip()
+        path.write_text(write_sections(sections), "utf-8")
 
 
 if __name__ == "__main__":
