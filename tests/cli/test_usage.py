@@ -101,7 +101,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["engines", "job", "--gpu", "L4", "--store", "s3://b", "--namespace", "A"], "is no name"),
     (["generate"], "Missing argument 'PROMPT'"),
     (["generate", " "], "the prompt is empty"),
-    (["generate", "x" * 4097], "the prompt has 4097 bytes"),
+    (["generate", "x" * 16_385], "the prompt has 16385 bytes"),
     (["generate", "a star", "--count", "0"], "--count must be from 1 to 400"),
     (["generate", "a star", "--seed", "-1"], "--seed must be from 0"),
     (["generate", "a star", "--seed", str(2**63 - 7)], "--seed must be from 0"),
