@@ -31,7 +31,7 @@ def violations(model, request):
         (pb.ScorePairsRequest(pairs=[PAIR, pb.Pair(caption="x")]), {"pairs[1].image"}),
         (pb.ScorePairsRequest(pairs=[pb.Pair(image=b"1")]), {"pairs[0].caption"}),
         (
-            pb.ScorePairsRequest(pairs=[pb.Pair(image=b"1", caption="é" * 2049)]),
+            pb.ScorePairsRequest(pairs=[pb.Pair(image=b"1", caption="é" * 8193)]),
             {"pairs[0].caption"},
         ),
         (

@@ -40,7 +40,7 @@ def test_the_protos_are_linted_documented_and_formatted() -> None:
     ("old", "new", "rule"),
     [
         (
-            "  // The caption, 1 to 4,096 bytes of UTF-8.\n  string prompt",
+            "  // The caption, 1 to 16,384 bytes of UTF-8.\n  string prompt",
             "  string prompt",
             "Field",
         ),

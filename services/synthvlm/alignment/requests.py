@@ -39,7 +39,7 @@ class PairMessage(RequestModel):
     """``Pair``. Whether the image can be decoded shows when it is."""
 
     image: Annotated[bytes, Field(min_length=1, max_length=MAX_IMAGE_BYTES)]
-    caption: Annotated[str, Utf8(4096, min_bytes=1)]
+    caption: Annotated[str, Utf8(16_384, min_bytes=1)]
 
 
 class ScorePairs(RequestModel):

@@ -11,7 +11,7 @@ from synthvlm.cli.failures import WrongUsageError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
-_MAX_PROMPT_BYTES = 4096
+_MAX_PROMPT_BYTES = 16_384
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 MAX_SEED = 2**63 - 1

@@ -109,7 +109,7 @@ def image_format(name: str) -> ImageFormat:
 class GenerateImage(RequestModel):
     """``GenerateImageRequest``."""
 
-    prompt: Annotated[str, Utf8(4096, min_bytes=1)]
+    prompt: Annotated[str, Utf8(16_384, min_bytes=1)]
     seed: Seed
     parameters: SamplingParameters | None
     format: Format

@@ -15,7 +15,6 @@ from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import AnswerCache, Progress, offload, parse, stream
 from synthvlm.storage import open_store, sha256_digest
-from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -91,10 +90,10 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
 
         async for event in stream(context, make):
             if isinstance(event, Progress):
-                yield generation_pb2.GenerateShardResponse(progress=_progress(event))
+                yield generation_pb2.GenerateShardResponse(progress=event.to_proto())
             else:
                 yield generation_pb2.GenerateShardResponse(
-                    progress=_progress(event.progress), result=_result(event.value)
+                    progress=event.progress.to_proto(), result=_result(event.value)
                 )
 
     def _image(
@@ -125,12 +124,6 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
 
 def _parameters(sampling: Sampling) -> generation_pb2.SamplingParameters:
     return generation_pb2.SamplingParameters(**sampling.to_json())
-
-
-def _progress(progress: Progress) -> shard_pb2.ShardProgress:
-    return shard_pb2.ShardProgress(
-        done=progress.done, total=progress.total, resumed=progress.resumed
-    )
 
 
 def _result(made: ImageSet) -> generation_pb2.GenerateResult:

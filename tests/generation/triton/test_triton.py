@@ -174,6 +174,18 @@ class Gone:
             raise OperationCancelled("gone")
 
 
+def calls(remote):
+    """Calls that have not ended."""
+    return sum(endpoint.calls for endpoint in remote._endpoints._all)
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @contextmanager
 def running_long(remote):
     """An image of 500 steps is being made while the block runs; then its caller goes away."""
@@ -188,7 +200,8 @@ def running_long(remote):
 
     thread = threading.Thread(target=make)
     thread.start()
-    time.sleep(0.5)
+    wait_until(lambda: calls(remote) == 1)
+    time.sleep(0.5)  # more than Triton waits for others to share its batch
     try:
         yield
     finally:
@@ -204,7 +217,8 @@ def test_more_than_the_engines_largest_batch_is_split(server, remote, engine):
     before = batches(server)
     with running_long(remote):  # meanwhile, the others queue up
         waiting.start()
-        time.sleep(1.0)
+        wait_until(lambda: calls(remote) == 1 + len(batch))
+        time.sleep(0.5)  # until the last one is in the queue
     waiting.join()
     assert same(answered, local(engine, batch))
     grown = {size for size, count in batches(server).items() if count > before.get(size, 0)}
@@ -287,8 +301,7 @@ def test_a_full_queue_turns_single_images_away_and_lets_shards_wait(remote, engi
         threads = [threading.Thread(target=one, args=(request,)) for request in batch]
         for thread in threads:
             thread.start()
-        time.sleep(1.0)
-        assert rejections
+        wait_until(lambda: rejections)
         # A shard's batch waits for its turn, however many there are.
         shard = requests(2 * BATCH, first=100)
         made = []
@@ -401,8 +414,7 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
         victim.wait()
         theirs = int(victim.statistics()["inference_count"])
         with connected(server, victim) as both:
-            while both._endpoints.ready < 2:
-                time.sleep(0.05)
+            wait_until(lambda: both._endpoints.ready == 2)
             batch = requests(4 * BATCH, first=200)
             expected = local(engine, batch)
             assert same(both.generate(batch, SILENT), expected)

@@ -34,15 +34,18 @@ class _Scale:
 
 
 def plot(comparison: Comparison, label: str) -> Markup:
-    """Mean scores with their 95% confidence intervals against evaluations an image.
+    """Mean scores against evaluations an image.
+
+    The bars are the 95% confidence intervals of the differences from the best, which decide: those
+    of the means themselves are wider, because captions differ from one another.
 
     Args:
         comparison: The cells.
         label: Name of the score.
     """
-    cells = comparison.cells
+    cells = sorted(comparison.cells, key=lambda one: one is comparison.chosen)  # that one on top
     costs = [one.measured.evaluations for one in cells]
-    margins = [one.margin if math.isfinite(one.margin) else 0.0 for one in cells]
+    margins = [one.behind_margin if math.isfinite(one.behind_margin) else 0.0 for one in cells]
     lows = [one.mean - margin for one, margin in zip(cells, margins, strict=True)]
     highs = [one.mean + margin for one, margin in zip(cells, margins, strict=True)]
     x = _Scale(min(costs), max(costs), _LEFT, _LEFT + _PLOT_WIDTH)
@@ -107,7 +110,9 @@ def _names(label: str) -> Iterator[Markup]:
         x=_WIDTH - _RIGHT, y=_HEIGHT - 8, text="evaluations of the denoising network an image"
     )
     yield Markup('<text class="tick" x="{x}" y="{y}">{text}</text>').format(
-        x=_LEFT, y=_TOP - 6, text=f"mean {label}, 95% confidence intervals"
+        x=_LEFT,
+        y=_TOP - 6,
+        text=f"mean {label}; bars: 95% interval of the difference from the best",
     )
 
 

@@ -127,7 +127,11 @@ class Search:
                 caption_set=ref_to_proto(self.caption_set),
                 repeats=1,
                 run_seed=self.seed,
-                parameters=generation_pb2.SamplingParameters(**cell.given),
+                parameters=generation_pb2.SamplingParameters(  # 0: as the profile says
+                    steps=cell.steps or 0,
+                    guidance_scale=cell.guidance_scale or 0,
+                    high_noise_fraction=cell.high_noise_fraction or 0,
+                ),
                 model_digest=self.generator,
             ),
             on_progress=generated,

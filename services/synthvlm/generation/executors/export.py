@@ -33,6 +33,9 @@ _EXAMPLE = {BATCH: 2, HEIGHT: 16, WIDTH: 16, TOKENS: WINDOW}
 _CHECKS = (_EXAMPLE, {BATCH: 3, HEIGHT: 8, WIDTH: 24, TOKENS: WINDOW})
 """The check is made at other sizes too: an axis that tracing froze would show."""
 
+_SMALL = 1024
+"""Bytes below which a tensor stays in the graph, where every tool finds it."""
+
 _ALIGNMENT = 4096
 """Bytes to a multiple of which the weights of a tensor are laid, so that they can be mapped."""
 
@@ -109,10 +112,10 @@ def _gather_weights(file: Path) -> None:
                 source = file.parent / external_data_helper.ExternalDataInfo(tensor).location
                 data = source.read_bytes()
                 scattered.add(source)
+            elif len(tensor.raw_data) < _SMALL:  # shapes and the like; also what is no bytes at all
+                continue
             else:
                 data = tensor.raw_data
-            if not data:  # numbers that are kept as such, not as bytes
-                continue
             weights.write(bytes(-weights.tell() % _ALIGNMENT))
             offset = weights.tell()
             weights.write(data)
