@@ -96,8 +96,8 @@ def main() -> None:
     parser.add_argument("--times", type=float, default=10.0, help="of what the service can answer")
     arguments = parser.parse_args()
     with started(arguments.profile, arguments.engine, arguments.executor) as servers:
-        asyncio.run(clients(servers.address, 64, 128))
-        capacity, _ = asyncio.run(clients(servers.address, 16, 64))
+        asyncio.run(clients(servers.address, 32, 32))
+        capacity, _ = asyncio.run(clients(servers.address, 16, 32))
         rate = arguments.times * capacity
         print(f"{'capacity':<20}{capacity:.1f} images/s; called at {rate:.0f} a second")
         good = asyncio.run(flood(servers, rate, arguments.seconds))

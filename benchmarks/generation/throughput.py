@@ -83,9 +83,13 @@ def _exported(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
 
 def _pipelines(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
     """Makes a batch with diffusers alone."""
+    import diffusers
     import torch
+    import transformers
     from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
     torch.set_num_threads(settings.threads)
     options = {"dtype": getattr(torch, settings.dtype), "local_files_only": True}
     base = StableDiffusionXLPipeline.from_pretrained(resolve_model(settings.model), **options)

@@ -145,15 +145,22 @@ class Endpoint:
                     self._shared.set_aside(slot)
                 done(Answer(seconds, failure=classify(error), message=str(error.message())))
                 return
-            outputs = {tensor.name: result.as_numpy(tensor.name) for tensor in OUTPUTS}
-            if self._shared is not None and slot is not None:
-                outputs[PIXELS.name] = slot.read(result.get_output(PIXELS.name).shape)
-                self._shared.give_back(slot)
-            done(Answer(seconds, read_sample(outputs)))
+            try:
+                done(Answer(seconds, self._sample(result, slot)))
+            except Exception as unreadable:  # nobody else would tell the caller
+                done(Answer(seconds, failure=Failure.BROKEN, message=repr(unreadable)))
 
         call = self._client.async_infer(MODEL, inputs, finish, outputs=_outputs(slot))
         cancel: Callable[[], None] = call.cancel
         return cancel
+
+    def _sample(self, result: Any, slot: Slot | None) -> Sample:
+        sent = [one.name for one in OUTPUTS if slot is None or one is not PIXELS]
+        outputs = {name: result.as_numpy(name) for name in sent}
+        if self._shared is not None and slot is not None:
+            outputs[PIXELS.name] = slot.read(result.get_output(PIXELS.name).shape)
+            self._shared.give_back(slot)
+        return read_sample(outputs)
 
     def close(self) -> None:
         """Closes the connection; calls that have not ended fail."""
