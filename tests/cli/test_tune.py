@@ -212,7 +212,7 @@ def test_times_are_kept_by_cell(tmp_path):
 
 def result(**changes):
     runs = [
-        measured(Cell(steps=12, guidance_scale=2.5), 0.25),
+        measured(Cell(steps=9, guidance_scale=2.5), 0.25),
         measured(Cell(steps=20, guidance_scale=2.5), 0.2501, seconds=None),
         measured(Cell(steps=2, guidance_scale=2.5), 0.1),
     ]
@@ -234,17 +234,17 @@ def test_the_chosen_profile_is_the_profile_with_the_chosen_parameters(tmp_path):
         load_settings(GenerationSettings, "generation", command_line={"profile": profile})
         for profile in (str(file), "mini")
     )
-    assert (tuned.steps, tuned.guidance_scale) == (12, 2.5)
+    assert (tuned.steps, tuned.guidance_scale) == (9, 2.5)
     changed = {"steps", "guidance_scale", "profile"}
     assert tuned.model_dump(exclude=changed) == own.model_dump(exclude=changed)
     sections = yaml.safe_load(file.read_text())
     assert {word for word in sections if word != "generation"} == {"caption", "alignment"}
-    assert load_profile("mini").section("generation")["steps"] != 12
+    assert load_profile("mini").section("generation")["steps"] != 9
 
 
 def test_the_numbers_are_valid_json_and_name_the_choice():
     content = json.loads(json.dumps(result().to_json(), allow_nan=False))
-    assert content["chosen"] == {"steps": 12, "guidance_scale": 2.5}
+    assert content["chosen"] == {"steps": 9, "guidance_scale": 2.5}
     assert [one["chosen"] for one in content["cells"]].count(True) == 1
     assert content["cells"][0]["behind"] == 0
 
@@ -258,7 +258,7 @@ def test_the_page_shows_every_cell_and_needs_nothing_else():
     assert len(groups) == 3
     text = " ".join(page.text)
     assert SCORES["clip_score"] in text
-    assert "steps=12 guidance_scale=2.5" in text
+    assert "steps=9 guidance_scale=2.5" in text
 
 
 def test_one_caption_makes_a_page_too():
