@@ -113,8 +113,9 @@ TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m torch.distributed.run --standalone -
 .PHONY: mini-models
 mini-models: setup ## train the bundled models anew (hours; goes on where it was stopped), into build/mini-models/weights
 	$(TRAIN).vae --out $(MINI)/vae
+	$(TRAIN).decoder --vae $(MINI)/vae/vae --out $(MINI)/decoder
 	$(TRAIN).text --out $(MINI)/text
-	$(TRAIN).diffusion --vae $(MINI)/vae/vae --text $(MINI)/text --out $(MINI)/base --export $(MINI)/weights
+	$(TRAIN).diffusion --vae $(MINI)/decoder/vae --text $(MINI)/text --out $(MINI)/base --export $(MINI)/weights
 	$(TRAIN).refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights
 	$(TRAIN).clip --text $(MINI)/text --out $(MINI)/clip --export $(MINI)/weights
 	$(TRAIN).llm --out $(MINI)/llm --export $(MINI)/weights

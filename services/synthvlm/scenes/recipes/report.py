@@ -38,9 +38,10 @@ from synthvlm.scenes.recipes.data import PREFIX
 from synthvlm.scenes.recipes.measure import Generator, held_out_captions, likeness, truth_of
 from synthvlm.scenes.recipes.samplers import compare_samplers
 from synthvlm.scenes.recipes.tables import Table, percent
+from synthvlm.scenes.sheet import BAD, GOOD, Remark, Tile, contact_sheet
 from synthvlm.scenes.world import sample_scene
 
-TRAININGS: Final = ("vae", "text", "base", "refiner", "clip", "llm")
+TRAININGS: Final = ("vae", "decoder", "text", "base", "refiner", "clip", "llm")
 PARAMETERS: Final = ScoreParameters(PREFIX, 32, Weighting(0.5, Range(0.0, 1.0), Range(0.0, 1.0)))
 """As in the profile ``mini``."""
 
@@ -197,22 +198,16 @@ def _png(pixels: Pixels) -> bytes:
 
 
 def draw_samples(weights: Path, out: Path, steps: int, guidance: float) -> None:
-    """A picture of images with their captions, framed by what the oracle says of them."""
+    """A sheet of images with their captions, in the colour of what the oracle says, and why."""
     generate = Generator(weights / "mini-sdxl", weights / "mini-sdxl-refiner")
     captions = [c for kind in ("one", "two", "group") for c in held_out_captions(kind, 8)]
     images = generate(captions, 7000, steps, guidance)
-    figure, axes = plt.subplots(3, 8, figsize=(16, 7.4))
-    for axis, image, caption in zip(axes.flat, images, captions, strict=True):
-        axis.imshow(image, interpolation="nearest")
+    tiles = []
+    for image, caption in zip(images, captions, strict=True):
         verdict = judge(image, caption)
-        colour = "#2e7d32" if verdict.true else "#c62828"
-        axis.set_title(caption, fontsize=7.5, color=colour, wrap=True)
-        axis.set(xticks=[], yticks=[])
-        for spine in axis.spines.values():
-            spine.set(color=colour, linewidth=2)
-    figure.tight_layout()
-    figure.savefig(out / "samples.png", dpi=80)
-    plt.close(figure)
+        remarks = [Remark(caption, GOOD if verdict.true else BAD)]
+        tiles.append(Tile(image, (*remarks, *map(Remark, verdict.reasons))))
+    contact_sheet(tiles).save(out / "samples.png")
 
 
 def minutes(rows: Sequence[Mapping[str, str]]) -> float:
