@@ -10,6 +10,7 @@ import csv
 import io
 import random
 import re
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -206,7 +207,7 @@ def draw_samples(weights: Path, out: Path, steps: int, guidance: float) -> None:
         axis.imshow(image, interpolation="nearest")
         verdict = judge(image, caption)
         colour = "#2e7d32" if verdict.true else "#c62828"
-        axis.set_title(caption, fontsize=7.5, color=colour, wrap=True)
+        axis.set_title(textwrap.fill(caption, 27), fontsize=7.5, color=colour)
         axis.set(xticks=[], yticks=[])
         for spine in axis.spines.values():
             spine.set(color=colour, linewidth=2)
