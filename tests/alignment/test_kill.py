@@ -12,6 +12,7 @@ from synthvlm.alignment.shard import ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.v1 import alignment_pb2 as pb
 from synthvlm.alignment.v1 import alignment_pb2_grpc
 from synthvlm.progress import SILENT
+from synthvlm.serving.sources import load_settings
 from synthvlm.storage import file_uri, open_store
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto, ref_to_proto
@@ -66,7 +67,7 @@ def test_a_kill_in_a_shard_changes_nothing(
     elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
     captions = caption_set(elsewhere, TEXTS)
     images = image_set(elsewhere, captions, data)
-    settings = AlignmentSettings(vlm_size=32)
+    settings = load_settings(AlignmentSettings, "alignment", command_line={"profile": "mini"})
     scorer = Scorer(engine, BATCH, settings.threads)
     try:
         wanted = ScoreSetRequest(captions, images, complete(None, settings), engine.model_digest)
