@@ -33,6 +33,25 @@ EngineOption = Annotated[
 ]
 """``--engine``."""
 
+ColumnOption = Annotated[
+    str,
+    typer.Option(
+        "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
+    ),
+]
+"""``--column``."""
+
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        metavar="FILE",
+        help="Data-Juicer recipe of the curation.",
+        show_default="as the profile says: paper-rules",
+    ),
+]
+"""``--recipe``."""
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 """``--json``."""
 

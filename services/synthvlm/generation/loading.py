@@ -17,18 +17,35 @@ def load_pipelines(settings: GenerationSettings) -> "DiffusersEngine":
         NotFound: A model folder does not exist.
         PreconditionFailed: A model cannot be loaded.
     """
+    return load_with(settings, executor_of(settings), settings.device)
+
+
+def load_with(
+    settings: GenerationSettings, executor: "Executor | None", device: str
+) -> "DiffusersEngine":
+    """Loads base and refiner with another executor or on another device than the profile's.
+
+    Args:
+        settings: The profile's settings.
+        executor: What computes the networks; None: PyTorch.
+        device: torch device, for example ``cpu``.
+
+    Raises:
+        NotFound: A model folder does not exist.
+        PreconditionFailed: A model cannot be loaded, or the executor refuses a network.
+    """
     from synthvlm.generation.engines import diffusers
 
     return diffusers.load(
         resolve_model(settings.model),
         None if settings.refiner is None else resolve_model(settings.refiner),
-        device=settings.device,
+        device=device,
         dtype=settings.dtype,
         threads=settings.threads,
         batch_multiple=settings.batch_multiple,
         variant=settings.variant,
         recipe=settings.recipe,
-        executor=executor_of(settings),
+        executor=executor,
     )
 
 

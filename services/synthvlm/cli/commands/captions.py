@@ -9,7 +9,7 @@ import typer
 
 from synthvlm.cli.home import home_at
 from synthvlm.cli.inputs import PAPER_RULES
-from synthvlm.cli.options import HomeOption, chosen_home
+from synthvlm.cli.options import ColumnOption, HomeOption, chosen_home
 
 if TYPE_CHECKING:
     from synthvlm.caption.v1 import caption_pb2
@@ -30,12 +30,7 @@ def evaluate(
         str,
         typer.Option("--recipe", metavar="RECIPE", help="A Data-Juicer recipe, or paper-rules."),
     ] = PAPER_RULES,
-    column: Annotated[
-        str,
-        typer.Option(
-            "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
-        ),
-    ] = "",
+    column: ColumnOption = "",
     home: HomeOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="One JSON line a caption, in the file's order.")

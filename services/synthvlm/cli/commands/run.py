@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import EngineOption, HomeOption, ProfileOption, chosen_home
+from synthvlm.cli.options import (
+    ColumnOption,
+    EngineOption,
+    HomeOption,
+    ProfileOption,
+    RecipeOption,
+    chosen_home,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,21 +51,8 @@ def run(
     home: HomeOption = None,
     profile: ProfileOption = "mini",
     engine: EngineOption = None,
-    column: Annotated[
-        str,
-        typer.Option(
-            "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
-        ),
-    ] = "",
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            metavar="FILE",
-            help="Data-Juicer recipe of the curation.",
-            show_default="as the profile says: paper-rules",
-        ),
-    ] = None,
+    column: ColumnOption = "",
+    recipe: RecipeOption = None,
     repeat: Annotated[
         int, typer.Option("--repeat", metavar="N", help="Images a caption; the best is kept.")
     ] = DEFAULT_REPEATS,

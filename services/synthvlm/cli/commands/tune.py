@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthvlm.cli.home import Home, home_at
-from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.cli.options import (
+    ColumnOption,
+    HomeOption,
+    JsonOption,
+    ProfileOption,
+    RecipeOption,
+    chosen_home,
+)
 
 if TYPE_CHECKING:
     from synthvlm.cli.tune.result import Result
@@ -53,21 +60,8 @@ def tune(
     metric: Annotated[
         Metric, typer.Option("--metric", help="The score that decides.")
     ] = Metric.CLIP,
-    column: Annotated[
-        str,
-        typer.Option(
-            "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
-        ),
-    ] = "",
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            "--recipe",
-            metavar="FILE",
-            help="Data-Juicer recipe of the curation.",
-            show_default="paper-rules",
-        ),
-    ] = None,
+    column: ColumnOption = "",
+    recipe: RecipeOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:

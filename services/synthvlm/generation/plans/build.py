@@ -19,8 +19,9 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.executors.export import difference, tolerance
 from synthvlm.generation.executors.networks import DENOISERS, Network
 from synthvlm.generation.executors.tensorrt import PlanRun, plan_tensors
+from synthvlm.generation.loading import load_with
 from synthvlm.generation.plans.cache import FILE, NETWORKS, opened
-from synthvlm.generation.plans.exporting import ExportedNetwork, Exporter, Heard, load_for
+from synthvlm.generation.plans.exporting import ExportedNetwork, Exporter, Heard
 from synthvlm.generation.plans.identity import PlanIdentity
 from synthvlm.generation.plans.quantization import Calibration, quantize_graph, record_inputs
 from synthvlm.generation.plans.ranges import (
@@ -77,12 +78,12 @@ def build_plans(
         return Built(opened(store, ref, identity).ref, identity, found=True)
     calibration: Calibration = {}
     if settings.tensorrt_quantization is not None:
-        calibration = record_inputs(load_for(settings, None, settings.device), settings, captions)
+        calibration = record_inputs(load_with(settings, None, settings.device), settings, captions)
     with tempfile.TemporaryDirectory(prefix="synthvlm-engines-") as name:
         folder = Path(name)
         builder = _Builder(settings, identity, calibration)
         exporter = Exporter(folder, settings.threads, heard, builder.build)
-        load_for(settings, exporter)
+        load_with(settings, exporter, "cpu")
         return Built(_commit(commit, target, exporter, builder), identity, found=False)
 
 

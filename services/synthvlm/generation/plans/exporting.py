@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.engines import diffusers
-from synthvlm.generation.executors.executor import Executor
 from synthvlm.generation.executors.export import check, export, weights_of
 from synthvlm.generation.executors.module import Run
 from synthvlm.generation.executors.networks import Network, Tensors
 from synthvlm.generation.executors.onnxruntime import graph_run
-from synthvlm.models import resolve_model
+from synthvlm.generation.loading import load_with
 
 
 @dataclass(frozen=True)
@@ -147,27 +145,5 @@ def export_model(
         PreconditionFailed: A model cannot be loaded, or a graph differs from PyTorch.
     """
     exporter = Exporter(folder, settings.threads, heard)
-    load_for(settings, exporter)
+    load_with(settings, exporter, "cpu")
     return exporter.networks
-
-
-def load_for(
-    settings: GenerationSettings, executor: Executor | None, device: str = "cpu"
-) -> diffusers.DiffusersEngine:
-    """The pipelines of a profile with another executor, on another device.
-
-    Raises:
-        NotFound: A model folder does not exist.
-        PreconditionFailed: A model cannot be loaded, or the executor refuses a network.
-    """
-    return diffusers.load(
-        resolve_model(settings.model),
-        None if settings.refiner is None else resolve_model(settings.refiner),
-        device=device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        batch_multiple=settings.batch_multiple,
-        variant=settings.variant,
-        recipe=settings.recipe,
-        executor=executor,
-    )

@@ -17,13 +17,13 @@ from synthvlm.scenes.recipes.data import make_scenes, to_pixels
 from synthvlm.scenes.recipes.loop import Training, mixed_precision
 
 THING_WEIGHT = 4.0
-FLAT = 0.06  # of pixels from -1 to 1: a background's gradient is flatter than that from its mean
+FOREGROUND = 0.12  # of pixels from -1 to 1: further from the background than its gradient
 
 
 def weigh_things(pixels: torch.Tensor) -> torch.Tensor:
     """Weights of the loss, (n, 1, height, width), of images (n, 3, height, width) from -1 to 1."""
     ground = pixels.flatten(2).median(-1).values[..., None, None]
-    thing = ((pixels - ground).abs().amax(1, keepdim=True) > 2 * FLAT).float()
+    thing = ((pixels - ground).abs().amax(1, keepdim=True) > FOREGROUND).float()
     return 1 + (THING_WEIGHT - 1) * functional.max_pool2d(thing, 5, 1, 2)
 
 
