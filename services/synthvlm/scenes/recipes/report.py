@@ -24,17 +24,17 @@ from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 from PIL import Image
 
+from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.engines import open_clip as open_clip_engine
 from synthvlm.alignment.images import Unusable
-from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
-from synthvlm.alignment.weighted import Range, Weighting
+from synthvlm.alignment.requests import complete
+from synthvlm.alignment.scorer import Pair, PairScore, Scorer
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.profiles import load_profile
 from synthvlm.progress import SILENT
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.oracle import judge
 from synthvlm.scenes.recipes import measure_clip, measure_llm
-from synthvlm.scenes.recipes.data import PREFIX
 from synthvlm.scenes.recipes.measure import Generator, held_out_captions, likeness, truth_of
 from synthvlm.scenes.recipes.samplers import compare_samplers
 from synthvlm.scenes.recipes.tables import Table, percent
@@ -42,8 +42,6 @@ from synthvlm.scenes.sheet import BAD, GOOD, Remark, Tile, contact_sheet
 from synthvlm.scenes.world import sample_scene
 
 TRAININGS: Final = ("vae", "decoder", "text", "base", "refiner", "clip", "llm")
-PARAMETERS: Final = ScoreParameters(PREFIX, 32, Weighting(0.5, Range(0.0, 1.0), Range(0.0, 1.0)))
-"""As in the profile ``mini``."""
 
 Pixels = NDArray[np.uint8]
 
@@ -171,7 +169,7 @@ def choices(
 
 
 def score(weights: Path, images: Sequence[Pixels], captions: Sequence[str]) -> list[PairScore]:
-    """Scores as the alignment service gives them.
+    """Scores as the alignment service gives them with the profile ``mini``.
 
     Raises:
         RuntimeError: A pair cannot be scored.
@@ -179,10 +177,11 @@ def score(weights: Path, images: Sequence[Pixels], captions: Sequence[str]) -> l
     engine = open_clip_engine.load(
         weights / "mini-clip", device="cpu", threads=torch.get_num_threads(), batch_multiple=4
     )
+    parameters = complete(None, AlignmentSettings(**load_profile("mini").section("alignment")))
     scorer = Scorer(engine, 64, torch.get_num_threads())
     try:
         pairs = [Pair(_png(x), c) for x, c in zip(images, captions, strict=True)]
-        scored = scorer.score(pairs, PARAMETERS, SILENT)
+        scored = scorer.score(pairs, parameters, SILENT)
     finally:
         scorer.close()
     unusable = [one.description for one in scored if isinstance(one, Unusable)]
