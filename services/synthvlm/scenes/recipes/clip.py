@@ -134,6 +134,29 @@ def encode_text(clip: Any, tokens: torch.Tensor) -> torch.Tensor:
     return pooled
 
 
+def match(clip: Any, data: Pairs, count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Matches the images of ``count`` scenes and their twins with their captions.
+
+    Returns:
+        The contrastive loss, the embeddings of the images, and which images of ``data`` they are.
+    """
+    first = torch.randint(0, len(data.scenes) // 2, (count,)) * 2
+    pick = torch.stack([first, first + 1], 1).flatten()
+    x = normalise(degrade(to_pixels(data.images[pick])))
+    with mixed_precision():
+        embeddings = clip.encode_image(x)
+        said = encode_text(clip, data.tokens[pick].long())
+    seen = functional.normalize(embeddings.float(), dim=-1)
+    said = functional.normalize(said.float(), dim=-1)
+    logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
+    chosen = pick.tolist()
+    also_true = confusable([data.scenes[i] for i in chosen], [data.meanings[i] for i in chosen])
+    logits = logits.masked_fill(also_true, -1e4)
+    target = torch.arange(2 * count)
+    loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
+    return loss / 2, embeddings, pick
+
+
 def normalise(x: torch.Tensor) -> torch.Tensor:
     """From [-1, 1] to the scale of open_clip's preprocessing."""
     mean, std = CLIP_PREPROCESS["mean"][0], CLIP_PREPROCESS["std"][0]
@@ -164,23 +187,11 @@ def main() -> None:
     # Every worker draws scenes of its own.
     data = Pairs(args.seed + 10_000 * training.rank, args.scenes)
     torch.manual_seed(args.seed + 1000 * training.step + training.rank)
-    target = torch.arange(2 * args.pairs)
     while training.step < args.steps:
-        first = torch.randint(0, args.scenes, (args.pairs,)) * 2
-        pick = torch.stack([first, first + 1], 1).flatten()
-        x = normalise(degrade(to_pixels(data.images[pick])))
+        matching, embeddings, pick = match(clip, data, args.pairs)
         with mixed_precision():
-            seen = clip.encode_image(x)
-            answers = head(seen)
-            said = encode_text(clip, data.tokens[pick].long())
-        seen = functional.normalize(seen.float(), dim=-1)
-        said = functional.normalize(said.float(), dim=-1)
-        logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
-        chosen = pick.tolist()
-        also_true = confusable([data.scenes[i] for i in chosen], [data.meanings[i] for i in chosen])
-        logits = logits.masked_fill(also_true, -1e4)
-        loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
-        training.update(loss / 2 + CLAIM_WEIGHT * claim_loss(answers, data.claims[pick]))
+            answers = head(embeddings)
+        training.update(matching + CLAIM_WEIGHT * claim_loss(answers, data.claims[pick]))
         if training.step % 500 == 0:
             training.save()
     training.save()

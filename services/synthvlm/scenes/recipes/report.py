@@ -41,7 +41,7 @@ from synthvlm.scenes.recipes.tables import Table, percent
 from synthvlm.scenes.sheet import BAD, GOOD, Remark, Tile, contact_sheet
 from synthvlm.scenes.world import sample_scene
 
-TRAININGS: Final = ("vae", "decoder", "text", "base", "refiner", "clip", "llm")
+TRAININGS: Final = ("vae", "decoder", "text", "base", "reflow", "refiner", "clip", "judging", "llm")
 
 Pixels = NDArray[np.uint8]
 
