@@ -1,25 +1,28 @@
-"""Trains mini-sdxl's UNet further, on noise that has been paired with scenes.
+"""Trains mini-sdxl's UNet further, on what it makes itself.
 
-``python -m synthvlm.scenes.recipes.reflow --base TEACHER/mini-sdxl --out build/reflow
+``python -m synthvlm.scenes.recipes.reflow --teacher TEACHER/mini-sdxl --out build/reflow
 --export DIR``
 
-The base model draws from many noises in few steps, each drawing is put right (see ``pairing``),
-and the UNet learns to go from that noise to that scene. Its path is then straight enough for few
-steps, and sure enough to do with little guidance.
+A denoiser is trained on noisy drawings, and when it draws by itself it sees its own mistakes, which
+it has never been shown: two faint things where one is asked for both become clear. Here a teacher
+draws from many noises, each drawing is put right (see ``pairing``), and the UNet learns to go from
+every state on the teacher's way to the scene that should have come of it (DAgger, Ross et al. 2011,
+arXiv 1011.0686). What guidance did for the teacher is then a part of the UNet.
 """
 
 import argparse
 import json
 import random
+from copy import deepcopy
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import torch
 from diffusers import DDPMScheduler, StableDiffusionXLPipeline
 
 from synthvlm.scenes.captions import DETAILS, meaning_of
 from synthvlm.scenes.grammar import phrase
-from synthvlm.scenes.recipes.architectures import LATENT_SIZE, SCHEDULE, save_base
+from synthvlm.scenes.recipes.architectures import LATENT_SIZE, SCHEDULE
 from synthvlm.scenes.recipes.conditioning import encode_captions
 from synthvlm.scenes.recipes.data import Scenes, tokenize
 from synthvlm.scenes.recipes.diffusion import (
@@ -27,9 +30,10 @@ from synthvlm.scenes.recipes.diffusion import (
     TIME_IDS,
     UNCONDITIONAL,
     encode_scenes,
+    export,
+    sample_times,
     weigh_things,
 )
-from synthvlm.scenes.recipes.export import publish
 from synthvlm.scenes.recipes.loop import Training, mixed_precision
 from synthvlm.scenes.recipes.measure import measure
 from synthvlm.scenes.recipes.pairing import Drawing, nearest_drawing
@@ -37,105 +41,134 @@ from synthvlm.scenes.recipes.parts import Tensors, collect_parts
 from synthvlm.scenes.world import sample_scene
 
 BATCH: Final = 32  # of the teacher
-TEACHER_STEPS: Final = 4  # enough to see what lies where
-TEACHER_GUIDANCE: Final = 2.5
-# Below this time the layout is drawn already, and other noise teaches more.
-FIRST_PAIRED_TIME: Final = 400
+STEPS: Final = 8  # of the teacher, as of the profile ``mini``
+FIRST_TIME: Final = 300
+"""Below it the layout is drawn, and a drawing that lies half a pixel aside teaches blur."""
 
 
-def draw_pairs(base: StableDiffusionXLPipeline, seed: int, count: int) -> Tensors:
-    """Captions, a noise for each, and the scene that the noise shall become.
+def draw_states(
+    teacher: StableDiffusionXLPipeline, guidance: float, seed: int, count: int
+) -> Tensors:
+    """Captions, the states through which the teacher passes, and where it should have arrived.
 
     Returns:
-        ``noise`` and ``latents``: float16 (n, 4, 16, 16); ``weights`` of the loss: float16
-        (n, 1, 16, 16); ``tokens``: int16 (n, 77).
+        ``states``: what the UNet sees at each time, float16 (n, s, 4, 16, 16); ``times``: int16
+        (n, s); ``latents`` of the right drawing: float16 (n, 4, 16, 16); ``weights`` of the loss:
+        float16 (n, 1, 16, 16); ``tokens``: int16 (n, 77).
     """
     rng = random.Random(seed)
     scenes = [sample_scene(rng) for _ in range(count)]
     meanings = [meaning_of(scene, rng, rng.choice(DETAILS)) for scene in scenes]
     captions = [phrase(meaning, rng) for meaning in meanings]
     shape = (count, 4, LATENT_SIZE, LATENT_SIZE)
-    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed)).half()
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
     drawings: list[Drawing] = []
+    states: list[torch.Tensor] = []
+    times = torch.empty(0)
     for start in range(0, count, BATCH):
         some = slice(start, start + BATCH)
-        images = base(
+        passed = [noise[some]]
+
+        def keep(
+            pipeline: Any, step: int, _: Any, state: dict[str, Any], passed: Any = passed
+        ) -> dict[str, Any]:
+            sigma = pipeline.scheduler.sigmas[step + 1]
+            passed.append(state["latents"] / (sigma**2 + 1) ** 0.5)
+            return state
+
+        images = teacher(
             captions[some],
-            latents=noise[some].float(),
-            num_inference_steps=TEACHER_STEPS,
-            guidance_scale=TEACHER_GUIDANCE,
+            latents=noise[some],
+            num_inference_steps=STEPS,
+            guidance_scale=guidance,
             output_type="np",
+            callback_on_step_end=keep,
         ).images
+        times = teacher.scheduler.timesteps[teacher.scheduler.timesteps >= FIRST_TIME]
+        states.append(torch.stack(passed[: len(times)], 1).half())
         drawings += [
             nearest_drawing((image * 255).round().astype("uint8"), scene, meaning, rng)
             for image, scene, meaning in zip(images, scenes[some], meanings[some], strict=True)
         ]
-    tokens = tokenize(base.tokenizer, captions).to(torch.int16)
+    tokens = tokenize(teacher.tokenizer, captions).to(torch.int16)
     images = torch.stack([torch.from_numpy(d.pixels) for d in drawings])
     return {
-        "noise": noise,
-        "tokens": tokens,
-        "latents": encode_scenes(base.vae, images),
+        "states": torch.cat(states),
+        "times": times.to(torch.int16).repeat(count, 1),
+        "latents": encode_scenes(teacher.vae, images),
         "weights": weigh_things(Scenes([d.scene for d in drawings], images, tokens)),
+        "tokens": tokens,
     }
 
 
-def sample_times(count: int) -> torch.Tensor:
-    """Time steps in [0, 1000): half of them late, where a noise becomes a layout."""
-    late = torch.sigmoid(2.0 + 1.2 * torch.randn(count))
-    even = torch.rand(count)
-    return (torch.where(torch.rand(count) < 0.5, late, even) * 1000).long().clamp(0, 999)
+def velocity(states: torch.Tensor, latents: torch.Tensor, alphas: torch.Tensor) -> torch.Tensor:
+    """What the UNet should predict in a state to arrive at the latents.
+
+    Args:
+        states: (n, 4, h, w).
+        latents: (n, 4, h, w).
+        alphas: The schedule's cumulative product at the states' times, (n,).
+    """
+    kept = alphas.sqrt()[:, None, None, None]
+    noise = (1 - alphas).sqrt()[:, None, None, None]
+    return (kept * states - latents) / noise
 
 
 def main() -> None:  # noqa: PLR0915 - a recipe reads best from top to bottom
-    """Collects pairs, trains and exports; every ``--every`` steps a measurement."""
+    """Draws, trains and exports; every ``--every`` steps a measurement."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--base", type=Path, required=True)
+    parser.add_argument("--teacher", type=Path, required=True)
+    parser.add_argument("--guidance", type=float, default=2.5, help="of the teacher")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--export", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2500)
+    parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--every", type=int, default=500)
     parser.add_argument("--batch", type=int, default=16, help="of each worker")
-    parser.add_argument("--parts", type=int, default=16, help="files of pairs, of each worker")
-    parser.add_argument("--part", type=int, default=256, help="pairs in a file")
+    parser.add_argument("--parts", type=int, default=8, help="files of drawings, of each worker")
+    parser.add_argument("--part", type=int, default=256, help="drawings in a file")
     parser.add_argument("--lr", type=float, default=5e-4)
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--measured", type=int, default=64)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    base = StableDiffusionXLPipeline.from_pretrained(args.base, dtype=torch.float32)
-    unet = base.unet.to(memory_format=torch.channels_last)
-    encoders, eos = (base.text_encoder, base.text_encoder_2), base.tokenizer.eos_token_id
-    training = Training({"unet": unet}, args.out, args.steps, args.lr, 0.995)
-    # Every worker has noises and captions of its own; the teacher's weights, not a checkpoint's.
-    teacher = StableDiffusionXLPipeline.from_pretrained(args.base, dtype=torch.float32)
-    seed = (args.seed + training.rank) * 100_000
+    teacher = StableDiffusionXLPipeline.from_pretrained(args.teacher, dtype=torch.float32)
     teacher.set_progress_bar_config(disable=True)
-    pairs = collect_parts(
-        args.out / "pairs", seed, args.parts, lambda number: draw_pairs(teacher, number, args.part)
+    unet = deepcopy(teacher.unet).to(memory_format=torch.channels_last)
+    training = Training({"unet": unet}, args.out, args.steps, args.lr, 0.995)
+    # Every worker has noises and captions of its own.
+    pool = collect_parts(
+        args.out / "states",
+        (args.seed + training.rank) * 100_000,
+        args.parts,
+        lambda number: draw_states(teacher, args.guidance, number, args.part),
     )
-    captions = encode_captions(*encoders, pairs["tokens"], eos)
-    nothing = encode_captions(*encoders, tokenize(base.tokenizer, [""]), eos)
+    encoders, eos = (teacher.text_encoder, teacher.text_encoder_2), teacher.tokenizer.eos_token_id
+    captions = encode_captions(*encoders, pool["tokens"], eos)
+    nothing = encode_captions(*encoders, tokenize(teacher.tokenizer, [""]), eos)
     torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     noiser = DDPMScheduler(**{k: v for k, v in SCHEDULE.items() if k != "timestep_spacing"})
     ids = torch.tensor([TIME_IDS]).repeat(args.batch, 1)
+    # The first half of a batch are states of the teacher, the second noisy drawings as ever.
+    own = torch.arange(args.batch) < args.batch // 2
     while training.step < args.steps:
-        pick = torch.randint(0, len(pairs["noise"]), (args.batch,))
+        pick = torch.randint(0, len(pool["latents"]), (args.batch,))
         context, pooled = captions.context[pick].float(), captions.pooled[pick].float()
-        silent = torch.rand(args.batch) < UNCONDITIONAL
+        silent = (torch.rand(args.batch) < UNCONDITIONAL) & ~own
         context[silent], pooled[silent] = nothing.context.float(), nothing.pooled.float()
-        x, times = pairs["latents"][pick].float(), sample_times(args.batch)
-        paired = ((times >= FIRST_PAIRED_TIME) & ~silent)[:, None, None, None]
-        noise = torch.where(paired, pairs["noise"][pick].float(), torch.randn_like(x))
-        noisy = noiser.add_noise(x, noise, times).contiguous(memory_format=torch.channels_last)
-        target = noiser.get_velocity(x, noise, times)
+        x = pool["latents"][pick].float()
+        at = torch.randint(0, pool["times"].shape[1], (args.batch,))
+        times = torch.where(own, pool["times"][pick, at].long(), sample_times(args.batch))
+        noisy = noiser.add_noise(x, torch.randn_like(x), times)
+        noisy[own] = pool["states"][pick, at][own].float()
+        target = velocity(noisy, x, noiser.alphas_cumprod[times])
         with mixed_precision():
             added = {"text_embeds": pooled, "time_ids": ids}
-            predicted = unet(noisy, times, context, added_cond_kwargs=added).sample
+            seen = noisy.contiguous(memory_format=torch.channels_last)
+            predicted = unet(seen, times, context, added_cond_kwargs=added).sample
         weight = torch.where(
-            paired | (times < LAST_WEIGHTED_TIME)[:, None, None, None],
-            pairs["weights"][pick].float(),
+            (own | (times < LAST_WEIGHTED_TIME))[:, None, None, None],
+            pool["weights"][pick].float(),
             1.0,
         )
         training.update(((predicted.float() - target).pow(2) * weight).mean() / weight.mean())
@@ -143,13 +176,9 @@ def main() -> None:  # noqa: PLR0915 - a recipe reads best from top to bottom
             training.save()
             if training.rank != 0:
                 continue
-            teacher.unet.load_state_dict(training.averaged()["unet"])
-            publish(
-                lambda folder: save_base(folder, teacher.vae, encoders, teacher.unet),
-                args.export / "mini-sdxl",
-            )
+            export(training, teacher.vae, encoders, args.export / "mini-sdxl")
             report = {"step": training.step}
-            report |= measure(args.export / "mini-sdxl", None, args.measured, 8, 1.0)
+            report |= measure(args.export / "mini-sdxl", None, args.measured, STEPS, 1.0)
             print(json.dumps(report), flush=True)
             with (args.out / "truth.jsonl").open("a") as file:
                 file.write(json.dumps(report) + "\n")

@@ -77,7 +77,7 @@ def guidance_scales(weights: Path, count: int, steps: int) -> Table:
     generate = Generator(weights / "mini-sdxl", weights / "mini-sdxl-refiner")
     captions = held_out_captions("one", count) + held_out_captions("two", count)
     rows = []
-    for scale in (1.5, 2.5, 4.0, 6.0, 9.0):
+    for scale in (1.0, 1.5, 2.5, 4.0, 6.0):
         images = generate(captions, 8000, steps, scale)
         truth = truth_of(images, captions)
         shares = (percent(float(truth[:count].mean())), percent(float(truth[count:].mean())))

@@ -39,7 +39,7 @@ SCHEDULERS: Final[dict[str, Callable[[Any], Any]]] = {
     ),
     "UniPC": UniPCMultistepScheduler.from_config,
 }
-STEPS: Final = (4, 6, 8, 10, 15, 20)
+STEPS: Final = (3, 4, 6, 8, 12)
 
 
 def use_scheduler(generate: Generator, name: str) -> None:
