@@ -6,9 +6,13 @@ Direct: the two SDXL pipelines as diffusers' documentation uses them, in a proce
 batches of as many images as there are clients; with the executor ``onnxruntime``, the same
 pipelines with their networks exported. Service: a real server process with the profile's settings,
 with the engine in process or with a Triton server beside it, and that many clients who each ask for
-one image after another over gRPC. Both make the same images with the profile's parameters, and
-neither works while the other is measured. Memory is the peak resident size of all processes that
-serve.
+one image after another over gRPC. Both make images of the same prompts with the profile's
+parameters, and neither works while the other is measured. Memory is the peak resident size of all
+processes that serve.
+
+Rates are those of a busy engine: each side makes as many images before those that count as there
+are clients, and the service as many after them, so that all clients ask while it is measured. How
+they came to share batches at the start, and what the last of them wait for alone, is left out.
 """
 
 import argparse
@@ -121,24 +125,29 @@ def _pipelines(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
 
 
 async def clients(address: str, count: int, images: int) -> tuple[float, list[float]]:
-    """``count`` clients that share ``images`` calls; images a second, and seconds of each call."""
+    """``count`` clients at work; images a second, and seconds of each call.
+
+    They make ``count`` images before and after the ``images`` that count.
+    """
     numbers = itertools.count()
-    latencies = []
+    finished: list[tuple[float, float]] = []
 
     async with grpc.aio.insecure_channel(address) as channel:
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
 
         async def client() -> None:
-            while (number := next(numbers)) < images:
+            while (number := next(numbers)) < images + 2 * count:
                 begin = time.perf_counter()
                 await stub.GenerateImage(
                     generation_pb2.GenerateImageRequest(prompt=prompt(number), seed=number)
                 )
-                latencies.append(time.perf_counter() - begin)
+                end = time.perf_counter()
+                finished.append((end, end - begin))
 
-        begin = time.perf_counter()
         await asyncio.gather(*(client() for _ in range(count)))
-        return images / (time.perf_counter() - begin), latencies
+    counted = finished[count : count + images]
+    rate = images / (counted[-1][0] - finished[count - 1][0])
+    return rate, [latency for _, latency in counted]
 
 
 def main() -> None:
@@ -169,7 +178,6 @@ def main() -> None:
             with started(arguments.profile, engine, executor) as servers:
                 for count in arguments.clients:
                     images = -(-max(arguments.images, count) // count) * count
-                    asyncio.run(clients(servers.address, count, count))
                     rate, latencies = asyncio.run(clients(servers.address, count, images))
                     memory = servers.peak_mib()
                     # The servers are idle meanwhile.

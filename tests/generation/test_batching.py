@@ -1,4 +1,5 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -232,3 +233,35 @@ def test_a_closed_batcher_refuses_what_waits_and_what_comes(painter, batcher_of,
         waiting.result(LONG_SECONDS)
     with pytest.raises(Unavailable):
         batcher.image(request(2), SILENT)
+
+
+def test_callers_that_come_one_after_another_share_a_batch(painter, batcher_of, threads):
+    engine = painter()
+    batcher = batcher_of(engine, wait_seconds=1.0)
+    calls = []
+    for seed in range(3):
+        calls.append(threads.submit(batcher.image, request(seed), SILENT))
+        time.sleep(0.6)
+    for call in calls:
+        call.result(LONG_SECONDS)
+    assert sizes(engine) == [3]
+
+
+def test_callers_that_come_back_join_those_that_waited_meanwhile(painter, batcher_of, threads):
+    gate = Gate()
+    engine = painter(gate)
+    batcher = batcher_of(engine, batch_size=2, wait_seconds=1.0)
+
+    def client():
+        for seed in range(2):
+            batcher.image(request(seed), SILENT)
+
+    coming_back = threads.submit(client)
+    gate.wait()
+    waiting = threads.submit(batcher.image, request(2), SILENT)
+    queued(batcher, 1)
+    time.sleep(1.5)  # longer than it would have to wait for others
+    gate.opened.set()
+    for call in (coming_back, waiting):
+        call.result(LONG_SECONDS)
+    assert sizes(engine) == [1, 2]

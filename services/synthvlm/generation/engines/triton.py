@@ -17,9 +17,11 @@ from synthvlm.generation.triton.endpoint import Answer, Endpoint, Failure
 from synthvlm.generation.triton.endpoints import Endpoints
 from synthvlm.progress import Reporter
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.2
+"""How often a waiting caller is asked whether it is still there: seldom, for the threads of all
+callers take their time from the model where it computes on the same cores."""
 _SMOOTHING = 0.1
-_FULL_SECONDS = (0.05, 2.0)
+_FULL_SECONDS = (_POLL_SECONDS, 2.0)
 """First and longest pause of a patient caller whom every server has turned away."""
 _ADVICE_SECONDS = (0.1, 60.0)
 """Least and most advice to a caller who is not patient."""
