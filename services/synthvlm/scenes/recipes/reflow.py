@@ -41,7 +41,7 @@ from synthvlm.scenes.recipes.parts import Tensors, collect_parts
 from synthvlm.scenes.world import sample_scene
 
 BATCH: Final = 32  # of the teacher
-STEPS: Final = 8  # of the teacher, as of the profile ``mini``
+STEPS: Final = 8  # of the teacher
 FIRST_TIME: Final = 300
 """Below it the layout is drawn, and a drawing that lies half a pixel aside teaches blur."""
 
