@@ -1,14 +1,17 @@
 """The report on the mini models: its tables and its measure of how cleanly images are drawn."""
 
 import random
+from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from synthvlm.models import resolve_model
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.recipes.measure import likeness, truth_of
 from synthvlm.scenes.recipes.report import (
     choices,
+    draw_curves,
     llm,
     minutes,
     read_sections,
@@ -53,6 +56,20 @@ def test_truth_is_the_oracles() -> None:
 def test_a_training_that_was_resumed_took_the_time_of_its_parts() -> None:
     rows = [{"seconds": str(seconds)} for seconds in (30, 60, 20, 60, 120)]
     assert minutes(rows) == 3
+
+
+def test_curves_are_drawn_of_the_logs_that_there_are(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "text" / "log.csv"
+    log.parent.mkdir(parents=True)
+    log.write_text("step,loss,seconds\n50,2.5,30\n100,1.25,60\n")
+    kept = tmp_path / "curves" / "vae.png"
+    kept.parent.mkdir()
+    kept.write_bytes(b"of a training whose log is gone")
+    (drawn,) = draw_curves(tmp_path / "logs", tmp_path / "curves")
+    with Image.open(drawn) as picture:
+        assert drawn.name == "text.png"
+        assert picture.size == (256, 224)
+    assert kept.read_bytes() == b"of a training whose log is gone"
 
 
 def test_a_score_that_knows_the_truth_chooses_true_pairs() -> None:

@@ -38,10 +38,12 @@ from synthvlm.scenes.recipes.loop import Training, mixed_precision
 from synthvlm.scenes.recipes.measure import measure
 from synthvlm.scenes.recipes.pairing import Drawing, nearest_drawing
 from synthvlm.scenes.recipes.parts import Tensors, collect_parts
-from synthvlm.scenes.world import sample_scene
+from synthvlm.scenes.world import Mix, sample_scene
 
 BATCH: Final = 32  # of the teacher
 STEPS: Final = 8  # of the teacher
+MIX: Final = Mix(one=0.6, two=0.25, group=0.15)
+"""More lone things than usual: what is wrong with them is a second one, seen only in own states."""
 FIRST_TIME: Final = 300
 """Below it the layout is drawn, and a drawing that lies half a pixel aside teaches blur."""
 
@@ -57,7 +59,7 @@ def draw_states(
         float16 (n, 1, 16, 16); ``tokens``: int16 (n, 77).
     """
     rng = random.Random(seed)
-    scenes = [sample_scene(rng) for _ in range(count)]
+    scenes = [sample_scene(rng, MIX) for _ in range(count)]
     meanings = [meaning_of(scene, rng, rng.choice(DETAILS)) for scene in scenes]
     captions = [phrase(meaning, rng) for meaning in meanings]
     shape = (count, 4, LATENT_SIZE, LATENT_SIZE)

@@ -1,8 +1,8 @@
 """Measures all mini models together: ``python -m synthvlm.scenes.recipes.report --weights DIR``.
 
 Captions are of held-out scenes, images are judged by the oracle, scores are the alignment
-service's own. Writes ``measured.md`` (tables), ``samples.png`` and, from the trainings' logs,
-``curves.png`` into a folder, and prints the tables.
+service's own. Writes ``measured.md`` (tables), ``samples.png`` and, for every training that left
+its log, ``curves/NAME.png`` into a folder, and prints the tables.
 """
 
 import argparse
@@ -40,8 +40,6 @@ from synthvlm.scenes.recipes.samplers import compare_samplers
 from synthvlm.scenes.recipes.tables import Table, percent
 from synthvlm.scenes.sheet import BAD, GOOD, Remark, Tile, contact_sheet
 from synthvlm.scenes.world import sample_scene
-
-TRAININGS: Final = ("vae", "decoder", "text", "base", "reflow", "refiner", "clip", "judging", "llm")
 
 Pixels = NDArray[np.uint8]
 
@@ -216,21 +214,27 @@ def minutes(rows: Sequence[Mapping[str, str]]) -> float:
     return sum(ends) / 60
 
 
-def draw_curves(logs: Path, out: Path) -> None:
-    """A picture of the losses of all trainings that left a log."""
-    names = [name for name in TRAININGS if (logs / name / "log.csv").exists()]
-    if not names:
-        return
-    figure, axes = plt.subplots(1, len(names), figsize=(3.2 * len(names), 2.8), squeeze=False)
-    for axis, name in zip(axes.flat, names, strict=True):
-        with (logs / name / "log.csv").open(newline="") as file:
+def draw_curves(logs: Path, out: Path) -> list[Path]:
+    """A picture of the loss of every training that left a log; other pictures stay as they are.
+
+    Args:
+        logs: Folder with a folder for each training, in which is its ``log.csv``.
+        out: Where the pictures go.
+    """
+    paths = []
+    for log in sorted(logs.glob("*/log.csv")):
+        with log.open(newline="") as file:
             rows: list[dict[str, Any]] = list(csv.DictReader(file))
+        out.mkdir(parents=True, exist_ok=True)
+        figure, axis = plt.subplots(figsize=(3.2, 2.8))
         axis.plot([int(r["step"]) for r in rows], [float(r["loss"]) for r in rows])
-        axis.set(yscale="log", title=f"{name}: {minutes(rows):.0f} min")
+        axis.set(yscale="log", title=f"{log.parent.name}: {minutes(rows):.0f} min")
         axis.set(xlabel="step", ylabel="loss")
-    figure.tight_layout()
-    figure.savefig(out / "curves.png", dpi=80)
-    plt.close(figure)
+        figure.tight_layout()
+        paths.append(out / f"{log.parent.name}.png")
+        figure.savefig(paths[-1], dpi=80)
+        plt.close(figure)
+    return paths
 
 
 @dataclass(frozen=True)
@@ -288,7 +292,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     mpl.use("Agg")
     args.out.mkdir(parents=True, exist_ok=True)
-    draw_curves(args.logs, args.out)
+    draw_curves(args.logs, args.out / "curves")
     if "mini-sdxl" in args.only:
         draw_samples(args.weights, args.out, args.steps, args.guidance)
     path = args.out / "measured.md"
