@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
+from synthvlm.models import resolve_model
 from synthvlm.scenes.recipes import decoder
 from synthvlm.scenes.recipes.architectures import make_vae
-from synthvlm.scenes.recipes.data import to_pixels
-from synthvlm.scenes.recipes.decoder import THING_WEIGHT, weigh_things
+from synthvlm.scenes.recipes.data import make_scenes, to_pixels
+from synthvlm.scenes.recipes.decoder import THING_WEIGHT, difficulty, encode, weigh_things
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import BACKGROUNDS, Scene, Thing
 
@@ -23,6 +24,15 @@ def test_things_and_their_rims_count_more_than_any_background() -> None:
     border = torch.ones(64, 64, dtype=torch.bool)
     border[16:48, 16:48] = False
     assert (weights[..., border] == 1).all()
+
+
+def test_what_is_decoded_badly_is_difficult() -> None:
+    vae = AutoencoderKL.from_pretrained(resolve_model("bundled:mini-sdxl") / "vae").float()
+    images = make_scenes(1, 8).images
+    latents = encode(vae, images)
+    well, badly = difficulty(vae, images, latents), difficulty(vae, images, latents.roll(1, 0))
+    assert well.shape == (8,)
+    assert (badly > well).all()
 
 
 def test_only_the_decoder_is_trained(tmp_path, monkeypatch) -> None:

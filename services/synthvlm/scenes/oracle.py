@@ -26,6 +26,9 @@ Floats = NDArray[np.float64]
 _FOREGROUND: Final = 42.0  # RGB distance from the background at which a thing begins
 _SPECK: Final = 14.0  # pixels; smaller things are noise
 _OVERLAP: Final = 0.74  # intersection over union below which a thing has no known shape
+_ROUND: Final = 0.87
+"""Overlap from which a circle is one for sure: every smudge overlaps a circle somewhat."""
+_SMUDGED: Final = 0.03  # how much less than such a circle another shape may overlap
 _SHADES: Final = (0.76, 1.14)
 _BORDER: Final = 2
 
@@ -174,11 +177,14 @@ def _recognise(cover: Floats, colour: str) -> tuple[Thing, float, float]:
         overlap = float(np.minimum(ideal, cover).sum() / np.maximum(ideal, cover).sum())
         scores.append((overlap, shape, radius, top))
     scores.sort(reverse=True)
-    overlap, shape, radius, top = scores[0]
+    first, second = scores[:2]
+    if first[1] == "circle" and first[0] < _ROUND and first[0] - second[0] < _SMUDGED:
+        first, second = second, first
+    overlap, shape, radius, top = first
     border = float(np.sqrt(RADII["small"] * RADII["big"]))
     size = "small" if radius < border else "big"
     size_surety = min(1.0, abs(np.log(radius / border)) / 0.2)
-    shape_surety = min(1.0, (overlap - scores[1][0]) / 0.06)
+    shape_surety = min(1.0, abs(overlap - second[0]) / 0.06)
     return Thing(shape, colour, size, cx, top), overlap, min(size_surety, shape_surety)
 
 

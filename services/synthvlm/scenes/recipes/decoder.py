@@ -2,7 +2,8 @@
 
 ``python -m synthvlm.scenes.recipes.decoder --vae build/vae/vae --out build/decoder``. What is hard
 to decode is hard to see in an even loss: light things on grey. So things count more here than the
-background, as in the training of the UNet. UNets trained on the latents stay valid.
+background, as in the training of the UNet, and a scene comes the oftener the worse the decoder that
+is given draws it. UNets trained on the latents stay valid.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from synthvlm.scenes.recipes.data import make_scenes, to_pixels
 from synthvlm.scenes.recipes.loop import Training, mixed_precision
 
 THING_WEIGHT = 4.0
+HARDNESS = 2.0  # power of the error that says how often a scene comes
 FOREGROUND = 0.12  # of pixels from -1 to 1: further from the background than its gradient
 
 
@@ -34,12 +36,26 @@ def encode(vae: nn.Module, images: torch.Tensor) -> torch.Tensor:
     return torch.cat(parts)
 
 
+def errors_of(decoded: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """Weighted mean of absolute and squared errors of each image, (n,)."""
+    error = (decoded.float() - x).abs() + (decoded.float() - x).pow(2)
+    weight = weigh_things(x)
+    return (error * weight).mean((1, 2, 3)) / weight.mean((1, 2, 3))
+
+
+def difficulty(vae: nn.Module, images: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+    """How badly each image is decoded now, (n,)."""
+    with torch.no_grad(), mixed_precision():
+        parts = zip(images.split(128), latents.split(128), strict=True)
+        return torch.cat([errors_of(vae.decode(z.float()).sample, to_pixels(x)) for x, z in parts])
+
+
 def main() -> None:
     """Trains, and writes the autoencoder with the new decoder as a diffusers folder ``OUT/vae``."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--vae", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=8, help="of each worker")
     parser.add_argument("--scenes", type=int, default=12000)
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -52,15 +68,14 @@ def main() -> None:
     training = Training({"decoder": decoder}, args.out, args.steps, args.lr, 0.99)
     images = make_scenes(args.seed, args.scenes).images
     latents = encode(vae, images)
+    hard = difficulty(AutoencoderKL.from_pretrained(args.vae), images, latents).pow(HARDNESS)
     torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     while training.step < args.steps:
-        pick = torch.randint(0, len(images), (args.batch,))
+        pick = torch.multinomial(hard, args.batch)
         x = to_pixels(images[pick])
         with mixed_precision():
             y = vae.decode(latents[pick].float()).sample
-        error = (y.float() - x).abs() + (y.float() - x).pow(2)
-        weight = weigh_things(x)
-        training.update((error * weight).mean() / weight.mean())
+        training.update(errors_of(y, x).mean())
         if training.step % 250 == 0:
             training.save()
     training.save()
