@@ -85,7 +85,7 @@ def read(image: NDArray[np.uint8]) -> Reading:
         if overlap < _OVERLAP:
             shapeless[colour] += 1
     oddities = (
-        f"a {colour} thing has no clear shape"
+        f"one {colour} thing has no clear shape"
         if n == 1
         else f"{n} {colour} things have no clear shape"
         for colour, n in shapeless.items()
