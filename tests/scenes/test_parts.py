@@ -11,7 +11,7 @@ def test_parts_are_joined_in_their_order(tmp_path) -> None:
 
 
 def test_a_stopped_collection_goes_on_after_its_last_part(tmp_path) -> None:
-    made = []
+    made: list[int] = []
 
     def make(seed: int) -> dict[str, torch.Tensor]:
         if seed == 2 and len(made) == 2:
