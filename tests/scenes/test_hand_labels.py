@@ -89,7 +89,7 @@ def test_sheets_are_numbered(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 1000 for path in paths)
 
 
-def test_the_oracle_agrees_with_a_person_on_generated_images() -> None:
+def test_the_oracle_agrees_with_the_labels_of_generated_images() -> None:
     labels = read_labels(LABELLED / "labels.csv")
     comparisons = compare(labels, read_images(LABELLED / "images.png", len(labels)))
     assert len(comparisons) >= 200
