@@ -61,7 +61,7 @@ async def flood(servers: Servers, rate: float, seconds: float) -> bool:
         await asyncio.gather(*calls)
     memory.append(servers.resident_mib())
     healthy = is_serving(servers.address)
-    _, after = await clients(servers.address, 1, 1)
+    after = (await clients(servers.address, 1, 1)).seconds
     other = {code: n for code, n in ended.items() if code not in ("answered", "RESOURCE_EXHAUSTED")}
     p50, p99, most = np.percentile(rejected or [0.0], [50, 99, 100]) * 1000
     waited = np.percentile(answered or [0.0], [50, 100])
@@ -73,7 +73,7 @@ async def flood(servers: Servers, rate: float, seconds: float) -> bool:
         "ended otherwise": f"{dict(other) or 'none'}",
         "memory": f"{memory[0]:.0f} MiB before, {max(memory):.0f} MiB at most, "
         f"{memory[-1]:.0f} MiB after",
-        "after it": f"{'healthy' if healthy else 'NOT HEALTHY'}, an image in {after[0]:.1f} s",
+        "after it": f"{'healthy' if healthy else 'NOT HEALTHY'}, an image in {after:.1f} s",
     }
     for name, text in lines.items():
         print(f"{name:<20}{text}")
@@ -97,7 +97,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with started(arguments.profile, arguments.engine, arguments.executor) as servers:
         asyncio.run(clients(servers.address, 32, 32))
-        capacity, _ = asyncio.run(clients(servers.address, 16, 32))
+        capacity = asyncio.run(clients(servers.address, 16, 32)).rate
         rate = arguments.times * capacity
         print(f"{'capacity':<20}{capacity:.1f} images/s; called at {rate:.0f} a second")
         good = asyncio.run(flood(servers, rate, arguments.seconds))

@@ -1,14 +1,17 @@
 """Images a second of the service against the pipelines called directly, side by side.
 
-    python -m benchmarks.generation.throughput --images 64 --clients 1 4 16
+    python -m benchmarks.generation.throughput --clients 1 4 16
 
 Direct: the two SDXL pipelines as diffusers' documentation uses them, in a process of their own, in
 batches of as many images as there are clients; with the executor ``onnxruntime``, the same
 pipelines with their networks exported. Service: a real server process with the profile's settings,
 with the engine in process or with a Triton server beside it, and that many clients who each ask for
 one image after another over gRPC. Both make images of the same prompts with the profile's
-parameters, and neither works while the other is measured. Memory is the peak resident size of all
-processes that serve.
+parameters. They take turns, so that a machine whose speed changes favours neither, and neither
+works while it is the other's. Memory is the peak resident size of all processes that serve.
+
+Both sides sum in one order and wait alike, as the service does: its OpenMP threads do not spin.
+With ``OMP_WAIT_POLICY=ACTIVE`` before the command, those of both sides do.
 
 Rates are those of a busy engine: each side makes as many images before those that count as there
 are clients, and the service as many after them, so that all clients ask while it is measured. How
@@ -21,54 +24,79 @@ import itertools
 import multiprocessing
 import resource
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
 
 import grpc
 import numpy as np
 
+# Sets the environment that the service computes in, for the pipelines called directly as well.
+import synthvlm.generation.engines  # noqa: F401
 from benchmarks.generation.prompts import prompt
-from benchmarks.generation.servers import started
+from benchmarks.generation.servers import Servers, started
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.models import resolve_model
 from synthvlm.serving.sources import load_settings
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measurement:
-    """Images a second, seconds of each call, and peak memory in MiB."""
+    """What one side did: images, seconds that they took, of each call, and peak memory in MiB."""
 
-    rate: float
-    latencies: list[float]
-    memory: float
+    images: int = 0
+    seconds: float = 0
+    latencies: list[float] = field(default_factory=list)
+    memory: float = 0
+
+    @property
+    def rate(self) -> float:
+        """Images a second."""
+        return self.images / self.seconds
 
 
-def direct(settings: GenerationSettings, batch: int, images: int) -> Measurement:
-    """Runs ``_direct`` in a process of its own, for its memory's sake."""
+@contextmanager
+def directly(settings: GenerationSettings, batch: int) -> Iterator[Callable[[int], Measurement]]:
+    """The pipelines in a process of their own, for their memory's sake.
+
+    Yields:
+        What makes that many images there, in batches of ``batch``.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=_direct, args=(settings, batch, images, theirs))
+    process = context.Process(target=_direct, args=(settings, batch, theirs))
     process.start()
     theirs.close()
+
+    def make(images: int) -> Measurement:
+        ours.send(images)
+        answer: Measurement = ours.recv()
+        return answer
+
     try:
-        rate, latencies, memory = ours.recv()
+        make(batch)
+        yield make
     finally:
+        ours.close()
         process.join()
-    return Measurement(rate, latencies, memory)
 
 
-def _direct(settings: GenerationSettings, batch: int, images: int, answer: Any) -> None:
+def _direct(settings: GenerationSettings, batch: int, orders: Connection) -> None:
     make = _pipelines(settings) if settings.executor == "torch" else _exported(settings)
-    make(range(batch))
-    latencies = []
-    for first in range(0, images, batch):
-        begin = time.perf_counter()
-        make(range(first, first + batch))
-        latencies.append(time.perf_counter() - begin)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    answer.send((len(latencies) * batch / sum(latencies), latencies, memory))
+    while True:
+        try:
+            images = orders.recv()
+        except EOFError:
+            return
+        latencies = []
+        for first in range(0, images, batch):
+            begin = time.perf_counter()
+            make(range(first, first + batch))
+            latencies.append(time.perf_counter() - begin)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        orders.send(Measurement(images, sum(latencies), latencies, memory))
 
 
 def _exported(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
@@ -124,11 +152,8 @@ def _pipelines(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
     return make
 
 
-async def clients(address: str, count: int, images: int) -> tuple[float, list[float]]:
-    """``count`` clients at work; images a second, and seconds of each call.
-
-    They make ``count`` images before and after the ``images`` that count.
-    """
+async def clients(address: str, count: int, images: int) -> Measurement:
+    """``count`` clients at work, who make as many images before and after those that count."""
     numbers = itertools.count()
     finished: list[tuple[float, float]] = []
 
@@ -146,15 +171,16 @@ async def clients(address: str, count: int, images: int) -> tuple[float, list[fl
 
         await asyncio.gather(*(client() for _ in range(count)))
     counted = finished[count : count + images]
-    rate = images / (counted[-1][0] - finished[count - 1][0])
-    return rate, [latency for _, latency in counted]
+    seconds = counted[-1][0] - finished[count - 1][0]
+    return Measurement(images, seconds, [latency for _, latency in counted])
 
 
 def main() -> None:
     """Measures and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--profile", default="mini")
-    parser.add_argument("--images", type=int, default=64, help="images a row")
+    parser.add_argument("--turns", type=int, default=12, help="turns of each side")
+    parser.add_argument("--batches", type=int, default=2, help="batches a turn")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--engines", nargs="+", default=["diffusers", "triton"])
     parser.add_argument("--executors", nargs="+", default=["torch", "onnxruntime"])
@@ -177,17 +203,33 @@ def main() -> None:
         for engine in arguments.engines:
             with started(arguments.profile, engine, executor) as servers:
                 for count in arguments.clients:
-                    images = -(-max(arguments.images, count) // count) * count
-                    rate, latencies = asyncio.run(clients(servers.address, count, images))
-                    memory = servers.peak_mib()
-                    # The servers are idle meanwhile.
-                    alone = direct(chosen, count, images)
-                    p50, p95 = np.percentile(latencies, [50, 95])
+                    images = count * arguments.batches
+                    alone, service = compare(chosen, servers, count, images, arguments.turns)
+                    p50, p95 = np.percentile(service.latencies, [50, 95])
                     _print(
-                        *(executor, engine, count, f"{alone.rate:.2f}", f"{rate:.2f}"),
-                        *(f"{rate / alone.rate:.2f}", f"{p50:.2f}", f"{p95:.2f}"),
-                        *(f"{alone.memory:.0f}", f"{memory:.0f}"),
+                        *(executor, engine, count, f"{alone.rate:.2f}", f"{service.rate:.2f}"),
+                        *(f"{service.rate / alone.rate:.2f}", f"{p50:.2f}", f"{p95:.2f}"),
+                        *(f"{alone.memory:.0f}", f"{service.memory:.0f}"),
                     )
+
+
+def compare(
+    settings: GenerationSettings, servers: Servers, count: int, images: int, turns: int
+) -> tuple[Measurement, Measurement]:
+    """The pipelines directly, and the service with ``count`` clients: ``images`` each in turn."""
+    alone, service = Measurement(), Measurement()
+    with directly(settings, count) as make:
+        for _ in range(turns):
+            for total, part in (
+                (service, asyncio.run(clients(servers.address, count, images))),
+                (alone, make(images)),
+            ):
+                total.images += part.images
+                total.seconds += part.seconds
+                total.latencies += part.latencies
+                total.memory = part.memory
+        service.memory = servers.peak_mib()
+    return alone, service
 
 
 def _print(*cells: object) -> None:

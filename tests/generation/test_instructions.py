@@ -1,4 +1,4 @@
-"""A processor with AVX-512 is kept to AVX2, any other left alone."""
+"""A processor with AVX-512 is held to one order of summation, any other left alone."""
 
 import os
 
@@ -7,12 +7,20 @@ import pytest
 from synthvlm.generation.engines.instructions import settle_instructions
 
 
-@pytest.mark.parametrize(("flags", "expected"), [("avx2 avx512f", "AVX2"), ("avx2", None)])
-def test_only_avx512_is_given_up(flags, expected, tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("MKL_CBWR", "mine")
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "")
-    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA")
+@pytest.mark.parametrize(
+    ("flags", "before", "after"),
+    [
+        ("avx2 avx512f", None, "AVX512,STRICT"),
+        ("avx2 avx512f", "AVX2,STRICT", "AVX2,STRICT"),
+        ("avx2", None, None),
+    ],
+)
+def test_only_avx512_is_held_and_only_if_nothing_is_said(
+    flags, before, after, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("MKL_CBWR", before or "")
+    if before is None:
+        monkeypatch.delenv("MKL_CBWR")
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
     settle_instructions(tmp_path / "cpuinfo")
-    assert os.environ.get("ONEDNN_MAX_CPU_ISA") == expected
-    assert os.environ["MKL_CBWR"] == "mine"
+    assert os.environ.get("MKL_CBWR") == after

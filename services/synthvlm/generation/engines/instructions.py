@@ -1,23 +1,24 @@
-"""Which instructions a CPU's libraries may use, so that an image does not depend on its batch."""
+"""How a CPU's library may sum, so that an image does not depend on its batch."""
 
 import os
 from pathlib import Path
 from typing import Final
 
 _CPU: Final = Path("/proc/cpuinfo")
-_VARIABLES: Final = {"MKL_CBWR": "AVX2,STRICT", "ONEDNN_MAX_CPU_ISA": "AVX2"}
+_VARIABLE: Final = "MKL_CBWR"
+_MODE: Final = "AVX512,STRICT"
 
 
 def settle_instructions(cpu: Path = _CPU) -> None:
-    """Keeps oneMKL and oneDNN to AVX2 where there is AVX-512.
+    """Holds oneMKL to one order of summation where there is AVX-512.
 
-    There they choose kernels by a batch's size and by how memory is aligned, whose sums differ in
-    the last bit. What the environment says already stays. Both libraries read it when they first
-    compute: call this before.
+    There it chooses kernels by the number of rows and by how memory is aligned, and their sums
+    differ in the last bit. Its strict conditional numerical reproducibility gives each row the same
+    sum whatever stands beside it. What the environment says already stays. oneMKL reads it when it
+    first computes: call this before.
 
     Args:
         cpu: Linux's description of the processor.
     """
     if cpu.exists() and "avx512f" in cpu.read_text():
-        for name, value in _VARIABLES.items():
-            os.environ.setdefault(name, value)
+        os.environ.setdefault(_VARIABLE, _MODE)
