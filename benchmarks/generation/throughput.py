@@ -11,7 +11,6 @@ parameters. They take turns, so that a machine whose speed changes favours neith
 works while it is the other's. Memory is the peak resident size of all processes that serve.
 
 Both sides sum in one order and wait alike, as the service does: its OpenMP threads do not spin.
-With ``OMP_WAIT_POLICY=ACTIVE`` before the command, those of both sides do.
 
 Rates are those of a busy engine: each side makes as many images before those that count as there
 are clients, and the service as many after them, so that all clients ask while it is measured. How

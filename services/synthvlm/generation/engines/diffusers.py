@@ -20,6 +20,7 @@ from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
+from synthvlm.generation.engines.memory import keep_memory
 from synthvlm.generation.executors.executor import Executor, take_over
 from synthvlm.generation.identity import numerics_of
 from synthvlm.generation.recipe import SDXL_RECIPE, PipelineRecipe
@@ -209,6 +210,8 @@ def load(
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     torch.set_num_threads(threads)
+    if device == "cpu":
+        keep_memory()
     options = {
         "dtype": getattr(torch, dtype),
         "variant": variant,
