@@ -1,4 +1,4 @@
-"""Memory that was freed is used again without the kernel."""
+"""Memory that was freed is used again without the kernel, once an engine is loaded."""
 
 import subprocess
 import sys
@@ -8,7 +8,9 @@ import pytest
 PROGRAM = """
 import resource
 import numpy as np
-from synthvlm.generation.engines.memory import keep_memory
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.loading import load_pipelines
+from synthvlm.serving.sources import load_settings
 
 {call}
 def faults():
@@ -21,10 +23,16 @@ print(faults())
 """
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_a_second_tensor_faults_only_where_memory_is_given_back(kept: bool) -> None:
-    program = PROGRAM.format(call="keep_memory()" if kept else "")
+LOADING = """
+mini = {"profile": "mini"}
+engine = load_pipelines(load_settings(GenerationSettings, "generation", command_line=mini))
+"""
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+def test_a_second_tensor_faults_unless_an_engine_computes_on_the_cpu(loaded: bool) -> None:
+    program = PROGRAM.format(call=LOADING if loaded else "")
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert (int(ran.stdout) < 10) is kept
+    assert (int(ran.stdout) < 10) is loaded

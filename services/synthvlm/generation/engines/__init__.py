@@ -2,7 +2,7 @@
 
 import os
 
-from synthvlm.generation.engines.instructions import settle_instructions
+from synthvlm.generation.engines.summation import hold_summation
 
 # OpenMP's threads spin while they wait for one another. Where other processes want the same cores
 # (a laptop, a node without pinned CPUs), each of the thousand small operations of a denoising step
@@ -10,4 +10,4 @@ from synthvlm.generation.engines.instructions import settle_instructions
 # process, 425 ms instead of 44 ms for an image's step. Must be set before torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-settle_instructions()
+hold_summation()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from synthvlm.generation.engines.instructions import settle_instructions
+from synthvlm.generation.engines.summation import hold_summation
 
 
 @pytest.mark.parametrize(
@@ -22,5 +22,5 @@ def test_only_avx512_is_held_and_only_if_nothing_is_said(
     if before is None:
         monkeypatch.delenv("MKL_CBWR")
     (tmp_path / "cpuinfo").write_text(f"flags : {flags}\n")
-    settle_instructions(tmp_path / "cpuinfo")
+    hold_summation(tmp_path / "cpuinfo")
     assert os.environ.get("MKL_CBWR") == after

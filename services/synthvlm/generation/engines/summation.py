@@ -9,7 +9,7 @@ _VARIABLE: Final = "MKL_CBWR"
 _MODE: Final = "AVX512,STRICT"
 
 
-def settle_instructions(cpu: Path = _CPU) -> None:
+def hold_summation(cpu: Path = _CPU) -> None:
     """Holds oneMKL to one order of summation where there is AVX-512.
 
     There it chooses kernels by the number of rows and by how memory is aligned, and their sums
