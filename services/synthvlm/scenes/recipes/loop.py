@@ -15,14 +15,19 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 
+def bfloat16() -> torch.autocast:
+    """bfloat16 where the CPU computes in it; elsewhere it is emulated, slowly, and not used."""
+    enabled = torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast("cpu", torch.bfloat16, enabled=enabled)
+
+
 @contextmanager
 def mixed_precision() -> Iterator[None]:
-    """bfloat16 where the CPU computes in it (else it is emulated, slowly), with plain attention.
+    """For training: ``bfloat16`` with plain attention.
 
     The backward pass of the fused CPU kernel for attention is slow.
     """
-    enabled = torch.cpu._is_avx512_bf16_supported()
-    with sdpa_kernel(SDPBackend.MATH), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+    with sdpa_kernel(SDPBackend.MATH), bfloat16():
         yield
 
 

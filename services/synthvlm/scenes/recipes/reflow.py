@@ -34,7 +34,7 @@ from synthvlm.scenes.recipes.diffusion import (
     sample_times,
     weigh_things,
 )
-from synthvlm.scenes.recipes.loop import Training, mixed_precision
+from synthvlm.scenes.recipes.loop import Training, bfloat16, mixed_precision
 from synthvlm.scenes.recipes.measure import measure
 from synthvlm.scenes.recipes.pairing import Drawing, nearest_drawing
 from synthvlm.scenes.recipes.parts import Tensors, collect_parts
@@ -78,14 +78,15 @@ def draw_states(
             passed.append(state["latents"] / (sigma**2 + 1) ** 0.5)
             return state
 
-        images = teacher(
-            captions[some],
-            latents=noise[some],
-            num_inference_steps=STEPS,
-            guidance_scale=guidance,
-            output_type="np",
-            callback_on_step_end=keep,
-        ).images
+        with bfloat16():
+            images = teacher(
+                captions[some],
+                latents=noise[some],
+                num_inference_steps=STEPS,
+                guidance_scale=guidance,
+                output_type="np",
+                callback_on_step_end=keep,
+            ).images
         times = teacher.scheduler.timesteps[teacher.scheduler.timesteps >= FIRST_TIME]
         states.append(torch.stack(passed[: len(times)], 1).half())
         drawings += [
