@@ -118,8 +118,7 @@ mini-models: setup ## train the bundled models anew (hours; goes on where it was
 	$(TRAIN).diffusion --vae $(MINI)/decoder/vae --text $(MINI)/text --out $(MINI)/base --export $(MINI)/teacher
 	$(TRAIN).reflow --teacher $(MINI)/teacher/mini-sdxl --guidance 2.5 --seed 6 --out $(MINI)/reflow --export $(MINI)/reflow
 	$(TRAIN).reflow --teacher $(MINI)/reflow/mini-sdxl --seed 8 --out $(MINI)/reflow-2 --export $(MINI)/reflow-2
-	$(TRAIN).reflow --teacher $(MINI)/reflow-2/mini-sdxl --seed 9 --out $(MINI)/reflow-3 --export $(MINI)/reflow-3
-	$(TRAIN).reflow --teacher $(MINI)/reflow-3/mini-sdxl --seed 10 --parts 6 --steps 1400 --lr 3e-4 --out $(MINI)/reflow-4 --export $(MINI)/weights
+	$(TRAIN).reflow --teacher $(MINI)/reflow-2/mini-sdxl --seed 10 --parts 6 --steps 1400 --lr 3e-4 --out $(MINI)/reflow-3 --export $(MINI)/weights
 	$(TRAIN).refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights
 	$(TRAIN).clip --text $(MINI)/text --out $(MINI)/clip --export $(MINI)/drawn
 	$(TRAIN).judging --weights $(MINI)/weights --clip $(MINI)/drawn/mini-clip --out $(MINI)/judging --export $(MINI)/weights
