@@ -97,7 +97,7 @@ system: ## Debian packages that tests use: a browser for the report, PostgreSQL 
 bench: setup $(STAMPS)/triton-server ## measure rates and memory: 100,000 captions curated and selected, images, scores
 	$(BIN)/python -m benchmarks.caption.curate_many
 	$(BIN)/python -m benchmarks.dataset.selection --top-k 10000
-	$(BIN)/python -m benchmarks.cli.report
+	$(BIN)/python -m benchmarks.report.write_report
 	$(BIN)/python -m benchmarks.generation.throughput
 	$(BIN)/python -m benchmarks.alignment.score_pairs
 	$(BIN)/python -m benchmarks.scenes.throughput

@@ -11,7 +11,7 @@ import yaml
 
 from synthvlm.cli import engines
 from synthvlm.cli.__main__ import run
-from synthvlm.cli.engine_job import JobRequest, job_manifests, render_job
+from synthvlm.cluster.engine_job import JobRequest, job_manifests, render_job
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.plans import identity as plan_identity
 from synthvlm.generation.plans.cache import FILE, NETWORKS

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from synthvlm.cli.outcome import RunOutcome
-from synthvlm.cli.run_state import RunState
+from synthvlm.cli.run.outcome import RunOutcome
+from synthvlm.cli.run.state import RunState
 from synthvlm_pipelines.events import StageEvent, State
 
 RESULTS: dict[str, dict[str, Any]] = {

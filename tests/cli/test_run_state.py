@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from synthvlm.cli.display import PlainDisplay, duration, run_table, stage_line
-from synthvlm.cli.run_state import STAGES, RunState
+from synthvlm.cli.run.display import PlainDisplay, duration, run_table, stage_line
+from synthvlm.cli.run.state import STAGES, RunState
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader, StageEvent, State, emit
 
 

@@ -7,10 +7,21 @@ from typing import Any
 import pytest
 import yaml
 
-from synthvlm.cli.services import WORDS
+from synthvlm.local.services import WORDS
 from tests.contracts.words import CONTRACTS, PACKAGE, ROOT, SERVICES, declared
 
-SHARED = {"cli", "client", "profiles", "scenes", "serving", "storage"}
+SHARED = {
+    "cli",
+    "client",
+    "cluster",
+    "local",
+    "profiles",
+    "report",
+    "scenes",
+    "serving",
+    "storage",
+    "tuning",
+}
 """Packages that are no service."""
 OTHER_EXTRAS = {"cli", "dev", "pipelines", "scenes"}
 """Extras that are no service's."""

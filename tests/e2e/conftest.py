@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from synthvlm.cli.home import Home
+from synthvlm.local.home import Home
 from synthvlm.profiles import load_profile
 from synthvlm_pipelines.events import EventReader, StageEvent
 

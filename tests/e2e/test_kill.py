@@ -9,8 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
-from synthvlm.cli.processes import wait_ready
-from synthvlm.cli.services import WORDS, HomeLock, own_services, register, silent, start
+from synthvlm.local.processes import wait_ready
+from synthvlm.local.services import WORDS, HomeLock, own_services, register, silent, start
 from synthvlm_pipelines.events import StageEvent
 from tests.e2e.conftest import Place, place_in
 

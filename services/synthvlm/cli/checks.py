@@ -14,9 +14,9 @@ from typing import Literal
 import psutil
 
 from synthvlm.cli.failures import WrongUsageError
-from synthvlm.cli.home import Home
-from synthvlm.cli.services import WORDS, attach
 from synthvlm.errors import DomainError
+from synthvlm.local.home import Home
+from synthvlm.local.services import WORDS, attach
 from synthvlm.models import model_digest, resolve_model
 from synthvlm.profiles import load_profile
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
-from synthvlm.cli.leash import leashed
 from synthvlm.errors import NotFound
+from synthvlm.local.parent_death import leashed
 from synthvlm.storage import Manifest, Store
 from synthvlm.storage.manifest import MANIFEST, read_manifest
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from synthvlm.cli.failures import WrongUsageError
-from synthvlm.cli.home import Home
 from synthvlm.cli.terminal import stderr_console
 from synthvlm.client import DatasetClient
 from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.local.home import Home
 from synthvlm.storage import file_uri
 from synthvlm.storage.v1 import shard_pb2
 

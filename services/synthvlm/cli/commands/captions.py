@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthvlm.cli.home import home_at
 from synthvlm.cli.inputs import PAPER_RULES
 from synthvlm.cli.options import ColumnOption, HomeOption, chosen_home
+from synthvlm.local.home import home_at
 
 if TYPE_CHECKING:
     from synthvlm.caption.v1 import caption_pb2
@@ -45,8 +45,8 @@ def evaluate(
     (checked,), recipe_yaml = inputs.caption_files([file]), inputs.recipe_text(recipe)
 
     from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.cli.clients import caption_client
     from synthvlm.cli.terminal import print_json
+    from synthvlm.local.clients import caption_client
 
     request = caption_pb2.EvaluateFileRequest(file=checked, column=column, recipe_yaml=recipe_yaml)
     place = home_at(chosen_home(context, home))

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthvlm.cli.home import Home, home_at
 from synthvlm.cli.options import HomeOption, JsonOption, chosen_home
+from synthvlm.local.home import Home, home_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,7 +177,7 @@ def _home(context: typer.Context, option: Path | None) -> Home:
 
 
 def _client(context: typer.Context, option: Path | None) -> "AbstractContextManager[DatasetClient]":
-    from synthvlm.cli.clients import dataset_client
+    from synthvlm.local.clients import dataset_client
 
     return dataset_client(_home(context, option))
 

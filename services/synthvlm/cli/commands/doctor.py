@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from synthvlm.cli.home import home_at
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.local.home import home_at
 
 if TYPE_CHECKING:
     from synthvlm.cli.checks import Finding

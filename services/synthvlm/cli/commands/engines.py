@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthvlm import __version__
-from synthvlm.cli.home import home_at
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.local.home import home_at
 
 if TYPE_CHECKING:
     from synthvlm.storage import Store
@@ -66,8 +66,8 @@ def build(
     """
     from synthvlm.cli import inputs
     from synthvlm.cli.engines import store_uri
-    from synthvlm.cli.services import check_profile
     from synthvlm.cli.terminal import print_json, stdout_console
+    from synthvlm.local.services import check_profile
 
     reference = check_profile(profile)
     place = home_at(chosen_home(context, home))
@@ -114,8 +114,8 @@ def export(
     """
     from synthvlm.cli import inputs
     from synthvlm.cli.failures import WrongUsageError
-    from synthvlm.cli.services import check_profile
     from synthvlm.cli.terminal import print_json, stderr_console
+    from synthvlm.local.services import check_profile
 
     folder = inputs.output_folder("--to", to)
     if configuration is None:
@@ -232,9 +232,9 @@ def job(
 
     [dim]Example:[/] synthvlm engines job --gpu NVIDIA-H100-80GB-HBM3 --store s3://bucket/synthvlm
     """
-    from synthvlm.cli.engine_job import JobRequest, render_job
     from synthvlm.cli.failures import WrongUsageError
-    from synthvlm.cli.services import check_profile
+    from synthvlm.cluster.engine_job import JobRequest, render_job
+    from synthvlm.local.services import check_profile
     from synthvlm.profiles import load_profile
 
     sections = load_profile(check_profile(profile)).sections

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthvlm.cli.home import home_at
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.local.home import home_at
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ def generate(
     synthvlm generate "two green stars on a grey wall" --count 16 --seed 100 --out stars
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile
+    from synthvlm.local.services import check_profile
 
     inputs.prompt_text(prompt)
     inputs.in_range("--count", count, 1, MOST_IMAGES)
@@ -78,9 +78,9 @@ def generate(
     reference = check_profile(profile)
 
     from synthvlm.cli import gallery
-    from synthvlm.cli.clients import generation_client
     from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
     from synthvlm.generation.v1 import generation_pb2
+    from synthvlm.local.clients import generation_client
 
     place = home_at(chosen_home(context, home))
     place.prepare()

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthvlm.cli.failures import CommandError
-from synthvlm.cli.home import Home, home_at
 from synthvlm.cli.options import HomeOption, JsonOption, chosen_home
+from synthvlm.local.home import Home, home_at
 
 if TYPE_CHECKING:
     from synthvlm.client import DatasetClient
@@ -35,8 +35,8 @@ def show(
     [dim]Example:[/] synthvlm images show 3f2a9c01 --save image.jpg
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.clients import dataset_client
     from synthvlm.cli.terminal import print_json, stdout_console
+    from synthvlm.local.clients import dataset_client
 
     if save is not None:
         inputs.output_file("--save", save)
@@ -81,10 +81,10 @@ def regenerate(
     [dim]Example:[/] synthvlm regenerate 3f2a9c01 --out again.jpg
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.clients import dataset_client, generation_client
     from synthvlm.cli.regeneration import generation_request, profile_of
-    from synthvlm.cli.services import check_profile
     from synthvlm.cli.terminal import print_json, stderr_console
+    from synthvlm.local.clients import dataset_client, generation_client
+    from synthvlm.local.services import check_profile
 
     given = None if profile is None else check_profile(profile)
     if out is not None:

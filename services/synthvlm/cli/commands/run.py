@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from synthvlm.cli.home import Home, home_at
 from synthvlm.cli.options import (
     ColumnOption,
     EngineOption,
@@ -18,12 +17,13 @@ from synthvlm.cli.options import (
     RecipeOption,
     chosen_home,
 )
+from synthvlm.local.home import Home, home_at
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from synthvlm.cli.inputs import RunRequest
-    from synthvlm.cli.outcome import RunOutcome
+    from synthvlm.cli.run.outcome import RunOutcome
 
 DEFAULT_FRACTION = 0.5
 """Part of the captions that is kept when no limit is given."""
@@ -85,7 +85,7 @@ def run(
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_engine, check_profile, profile_recipe
+    from synthvlm.local.services import check_engine, check_profile, profile_recipe
 
     reference = check_profile(profile)
     check_engine(engine)
@@ -112,13 +112,13 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def _execute(
     request: "RunRequest", home: Home, profile: str, engine: str | None, as_json: bool
 ) -> None:
-    from synthvlm.cli.display import display_on
-    from synthvlm.cli.outcome import RunOutcome
-    from synthvlm.cli.pipeline import run_pipeline
-    from synthvlm.cli.plan import plan_run
-    from synthvlm.cli.report.write import report_run
-    from synthvlm.cli.services import run_services
+    from synthvlm.cli.run.display import display_on
+    from synthvlm.cli.run.outcome import RunOutcome
+    from synthvlm.cli.run.pipeline import run_pipeline
+    from synthvlm.cli.run.plan import plan_run
     from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
+    from synthvlm.local.services import run_services
+    from synthvlm.report.write import report_run
 
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
@@ -153,7 +153,7 @@ def _warn(problem: str) -> None:
 
 
 def _tell(console: "Console", outcome: "RunOutcome", report: Path | None, seconds: float) -> None:
-    from synthvlm.cli.display import duration
+    from synthvlm.cli.run.display import duration
 
     counts, version = outcome.counts(), outcome.version
     console.print(

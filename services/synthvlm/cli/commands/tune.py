@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthvlm.cli.home import Home, home_at
 from synthvlm.cli.options import (
     ColumnOption,
     HomeOption,
@@ -18,10 +17,11 @@ from synthvlm.cli.options import (
     RecipeOption,
     chosen_home,
 )
+from synthvlm.local.home import Home, home_at
 
 if TYPE_CHECKING:
-    from synthvlm.cli.tune.result import Result
-    from synthvlm.cli.tune.run import TuneRequest
+    from synthvlm.tuning.result import Result
+    from synthvlm.tuning.run import TuneRequest
 
 DEFAULT_SAMPLE = 1000
 """Captions, as the paper has it."""
@@ -75,10 +75,10 @@ def tune(
     [dim]Example:[/] synthvlm tune --captions captions.jsonl --grid steps=8,10,20 guidance_scale=2,4
     """
     from synthvlm.cli import inputs
-    from synthvlm.cli.services import check_profile, profile_recipe
-    from synthvlm.cli.tune import grid as grids
-    from synthvlm.cli.tune.run import TuneRequest, require_refiner
+    from synthvlm.local.services import check_profile, profile_recipe
     from synthvlm.profiles import load_profile
+    from synthvlm.tuning import grid as grids
+    from synthvlm.tuning.run import TuneRequest, require_refiner
 
     reference = check_profile(profile)
     cells = grids.cells([*grid, *(more_grid or [])])
@@ -111,11 +111,11 @@ def _execute(
     *,
     json: bool,
 ) -> None:
-    from synthvlm.cli.display import display_on
-    from synthvlm.cli.services import run_services
+    from synthvlm.cli.run.display import display_on
     from synthvlm.cli.terminal import stderr_console
-    from synthvlm.cli.tune.result import Result
-    from synthvlm.cli.tune.run import search, tune_folder
+    from synthvlm.local.services import run_services
+    from synthvlm.tuning.result import Result
+    from synthvlm.tuning.run import search, tune_folder
 
     clock = time.monotonic()
     console = stderr_console()
@@ -144,8 +144,8 @@ def _finish(result: "Result", folder: Path, *, json: bool) -> None:
     import json as json_module
 
     from synthvlm.cli.terminal import print_json, stdout_console
-    from synthvlm.cli.tune.page import render_page
-    from synthvlm.cli.tune.result import NUMBERS_FILE, PAGE_FILE, PROFILE_FILE, write_text
+    from synthvlm.tuning.page import render_page
+    from synthvlm.tuning.result import NUMBERS_FILE, PAGE_FILE, PROFILE_FILE, write_text
 
     content = result.to_json()
     chosen = write_text(folder / PROFILE_FILE, result.chosen_profile())

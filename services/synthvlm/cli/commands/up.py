@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import typer
 
 from synthvlm.cli.failures import CommandError
-from synthvlm.cli.home import Home, home_at
 from synthvlm.cli.options import (
     EngineOption,
     HomeOption,
@@ -17,9 +16,10 @@ from synthvlm.cli.options import (
     ProfileOption,
     chosen_home,
 )
+from synthvlm.local.home import Home, home_at
 
 if TYPE_CHECKING:
-    from synthvlm.cli.processes import ServiceProcess
+    from synthvlm.local.processes import ServiceProcess
 
 _WATCH_SECONDS = 0.3
 
@@ -40,7 +40,7 @@ def up(
     synthvlm up --profile my-profile.yaml --json
     synthvlm up --engine triton
     """
-    from synthvlm.cli.services import HomeLock, check_engine, check_profile, own_services
+    from synthvlm.local.services import HomeLock, check_engine, check_profile, own_services
 
     reference = check_profile(profile)
     check_engine(engine)
@@ -96,7 +96,7 @@ class _Shown:
     """What is shown while services come up: a live table, or lines on stderr beside JSON."""
 
     def __init__(self, as_json: bool) -> None:
-        from synthvlm.cli.display import PlainDisplay, display_on
+        from synthvlm.cli.run.display import PlainDisplay, display_on
         from synthvlm.cli.terminal import stderr_console
 
         console = stderr_console()

@@ -1,0 +1,112 @@
+"""What a finished run says of itself: the record for its report, and the JSON for programs."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+
+from synthvlm.alignment.v1 import alignment_pb2
+from synthvlm.caption.v1 import caption_pb2
+from synthvlm.cli.run.state import RunState
+from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.generation.v1 import generation_pb2
+from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
+from synthvlm.storage.wire import counts_by_rule, ref_from_proto
+
+
+class RunOutcome:
+    """The results of all stages of a finished run."""
+
+    def __init__(self, state: RunState) -> None:
+        self._state = state
+        self.imported = _parse(state, "import", caption_pb2.ImportResult)[0]
+        self.curated = _parse(state, "curate", caption_pb2.CurateResult)
+        self.generated = _parse(state, "generate", generation_pb2.GenerateResult)
+        self.scored = _parse(state, "score", alignment_pb2.ScoreResult)
+        self.selected = _parse(state, "select", dataset_pb2.SelectResult)[0]
+        self.version = _parse(state, "assemble", dataset_pb2.VersionSummary)[0]
+
+    def counts(self) -> dict[str, int]:
+        """How many records each stage made."""
+        return {
+            "read": self.imported.read,
+            "quarantined": sum(count.records for count in self.imported.quarantined),
+            "kept": sum(result.kept for result in self.curated),
+            "generated": sum(result.generated for result in self.generated),
+            "scored": sum(result.scored for result in self.scored),
+            "selected": self.selected.selected,
+        }
+
+    def failed(self) -> dict[str, int]:
+        """Captions and images that generation and scoring could not work on, by reason."""
+        counts: dict[str, int] = {}
+        for result in [*self.generated, *self.scored]:
+            for reason, records in counts_by_rule(result.failed).items():
+                counts[reason] = counts.get(reason, 0) + records
+        return counts
+
+    def record(
+        self, profile: str, configuration: dict[str, Any], started: datetime, finished: datetime
+    ) -> RunRecord:
+        """The record that the report is made from."""
+        imported, version = self.imported, self.version
+        has_quarantine = imported.HasField("quarantine")
+        return RunRecord(
+            name=version.name,
+            profile=profile,
+            started=started,
+            finished=finished,
+            stages=self._timings(),
+            read=imported.read,
+            quarantined=counts_by_rule(imported.quarantined),
+            quarantine=ref_from_proto(imported.quarantine) if has_quarantine else None,
+            pool=[ref_from_proto(ref) for ref in imported.shards],
+            shards=[
+                RunShard(
+                    caption_set=ref_from_proto(curated.caption_set),
+                    image_set=ref_from_proto(generated.image_set),
+                    score_set=ref_from_proto(scored.score_set),
+                )
+                for curated, generated, scored in zip(
+                    self.curated, self.generated, self.scored, strict=True
+                )
+            ],
+            selection=ref_from_proto(self.selected.selection),
+            version=VersionRecord(
+                name=version.name,
+                version=version.version,
+                digest=version.digest,
+                pairs=version.pairs,
+                bytes=version.bytes,
+                path=version.path,
+            ),
+            configuration=configuration,
+        )
+
+    def summary(self, report: Path | None, seconds: float) -> dict[str, Any]:
+        """What ``--json`` prints; ``report`` is null when there is none."""
+        return {
+            "dataset": self.version.name,
+            "version": self.version.version,
+            "digest": self.version.digest,
+            "counts": self.counts(),
+            "report": None if report is None else str(report),
+            "seconds": round(seconds, 3),
+        }
+
+    def _timings(self) -> list[StageTiming]:
+        clock = self._state.clock()
+        return [
+            StageTiming(
+                stage=stage.name,
+                seconds=stage.seconds(clock),
+                done=stage.done,
+                resumed=stage.resumed,
+            )
+            for stage in self._state.stages.values()
+        ]
+
+
+def _parse(state: RunState, stage: str, kind: type[Any]) -> list[Any]:
+    return [json_format.ParseDict(result, kind()) for result in state.results(stage)]

@@ -1,0 +1,135 @@
+"""Running the pipeline in a process of its own, and following it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
+from synthvlm.cli.run.state import RunState
+from synthvlm.local.parent_death import leashed
+from synthvlm.local.processes import log_tail
+from synthvlm.local.services import Services
+from synthvlm_pipelines.connection import RUN_ID_VARIABLE
+from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
+
+RESUME_ADVICE = "run the same command again: it goes on where this one stopped"
+
+_POLL_SECONDS = 0.1
+_SETTLE_SECONDS = 1.0
+_INPUT_CODES = ("INVALID_ARGUMENT", "NOT_FOUND")
+
+
+def run_pipeline(
+    arguments: dict[str, Any],
+    services: Services,
+    folder: Path,
+    on_change: Callable[[RunState], None],
+) -> RunState:
+    """Runs the dataset pipeline to its end.
+
+    Args:
+        arguments: The pipeline's arguments.
+        services: The services that it calls; the run ends when one of them does.
+        folder: The run's folder: gets ``arguments.json``, ``progress.jsonl`` and ``pipeline.log``.
+        on_change: Called with the run's state when it has changed, and from time to time.
+
+    Raises:
+        CommandError: A stage failed, or a service or the pipeline's process ended.
+    """
+    arguments_file, log = folder / "arguments.json", folder / "pipeline.log"
+    arguments_file.write_text(json.dumps(arguments, indent=2, sort_keys=True))
+    progress = folder / "progress.jsonl"
+    command = [
+        *(sys.executable, "-m", "synthvlm_pipelines", "run"),
+        *("--arguments", str(arguments_file), "--root", str(folder / "kfp")),
+    ]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            leashed(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={
+                **os.environ,
+                PROGRESS_FILE: str(progress),
+                RUN_ID_VARIABLE: folder.name,
+                "PYTHONUNBUFFERED": "1",
+            },
+            start_new_session=True,
+        )
+    try:
+        return _follow(process, EventReader(progress), services, log, on_change)
+    finally:
+        _end(process)
+
+
+def _follow(
+    process: "subprocess.Popen[bytes]",
+    events: EventReader,
+    services: Services,
+    log: Path,
+    on_change: Callable[[RunState], None],
+) -> RunState:
+    state = RunState()
+    while True:
+        status = process.poll()  # before the events: what it wrote last is read, too
+        for event in events.new():
+            state.apply(event)
+        on_change(state)
+        ended = services.ended()
+        if ended is None and state.failure is not None:
+            ended = _ended_soon(
+                services
+            )  # a call often fails before its service is seen to be gone
+        if ended is not None:
+            raise CommandError(
+                f"the {ended} service has ended in mid-run; {RESUME_ADVICE}", log=log
+            )
+        if state.failure is not None:
+            raise _stage_error(state, log)
+        if status is not None:
+            if status == 0 and state.stages["assemble"].is_finished:
+                return state
+            raise _process_error(status, log)
+        time.sleep(_POLL_SECONDS)
+
+
+def _ended_soon(services: Services) -> str | None:
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while (ended := services.ended()) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return ended
+
+
+def _stage_error(state: RunState, log: Path) -> CommandError:
+    failure = state.failure
+    if failure is None:
+        raise ValueError("no stage has failed")
+    if failure.stage == "import" and failure.code in _INPUT_CODES:
+        return CommandError(failure.reason, status=USAGE_STATUS)
+    where = f" on shard {failure.shard + 1} of {failure.shards}" if failure.shards > 1 else ""
+    return CommandError(
+        f"the stage {failure.stage} failed{where}: {failure.reason}", status=FAILURE_STATUS, log=log
+    )
+
+
+def _process_error(status: int, log: Path) -> CommandError:
+    if status < 0:
+        return CommandError(
+            f"the pipeline's process was killed by signal {-status}; {RESUME_ADVICE}", log=log
+        )
+    return CommandError(f"the pipeline ended with status {status}", log=log, tail=log_tail(log, 0))
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends what is left of the pipeline: its steps are in its process group."""
+    with suppress(ProcessLookupError):  # nothing is left
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

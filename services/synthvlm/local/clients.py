@@ -1,0 +1,38 @@
+"""Clients for commands that make a few calls, and the services that they need for it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from synthvlm.client import CaptionClient, DatasetClient, GenerationClient, connect
+from synthvlm.local.home import Home
+from synthvlm.local.services import needed_services
+
+
+@contextmanager
+def caption_client(home: Home) -> Iterator[CaptionClient]:
+    """A client of the caption service."""
+    with (
+        needed_services(home, ["caption"], "mini") as services,
+        CaptionClient(connect(services.address("caption"))) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def dataset_client(home: Home) -> Iterator[DatasetClient]:
+    """A client of the dataset service."""
+    with (
+        needed_services(home, ["dataset"], "mini") as services,
+        DatasetClient(connect(services.address("dataset"))) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def generation_client(home: Home, profile: str) -> Iterator[GenerationClient]:
+    """A client of a generation service that runs ``profile``."""
+    with (
+        needed_services(home, ["generation"], profile) as services,
+        GenerationClient(connect(services.address("generation"))) as client,
+    ):
+        yield client

@@ -1,0 +1,178 @@
+"""The page: one HTML file that needs nothing else, runs no script and asks for nothing."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from synthvlm.report.charts import histogram
+from synthvlm.report.model import SCORES, FilterDrops, RunReport
+
+_SIGNIFICANT = 4
+_SECONDS_A_MINUTE = 60
+_NOTHING = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of the funnel, as a bar from ``start`` to ``end`` in percent of the widest.
+
+    Attributes:
+        label: What is counted.
+        records: The count.
+        kind: ``stands`` for what is there, ``lost`` for what was left out, ``chosen`` for the end.
+        note: What else there is to say.
+        start: Left end of the bar.
+        end: Right end.
+    """
+
+    label: str
+    records: int
+    kind: str
+    note: str
+    start: float
+    end: float
+
+
+def render_report(data: RunReport) -> str:
+    """The page of a run.
+
+    Args:
+        data: Everything that it shows. All texts are escaped, whatever they hold.
+
+    Returns:
+        A complete HTML document.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("synthvlm.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    filters: dict[str, Callable[..., str]] = {
+        "count": lambda number: f"{number:,}",
+        "score": lambda number: f"{number:.3f}",
+        "value": _value,
+        "breakable": _breakable,
+        "percent": lambda part: f"{100 * part:.1f} %",
+        "duration": _duration,
+        "size": _size,
+    }
+    environment.filters |= filters
+    return environment.get_template("report.html.j2").render(
+        data=data,
+        score_names=SCORES,
+        captions_funnel=_captions_funnel(data),
+        images_funnel=_images_funnel(data),
+        histogram=histogram,
+        limits=_limits,
+        seconds=(data.finished - data.started).total_seconds(),
+        slowest=max([stage.seconds for stage in data.stages], default=0) or 1,
+    )
+
+
+def _captions_funnel(data: RunReport) -> list[Step]:
+    """From the records read to the pairs selected, what was lost in between one by one."""
+    counts = data.counts
+    funnel = _Funnel(counts.read)
+    funnel.stands("Records read", counts.read)
+    for reason in data.quarantine:
+        funnel.loses(f"quarantined: {reason.reason}", reason.records)
+    for rule in data.filters:
+        funnel.loses(rule.rule, rule.records)
+    funnel.stands("Captions kept", counts.kept)
+    funnel.loses("without a scored image", counts.kept - counts.captioned)
+    funnel.loses("below the threshold", counts.captioned - counts.selected)
+    funnel.stands("Pairs selected", counts.selected, "chosen", "one image a caption")
+    return funnel.steps
+
+
+def _images_funnel(data: RunReport) -> list[Step]:
+    counts = data.counts
+    asked = counts.generated + sum(counts.generation_failed.values())
+    funnel = _Funnel(asked)
+    if counts.generation_failed:
+        funnel.stands("Images asked for", asked)
+    for reason, records in counts.generation_failed.items():
+        funnel.loses(f"not generated: {reason}", records)
+    each = f"{counts.generated / counts.kept:.3g} a caption" if counts.kept else ""
+    funnel.stands("Images generated", counts.generated, note=each)
+    for reason, records in counts.scoring_failed.items():
+        funnel.loses(f"not scored: {reason}", records)
+    funnel.stands("Images scored", counts.scored)
+    funnel.stands("Images selected", counts.selected, "chosen")
+    return funnel.steps
+
+
+class _Funnel:
+    """Lays out bars: what is left begins at the left, what is lost ends where the last bar ends."""
+
+    def __init__(self, whole: int) -> None:
+        self._scale = 100 / max(whole, 1)
+        self._left = whole
+        self._whole = whole
+        self.steps: list[Step] = []
+
+    def stands(self, label: str, records: int, kind: str = "stands", note: str = "") -> None:
+        self._left = records
+        self.steps.append(Step(label, records, kind, note, 0, records * self._scale))
+
+    def loses(self, label: str, records: int) -> None:
+        if not records:
+            return
+        start, end = (self._left - records) * self._scale, self._left * self._scale
+        note = f"{100 * records / self._whole:.1f} %"
+        self.steps.append(Step(label, records, "lost", note, start, end))
+        self._left -= records
+
+
+def _limits(rule: FilterDrops) -> str:
+    """What a filter keeps, in words."""
+    least, largest = rule.limits
+    if least is not None and largest is not None:
+        return f"{_value(least)} to {_value(largest)}"
+    if least is not None:
+        return f"{_value(least)} or more"
+    return f"{_value(largest)} or less" if largest is not None else ""
+
+
+def _value(value: Any) -> str:
+    """A statistic or a value of the configuration, without needless digits."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{_SIGNIFICANT}g}"
+    if value is None or value == "":
+        return _NOTHING
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_value(item) for item in value)
+    if isinstance(value, Mapping):
+        return _NOTHING
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _breakable(key: str) -> Markup:
+    """A dotted key that may be broken at its dots and underscores."""
+    # The key is escaped first; what is added is a constant.
+    return Markup("<wbr>").join(re.split("(?<=[._])", key))
+
+
+def _duration(seconds: float) -> str:
+    if seconds < _SECONDS_A_MINUTE:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), _SECONDS_A_MINUTE)
+    hours, minutes = divmod(minutes, _SECONDS_A_MINUTE)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("bytes", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
+        value /= 1024
+    return f"{value:,.1f} TiB"

@@ -1,0 +1,135 @@
+"""A whole search: captions, cells, comparison."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf import json_format
+from rich.console import Console
+
+from synthvlm.alignment.v1 import alignment_pb2
+from synthvlm.cli.failures import WrongUsageError
+from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
+from synthvlm.generation.v1 import generation_pb2
+from synthvlm.local.home import Home
+from synthvlm.local.services import Services
+from synthvlm.report.model import SCORES
+from synthvlm.storage import canonical_json, file_uri, open_store
+from synthvlm.tuning.captions import curated, sampled
+from synthvlm.tuning.comparison import Comparison, compare
+from synthvlm.tuning.grid import Cell
+from synthvlm.tuning.search import Search, Timings
+from synthvlm.tuning.watching import SearchDisplay
+
+_TIMINGS_FILE = "seconds.json"
+
+
+@dataclass(frozen=True)
+class TuneRequest:
+    """What the user asked for, checked.
+
+    Attributes:
+        captions: Caption files, absolute paths or URLs.
+        column: Text column; empty for the usual ones.
+        recipe: YAML of the recipe, or `paper-rules`.
+        cells: The grid.
+        sample: Captions to draw.
+        seed: Seed of the drawing and of the images.
+        metric: Column of the score that decides.
+    """
+
+    captions: Sequence[str]
+    column: str
+    recipe: str
+    cells: Sequence[Cell]
+    sample: int
+    seed: int
+    metric: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found.
+
+    Attributes:
+        comparison: The cells.
+        digests: ``sha256:`` digests by what they identify.
+    """
+
+    comparison: Comparison
+    digests: dict[str, str]
+
+
+def require_refiner(cells: Sequence[Cell], section: Mapping[str, Any]) -> None:
+    """Checks that a grid does not ask for a refiner that the profile does not have.
+
+    Raises:
+        WrongUsageError: It does.
+    """
+    if section.get("refiner") is None and any(
+        (cell.high_noise_fraction or 1) < 1 for cell in cells
+    ):
+        raise WrongUsageError(
+            "--grid: high_noise_fraction must be 1, because the profile has no refiner"
+        )
+
+
+def tune_folder(home: Home, request: TuneRequest, profile: str) -> Path:
+    """The folder of a search's result; the same request has the same one."""
+    identity = canonical_json({"profile": profile, **asdict(request)})
+    folder = home.root / "tunes" / f"{profile}-{hashlib.sha256(identity).hexdigest()[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def search(
+    request: TuneRequest, services: Services, home: Home, folder: Path, console: Console
+) -> Found:
+    """Measures and compares all cells, with services that are running.
+
+    Args:
+        request: What to search.
+        services: The services.
+        home: Whose object store holds everything.
+        folder: Where the times are kept.
+        console: Where progress is shown.
+
+    Raises:
+        DomainError: A service refused.
+    """
+    store = open_store(file_uri(home.store))
+    with (
+        CaptionClient(connect(services.address("caption"))) as caption,
+        GenerationClient(connect(services.address("generation"))) as generation,
+        AlignmentClient(connect(services.address("alignment"))) as alignment,
+        SearchDisplay(console, SCORES[request.metric]) as display,
+    ):
+        captions = curated(caption, store, request.captions, request.column, request.recipe)
+        sample = sampled(store, captions, request.sample, request.seed)
+        generator = generation.get_model(generation_pb2.GetModelRequest())
+        scorer = alignment.get_model(alignment_pb2.GetModelRequest())
+        work = Search(
+            generation=generation,
+            alignment=alignment,
+            store=store,
+            caption_set=sample,
+            seed=request.seed,
+            metric=request.metric,
+            generator=generator.model_digest,
+            scorer=scorer.model_digest,
+            timings=Timings(folder / _TIMINGS_FILE),
+        )
+        defaults = json_format.MessageToDict(generator.parameters, preserving_proto_field_name=True)
+        measured = []
+        for number, cell in enumerate(request.cells, start=1):
+            display.begin(cell, number, len(request.cells), sample.records)
+            measured.append(work.measure(cell, defaults, display))
+            display.end(measured[-1])
+    digests = {
+        "captions": sample.digest,
+        "generation model": generator.model_digest,
+        "alignment model": scorer.model_digest,
+    }
+    return Found(compare(measured), digests)
