@@ -126,7 +126,7 @@ mini-models: setup ## train the bundled models anew (hours; goes on where it was
 
 .PHONY: mini-report
 mini-report: setup ## measure the bundled models and write docs/models (half an hour)
-	$(BIN)/python -m synthvlm.scenes.recipes.report --weights services/synthvlm/scenes/weights --logs $(MINI) --out docs/models
+	$(BIN)/python -m synthvlm.scenes.mini_models.measure.report --weights services/synthvlm/scenes/weights --logs $(MINI) --out docs/models
 
 .PHONY: locks
 locks: setup ## derive the pinned files of the extras from what is installed

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthvlm.scenes.grammar import NUMBERS, SHAPE_WORDS, SIZE_WORDS, parse, plural
+from synthvlm.scenes.mini_models.clip_tokenizer import build_tokenizer
 from synthvlm.scenes.questions import KINDS, Question, ask, ask_all, sample_questions
-from synthvlm.scenes.recipes.tokenizer import build_tokenizer
 from synthvlm.scenes.truth import holds
 from synthvlm.scenes.world import (
     COLOURS,

@@ -11,9 +11,9 @@ from PIL import Image
 from transformers import CLIPTokenizer
 
 from synthvlm.models import resolve_model
+from synthvlm.scenes.mini_models.clip_tokenizer import CONTEXT, build_tokenizer
+from synthvlm.scenes.mini_models.measure.sdxl import Generator
 from synthvlm.scenes.oracle import judge
-from synthvlm.scenes.recipes.measure import Generator
-from synthvlm.scenes.recipes.tokenizer import CONTEXT, build_tokenizer
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import Scene, Thing
 
@@ -35,7 +35,7 @@ def test_base_and_refiner_are_the_architectures_of_sdxl() -> None:
     assert refiner.config.requires_aesthetics_score
 
 
-def test_the_shipped_tokenizers_are_the_ones_that_the_recipe_builds() -> None:
+def test_the_shipped_tokenizers_are_the_ones_that_the_code_builds() -> None:
     second = CLIPTokenizer.from_pretrained(BASE / "tokenizer_2")
     assert TOKENIZER.get_vocab() == second.get_vocab() == build_tokenizer().get_vocab()
     assert (TOKENIZER.pad_token_id, second.pad_token_id) == (TOKENIZER.eos_token_id, 0)

@@ -1,0 +1,1 @@
+"""The bundled mini models: their shapes and tokenizers, how they are trained and measured."""

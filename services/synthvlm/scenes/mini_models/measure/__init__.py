@@ -1,0 +1,1 @@
+"""The measurement of the mini models: each by itself, and the report on all of them."""

@@ -1,1 +1,0 @@
-"""How the bundled mini models are made: one readable script each, and nothing hidden."""
