@@ -106,23 +106,9 @@ bench: setup $(STAMPS)/triton-server ## measure rates and memory: 100,000 captio
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
 	$(BIN)/python -m synthvlm_pipelines compile --out build/pipelines
 
-# Two workers of one thread each get more out of two cores than one worker of two threads.
-TRAIN := OMP_NUM_THREADS=1 $(BIN)/python -m torch.distributed.run --standalone --nproc-per-node 2 \
-  -m synthvlm.scenes.recipes
-
 .PHONY: mini-models
-mini-models: setup ## train the bundled models anew (hours; goes on where it was stopped), into build/mini-models/weights
-	$(TRAIN).vae --out $(MINI)/vae
-	$(TRAIN).decoder --vae $(MINI)/vae/vae --out $(MINI)/decoder
-	$(TRAIN).text --out $(MINI)/text
-	$(TRAIN).diffusion --vae $(MINI)/decoder/vae --text $(MINI)/text --out $(MINI)/base --export $(MINI)/teacher
-	$(TRAIN).reflow --teacher $(MINI)/teacher/mini-sdxl --guidance 2.5 --seed 6 --out $(MINI)/reflow --export $(MINI)/reflow
-	$(TRAIN).reflow --teacher $(MINI)/reflow/mini-sdxl --seed 8 --out $(MINI)/reflow-2 --export $(MINI)/reflow-2
-	$(TRAIN).reflow --teacher $(MINI)/reflow-2/mini-sdxl --seed 10 --parts 6 --steps 1400 --lr 3e-4 --out $(MINI)/reflow-3 --export $(MINI)/weights
-	$(TRAIN).refiner --base $(MINI)/weights/mini-sdxl --out $(MINI)/refiner --export $(MINI)/weights
-	$(TRAIN).clip --text $(MINI)/text --out $(MINI)/clip --export $(MINI)/drawn
-	$(TRAIN).judging --weights $(MINI)/weights --clip $(MINI)/drawn/mini-clip --out $(MINI)/judging --export $(MINI)/weights
-	$(TRAIN).llm --out $(MINI)/llm --export $(MINI)/weights
+mini-models: setup ## train the bundled models anew (hours; resumes where it was stopped), into build/mini-models/weights
+	$(BIN)/python -m synthvlm.scenes.mini_models.train --out $(MINI)
 
 .PHONY: mini-report
 mini-report: setup ## measure the bundled models and write docs/models (half an hour)
