@@ -18,8 +18,9 @@ def test_every_link_leads_somewhere(path: Path) -> None:
     assert not [target for target in local if not (path.parent / target).exists()]
 
 
-def test_every_file_that_a_table_names_is_there() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("document", ["README.md", "docs/verified.md"])
+def test_every_file_that_a_table_names_is_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
     named = re.findall(r"`((?:tests|benchmarks|docs|services|pipelines)/[\w./-]+)`", text)
     assert named
     assert not [name for name in named if not (ROOT / name).exists()]

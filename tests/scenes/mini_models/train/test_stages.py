@@ -28,7 +28,8 @@ def printed(monkeypatch, capsys, *arguments: str) -> list[str]:
     monkeypatch.setattr(sys, "argv", ["train", *arguments])
     monkeypatch.setattr(sys, "executable", "python")
     main()
-    return capsys.readouterr().out.splitlines()
+    output: str = capsys.readouterr().out
+    return output.splitlines()
 
 
 def test_a_dry_run_prints_the_commands(monkeypatch, capsys) -> None:
