@@ -1,4 +1,4 @@
-"""Scenes a minute on one core: sampled, described, drawn, asked about, and read back.
+"""Scenes per minute on one core: sampled, described, drawn, asked about, and read back.
 
     python -m benchmarks.scenes.throughput [--scenes 2000]
 

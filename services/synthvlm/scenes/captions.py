@@ -1,4 +1,4 @@
-"""Captions of scenes, and pools of captions as a demonstration starts from."""
+"""Captions of scenes, and the caption pools that a demonstration starts from."""
 
 import random
 from collections import Counter
@@ -28,7 +28,7 @@ def meaning_of(scene: Scene, rng: random.Random, detail: int) -> Meaning:
     Args:
         scene: What the caption is about.
         rng: Decides between equal choices, such as which thing is named first.
-        detail: 1 names the things, 2 adds the background, 3 adds sizes and places too.
+        detail: 1 names the things, 2 adds the background, 3 adds sizes and places.
     """
     things = list(scene.things)
     rng.shuffle(things)
@@ -48,10 +48,10 @@ def describe(scene: Scene, rng: random.Random, detail: int | None = None) -> str
 
 
 def sample_captions(seed: int, count: int, flawed_fraction: float = 0.15) -> Iterator[Caption]:
-    """Draws a caption pool, one by one; the same arguments give the same pool.
+    """Draws the captions of a pool one by one; the same arguments give the same pool.
 
     Args:
-        seed: Where the randomness starts.
+        seed: Seed of all random choices.
         count: How many captions.
         flawed_fraction: Share of captions, on average, that are bad on purpose.
     """

@@ -14,10 +14,10 @@ def write_captions(seed: int, count: int, flawed: float, out: Path) -> None:
     """Writes a caption pool as JSON lines of ``id`` and ``caption``.
 
     Args:
-        seed: Where the randomness starts.
+        seed: Seed of all random choices.
         count: How many captions.
         flawed: Share of captions, on average, that are bad on purpose.
-        out: The file; its folder is made.
+        out: The file; its folder is created.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w", encoding="utf-8", newline="\n") as file:
@@ -30,12 +30,12 @@ def write_sheet(seed: int, count: int, out: Path) -> None:
     """Writes a contact sheet of ``count`` scenes, each with a true caption.
 
     Args:
-        seed: Where the randomness starts.
+        seed: Seed of all random choices.
         count: How many scenes, at least one.
-        out: The image file, of a format that its name's ending says; its folder is made.
+        out: The image file; its extension decides the format, and its folder is created.
 
     Raises:
-        ValueError: ``count`` is 0, or no image format has such an ending.
+        ValueError: ``count`` is 0, or the extension is not that of an image format.
     """
     scenes, words = random.Random(seed), random.Random(f"captions {seed}")
     tiles = []

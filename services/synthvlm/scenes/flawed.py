@@ -44,7 +44,7 @@ def contradictory(scene: Scene, rng: random.Random) -> str:
 
 
 def repetitive(scene: Scene, rng: random.Random) -> str:
-    """Says the same again and again."""
+    """Repeats itself."""
     colour, shape = _first(scene)
     joint = rng.choice((", ", " and ", " "))
     return joint.join([f"a {colour} {shape}"] * rng.randint(4, 7))
@@ -64,7 +64,7 @@ def advertisement(scene: Scene, rng: random.Random) -> str:
 
 
 def personal(scene: Scene, rng: random.Random) -> str:
-    """Carries personal data (made up: reserved numbers and domains)."""
+    """Contains personal data (made up: reserved numbers and domains)."""
     name = rng.choice(_NAMES)
     first, last = name.lower().split()
     number = f"555-01{rng.randint(0, 99):02d}"

@@ -1,7 +1,7 @@
 """The language of the scene world: meanings, their many wordings, and the way back.
 
 ``phrase`` turns a :class:`Meaning` into one of its wordings and ``parse`` turns any wording back
-into its meaning, so that a caption is checked for what it says and not for how it says it.
+into its meaning, so captions are compared by what they say, not by how they say it.
 """
 
 import random
@@ -30,7 +30,7 @@ RELATION_WORDS: Final[dict[str, tuple[str, ...]]] = {
     "below": ("below", "under", "beneath"),
 }
 SIDES: Final = {"left": "left of", "right": "right of", "above": "above", "below": "below"}
-"""The plainest words of each relation: those of answers and reasons."""
+"""The plainest wording of each relation, used in answers and reasons."""
 
 NUMBERS: Final[dict[int, str]] = {1: "one", 2: "two", 3: "three", 4: "four"}
 SURFACES: Final = ("wall", "page", "sheet", "card")
@@ -45,7 +45,7 @@ _FILLERS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``count`` things of one kind; ``size`` is None when nothing is said of it."""
+    """``count`` things of one kind; ``size`` is None when it is not mentioned."""
 
     count: int
     colour: str
@@ -55,9 +55,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a caption claims. What is None is not claimed; the groups are all that there is.
+    """What a caption claims: nothing about what is None, and no things besides the groups.
 
-    ``relation`` says on which side of the second group the first one lies; ``place`` where the
+    ``relation`` is the side of the second group on which the first one lies, ``place`` where the
     only thing lies.
     """
 
@@ -70,16 +70,16 @@ class Meaning:
 def phrase(meaning: Meaning, rng: random.Random) -> str:
     """Words ``meaning`` in one of many ways; the same state of ``rng`` gives the same words."""
     shared = _shared_size(meaning, rng)
-    parts = [_noun(g, rng, with_size=shared is None) for g in meaning.groups]
+    nouns = [_noun(g, rng, with_size=shared is None) for g in meaning.groups]
     many = sum(g.count for g in meaning.groups) > 1
     ground = f"a {meaning.background} {rng.choice(SURFACES)}" if meaning.background else None
     tail = ""
     if meaning.relation is not None:
         verb = rng.choice(("", "is ", "sits ", "lies "))
-        body = f"{parts[0]} {verb}{rng.choice(RELATION_WORDS[meaning.relation])} {parts[1]}"
+        body = f"{nouns[0]} {verb}{rng.choice(RELATION_WORDS[meaning.relation])} {nouns[1]}"
         opening = rng.choice(("", "", "we see ", "there is ")) if not verb else ""
     else:
-        body = parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+        body = nouns[0] if len(nouns) == 1 else ", ".join(nouns[:-1]) + " and " + nouns[-1]
         opening = rng.choice(OPENINGS_MANY if many else OPENINGS_ONE)
         if ground and not many and rng.random() < 0.3:
             opening = ""
@@ -97,7 +97,7 @@ def phrase(meaning: Meaning, rng: random.Random) -> str:
 
 
 def _shared_size(meaning: Meaning, rng: random.Random) -> str | None:
-    """A size said once for all groups, so that long wordings are not repeated."""
+    """A size said once for all groups, which keeps wordings from repeating themselves."""
     sizes = {g.size for g in meaning.groups}
     if len(meaning.groups) < 2 or len(sizes) != 1 or None in sizes:
         return None
@@ -151,7 +151,7 @@ def parse(text: str) -> Meaning | None:
     """Reads a caption.
 
     Returns:
-        What it claims, or None when it is not wholly in the language of the scene world (or
+        What it claims, or None when it is not entirely in the language of the scene world (or
         claims two things about the same property).
     """
     rest = " ".join(re.sub(r"[^\w\s]", " ", text.lower()).split()).replace("gray", "grey")
@@ -207,6 +207,6 @@ VOCABULARY: Final = tuple(
 
 
 def foreign_words(text: str) -> list[str]:
-    """The words of ``text`` that no caption of the scene world has, in order, each once."""
+    """The words of ``text`` that no caption of the scene world uses, in order, each once."""
     words = re.findall(r"\w+", text.lower().replace("gray", "grey"))
     return [word for word in dict.fromkeys(words) if word not in VOCABULARY]

@@ -1,4 +1,4 @@
-"""Scenes that differ from another in one respect: the hardest ones to tell apart."""
+"""Scenes that differ from another one in one respect: the hardest to tell apart."""
 
 import random
 from dataclasses import replace

@@ -1,9 +1,9 @@
 """Reads a scene back from pixels and judges captions by it.
 
-The oracle knows how shapes look, nothing of how an image was made: it separates things from the
-background by colour, compares the coverage of each with the known shapes of equal area, and checks
-the caption's meaning against the scene that results. Imperfect images are read as well; how
-clear-cut the reading was is its confidence.
+The oracle knows what shapes look like and nothing about how an image was made. It separates things
+from the background by colour, compares the coverage of each with the known shapes of equal area,
+and checks the caption's meaning against the resulting scene. It also reads imperfect images; its
+confidence says how clear-cut the reading was.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _FOREGROUND: Final = 42.0  # RGB distance from the background at which a thing b
 _SPECK: Final = 14.0  # pixels; smaller things are noise
 _OVERLAP: Final = 0.74  # intersection over union below which a thing has no known shape
 _ROUND: Final = 0.87
-"""Overlap from which a circle is one for sure: every smudge overlaps a circle somewhat."""
+"""Overlap from which a circle is certain: every smudge overlaps a circle somewhat."""
 _SMUDGED: Final = 0.03  # how much less than such a circle another shape may overlap
 _SHADES: Final = (0.76, 1.14)
 _BORDER: Final = 2
@@ -35,9 +35,9 @@ _BORDER: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What was seen; ``confidence`` in [0, 1] is that of the least certain part.
+    """What was seen; ``confidence`` in [0, 1] is that of the least certain thing.
 
-    ``oddities`` lists things that have no place in the world: malformed shapes, strange colours.
+    ``oddities`` lists things that do not belong to the world: malformed shapes, strange colours.
     """
 
     scene: Scene
@@ -78,8 +78,8 @@ def read(image: NDArray[np.uint8]) -> Reading:
     things: list[Thing] = []
     shapeless: Counter[str] = Counter()
     confidences = [ground_confidence]
-    for part, colour, surety in _parts(pixels, mask, ground):
-        thing, overlap, shape_surety = _recognise(part, colour)
+    for cover, colour, surety in _split(pixels, mask, ground):
+        thing, overlap, shape_surety = _recognise(cover, colour)
         confidences += [surety, shape_surety]
         things.append(thing)
         if overlap < _OVERLAP:
@@ -116,7 +116,7 @@ def _gap(pixels: Floats, colour: Floats, shades: tuple[float, float]) -> Floats:
     return np.asarray(np.linalg.norm(pixels - shade[..., None] * colour, axis=-1))
 
 
-def _parts(
+def _split(
     pixels: Floats, mask: NDArray[np.bool_], ground: Floats
 ) -> list[tuple[Floats, str, float]]:
     """Splits the foreground into things: coverage in [0, 1], colour, confidence of the colour."""
@@ -125,7 +125,7 @@ def _parts(
     nearest = gaps.argmin(0)
     depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
     labels, count = ndimage.label(mask)
-    parts = []
+    things = []
     for i in range(1, count + 1):
         blob = labels == i
         if blob.sum() < _SPECK:
@@ -142,8 +142,8 @@ def _parts(
             for j in range(1, n + 1):
                 if (pieces == j).sum() >= _SPECK:
                     near = ndimage.binary_dilation(pieces == j) & (pieces * (pieces != j) == 0)
-                    parts.append((cover * near, names[int(k)], surety))
-    return parts
+                    things.append((cover * near, names[int(k)], surety))
+    return things
 
 
 def _territory(core: NDArray[np.bool_], nearest: NDArray[np.int64], k: int) -> NDArray[np.bool_]:

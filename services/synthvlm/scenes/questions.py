@@ -1,7 +1,7 @@
-"""Questions about a scene with their answers, for training and evaluating models that see.
+"""Questions about a scene with their answers, for training and evaluating vision-language models.
 
-Every question has one answer: "the circle" is only asked about where there is one, sides only where
-they are clear. Questions and answers consist of words that are one token of the mini tokenizer.
+Every question has one answer: "the circle" is only asked about where there is exactly one, sides
+only where they are clear. Every word of a question or answer is one token of the mini tokenizer.
 """
 
 import random
@@ -29,7 +29,7 @@ NONE: Final = "none"
 """The answer to how many there are when there are none."""
 
 _NEAR: Final = 6.0  # pixels from the centre of a place within which a thing is surely there
-_CLEAR: Final = 2.0  # how much further apart things are along the axis that names their relation
+_CLEAR: Final = 2.0  # how much further apart things are along their relation's axis
 _PLACES: Final = ("", "", " in the picture", " in the image")
 
 
@@ -44,7 +44,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Reference:
-    """What is said of a thing to point it out; None is not said."""
+    """What is said of a thing to identify it; None is not mentioned."""
 
     size: str | None = None
     colour: str | None = None
@@ -66,7 +66,7 @@ class _Reference:
 def ask(scene: Scene, rng: random.Random, kind: str) -> Question | None:
     """Asks a question of one kind about ``scene``; the same state of ``rng`` gives the same one.
 
-    Questions that are answered by yes or no, or true or false, have either answer equally often.
+    Yes and no, and true and false, are equally frequent answers.
 
     Args:
         scene: What is asked about.
@@ -199,7 +199,7 @@ def _truth(scene: Scene, rng: random.Random) -> _Asked:
     while True:
         caption = describe(scene if true else mutate(scene, rng), rng).rstrip(".")
         meaning = parse(caption)
-        # What differs may not be said, and the caption be true all the same.
+        # The caption may not mention the difference, and so be true all the same.
         if meaning is not None and holds(meaning, scene) == true:
             break
     wording, answers = rng.choice(

@@ -1,4 +1,4 @@
-"""Contact sheets: images side by side, with what is to be said of each below it."""
+"""Contact sheets: images side by side, with remarks below each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tile:
-    """An image (uint8 RGB of shape (height, width, 3)) and what is said of it."""
+    """An image (uint8 RGB of shape (height, width, 3)) and the remarks below it."""
 
     pixels: NDArray[np.uint8]
     remarks: tuple[Remark, ...] = ()
@@ -49,7 +49,7 @@ def contact_sheet(tiles: Sequence[Tile], heading: str = "") -> Image.Image:
 
     Args:
         tiles: One or more.
-        heading: A line above all; empty: none.
+        heading: A line above everything; empty for none.
 
     Raises:
         ValueError: There are no tiles.
@@ -78,7 +78,7 @@ def contact_sheet(tiles: Sequence[Tile], heading: str = "") -> Image.Image:
 
 
 def _columns(tiles: int) -> int:
-    """As wide as high or up to twice as wide, whichever leaves the fewest gaps in the last row."""
+    """Between square and twice as wide as high, whatever leaves the fewest gaps in the last row."""
     candidates = range(ceil(sqrt(tiles)), ceil(sqrt(2 * tiles)) + 1)
     return min(_MOST_COLUMNS, min(candidates, key=lambda columns: (-tiles % columns, columns)))
 
@@ -111,7 +111,7 @@ def _write(
 
 
 def _wrapped(remarks: Sequence[Remark], font: Font, width: int) -> list[Remark]:
-    """The remarks in lines of at most ``width`` pixels; words that are longer are cut up."""
+    """The remarks in lines of at most ``width`` pixels; longer words are split."""
     lines = []
     for remark in remarks:
         line = ""

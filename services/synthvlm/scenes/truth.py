@@ -8,7 +8,7 @@ from synthvlm.scenes.world import Scene, Thing, place_of, relation_between
 
 
 def failures(meaning: Meaning, scene: Scene) -> list[str]:
-    """Lists what ``meaning`` claims and ``scene`` contradicts; empty when it is true.
+    """Lists where ``scene`` contradicts ``meaning``; empty when the meaning is true.
 
     The groups must account for all things: a caption of one circle is not true of two.
     """
@@ -35,14 +35,14 @@ def failures(meaning: Meaning, scene: Scene) -> list[str]:
 
 
 def holds(meaning: Meaning, scene: Scene) -> bool:
-    """Tells whether ``meaning`` is true of ``scene``."""
+    """Whether ``meaning`` is true of ``scene``."""
     return not failures(meaning, scene)
 
 
 def _accounts_for(groups: tuple[Group, ...], things: tuple[Thing, ...]) -> bool:
     """Whether every thing can be given to a group and every group gets its number.
 
-    Counted, not tried out: an image of noise may have many things.
+    Counts instead of trying assignments: an image of noise may have many things.
     """
     wanted, there = Counter[tuple[str, str]](), Counter((t.colour, t.shape) for t in things)
     sized = Counter[tuple[str, str, str]]()

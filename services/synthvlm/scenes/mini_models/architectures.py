@@ -188,7 +188,7 @@ def save_refiner(out: Path, vae: nn.Module, encoder: nn.Module, unet: nn.Module)
 def _save_half(pipeline: Any, out: Path) -> None:
     """Stores fp16 weights that load as float32 unless asked otherwise.
 
-    diffusers loads in float32 by itself; transformers goes by the dtype that the config names.
+    diffusers loads in float32 by default; transformers uses the dtype that the config names.
     """
     pipeline.to(torch.float16).save_pretrained(out, safe_serialization=True)
     pipeline.to(torch.float32)
@@ -197,7 +197,7 @@ def _save_half(pipeline: Any, out: Path) -> None:
 
 
 def _load_in_float32(path: Path) -> None:
-    """Names float32 in a config of transformers, whatever the weights are stored in."""
+    """Sets float32 in a transformers config, whatever dtype the weights are stored in."""
     config = json.loads(path.read_text()) | {"dtype": "float32"}
     path.write_text(json.dumps(config, indent=2) + "\n")
 
@@ -246,7 +246,7 @@ def save_llm(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerF
     model.to(torch.float16).save_pretrained(out)
     model.to(torch.float32)
     _load_in_float32(out / "config.json")
-    # The chat template within the configuration: one file fewer to lose.
+    # The chat template goes into the configuration: one file fewer to lose.
     tokenizer.save_pretrained(out, save_jinja_files=False)
 
 

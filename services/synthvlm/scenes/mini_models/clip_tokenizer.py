@@ -1,6 +1,6 @@
-"""The tokenizer of all mini models: CLIP's byte-level BPE with a vocabulary of the scene world.
+"""CLIP's byte-level BPE with a vocabulary of the scene world, for mini-sdxl and mini-clip.
 
-Every word of the world is one token; any other text falls back to pieces of words and bytes.
+Every word of the world is one token; other text falls back to pieces of words and bytes.
 """
 
 from typing import Final

@@ -5,8 +5,8 @@ A conversation is laid out as LLaVA lays out its own::
     <s>USER: a red star on a white page
     what colour is the star? ASSISTANT: red</s>USER: how many stars are there? ASSISTANT: one</s>
 
-What is asked about comes first, then a line break and the request. A model that sees has
-``<image>`` where mini-llm has a caption, so it is asked in the words that mini-llm knows already.
+What is asked about comes first, then a line break and the request. A vision-language model
+has ``<image>`` where mini-llm has a caption, and is asked in words that mini-llm already knows.
 """
 
 import random
@@ -42,15 +42,15 @@ BADNESS: Final = (*FLAWS, SHUFFLED)
 """What may be wrong with a caption that is judged."""
 
 MIX: Final = Mix(one=0.3, two=0.45, group=0.25)
-CAPTION_WEIGHT: Final = 0.3  # wordings are matters of taste, answers are not
+CAPTION_WEIGHT: Final = 0.3  # wordings are a matter of taste, answers are not
 MOST_QUESTIONS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What is said to the model, what it says then, and how much a word of that counts.
+    """A prompt, the answer to it, and the weight of the answer's tokens in the loss.
 
-    Without a prompt the answer is a text of its own, such as a bare caption.
+    Without a prompt the answer stands by itself, for example a bare caption.
     """
 
     prompt: str | None
@@ -77,7 +77,7 @@ def about(subject: str, request: str) -> str:
 
 
 def shuffle_words(caption: str, rng: random.Random) -> str:
-    """The words of a caption in an order that the grammar does not have, without punctuation.
+    """The words of a caption in an order that is not grammatical, without punctuation.
 
     Raises:
         ValueError: The caption has a single word.
@@ -105,8 +105,8 @@ def sample_judged(rng: random.Random, flaw: str | None = None) -> Judged:
 def questions_on_caption(scene: Scene, rng: random.Random) -> list[Question]:
     """One question of each kind that a full caption of ``scene`` answers.
 
-    A full caption says where a lone thing lies and on which side of each other two are, but
-    nothing of the places of three or four.
+    A full caption says where a lone thing lies and how two things lie to each other, but nothing
+    about the places of three or four.
     """
     said = {1: {"relation"}, 2: {"place"}}.get(len(scene.things), {"relation", "place"})
     return [question for question in ask_all(scene, rng) if question.kind not in said]

@@ -1,6 +1,6 @@
-"""The tokenizer of mini-llm: byte-level BPE, trained on the lessons, that reads any text.
+"""The tokenizer of mini-llm: byte-level BPE, trained on the lessons; it encodes any text.
 
-It is Llama's in form: ``<s>`` before a text, ``</s>`` after what the assistant said, and a chat
+Its form is Llama's: ``<s>`` before a text, ``</s>`` after what the assistant said, and a chat
 template. ``<image>`` is LLaVA's placeholder for what a vision tower sees.
 """
 
@@ -18,7 +18,7 @@ BOS: Final = "<s>"
 EOS: Final = "</s>"
 PAD: Final = "<pad>"
 SIZE: Final = 1024
-"""An upper limit: the lessons have words for fewer tokens."""
+"""An upper limit: the lessons' words fill fewer tokens."""
 
 LESSONS: Final = 4000
 
@@ -36,11 +36,11 @@ def build_llm_tokenizer(seed: int = 0, lessons: int = LESSONS) -> PreTrainedToke
     """Trains the tokenizer; the same arguments give the same one.
 
     Args:
-        seed: Of the lessons that it is trained on.
+        seed: Seed of the lessons that it is trained on.
         lessons: How many. With few, words of the world may be split.
     """
     tokenizer = Tokenizer(models.BPE())
-    # Digits one by one: telephone numbers have no words.
+    # Digits one by one: telephone numbers are not words.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(False)]
     )
@@ -57,7 +57,7 @@ def build_llm_tokenizer(seed: int = 0, lessons: int = LESSONS) -> PreTrainedToke
         turn.answer if turn.prompt is None else f"{user_text(turn.prompt)} {turn.answer}"
         for turn in turns
     ]
-    # Letters that mean nothing would become tokens too: they are the only words that are long.
+    # Meaningless letters, the only long words, would become tokens too.
     texts = [text for text in texts if max(map(len, text.split())) < 16]
     texts += [f"{word} {word}" for word in VOCABULARY] * 20
     tokenizer.train_from_iterator(texts, trainer)

@@ -1,6 +1,6 @@
 """Measures mini-clip against the truth: ``python -m synthvlm.scenes.mini_models.measure.clip``.
 
-On drawn scenes the truth is known; on mini-sdxl's images the oracle says it. Prints JSON.
+On drawn scenes the truth is known; for mini-sdxl's images the oracle decides it. Prints JSON.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def on_drawn_scenes(scorer: Scorer, count: int, seed: int = 880_000) -> dict[str
 
 
 def on_generated_images(scorer: Scorer, weights: Path, count: int) -> dict[str, Any]:
-    """AUC of the score at telling true from false pairs among mini-sdxl's own images."""
+    """AUC of the score in telling true from false pairs among mini-sdxl's own images."""
     generate = Generator(weights / "mini-sdxl", weights / "mini-sdxl-refiner")
     report: dict[str, Any] = {}
     for kind in ("one", "two"):

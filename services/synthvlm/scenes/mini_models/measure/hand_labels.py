@@ -41,10 +41,9 @@ Pixels = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A row of the file; ``label`` is ``true``, ``false``, or empty when nobody has looked yet.
+    """A row of the file; ``label`` is ``true``, ``false``, or empty if nobody has looked yet.
 
-    ``prompt`` is what the image was made of, with ``seed``, and ``caption`` what it is compared
-    with.
+    The image was made from ``prompt`` and ``seed``, and is compared with ``caption``.
     """
 
     id: int
@@ -70,8 +69,8 @@ class Comparison:
 def choose(seed: int, count: int) -> list[Label]:
     """Prompts, seeds and captions to label; a third of the captions are not the prompt.
 
-    Those are captions of a scene that differs in one respect, so that there is something to find
-    in images that a good model has made.
+    Those describe a scene that differs in one respect, so there is something to find even in the
+    images of a good model.
     """
     rng = random.Random(seed)
     labels = []
@@ -201,7 +200,7 @@ def main() -> None:
     if args.mode == "draw":
         args.folder.mkdir(parents=True, exist_ok=True)
         if file.exists():
-            sys.exit(f"{file} is there already and may hold labels: choose another folder")
+            sys.exit(f"{file} exists already and may hold labels: choose another folder")
         labels = choose(args.seed, args.count)
         images = draw(labels, *engine_of(args.weights, args.threads))
         write_images(images, pictures)

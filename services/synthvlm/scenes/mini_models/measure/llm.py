@@ -1,7 +1,7 @@
 """Measures mini-llm: ``python -m synthvlm.scenes.mini_models.measure.llm --weights DIR``.
 
-Captions and questions are of held-out scenes, that is of other seeds than the training's; a short
-caption such as "here is a red star" will have been in the training all the same. Prints JSON.
+Captions and questions are about held-out scenes, that is scenes of other seeds than the training's;
+a short caption such as "here is a red star" will still have been in the training. Prints JSON.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from synthvlm.scenes.truth import holds
 from synthvlm.scenes.world import sample_scene
 
 GOOD: Final = "good"
-"""What captions without a flaw are called in tables."""
+"""How tables name captions without a flaw."""
 
 BATCH: Final = 64
 
@@ -48,9 +48,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """How the model takes a text: its mean log likelihood a token, and whether it says the same.
+    """A text's mean log likelihood per token, and whether the model would say the same.
 
-    It says the same when every token, the end included, is its first choice after those before.
+    It would when every token, the end included, is its first choice after those before.
     """
 
     log_likelihood: float
@@ -58,14 +58,14 @@ class Followed:
 
 
 class Reader:
-    """mini-llm, loaded and asked as any causal language model."""
+    """mini-llm, loaded and prompted like any causal language model."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForCausalLM.from_pretrained(folder).eval()
 
     def perplexities(self, captions: Sequence[str]) -> Floats:
-        """Perplexities of bare captions, their end included; (n,)."""
+        """Perplexities of bare captions, end token included; (n,)."""
         followed = self.follow([("", caption) for caption in captions])
         return np.exp([-one.log_likelihood for one in followed])
 

@@ -1,8 +1,8 @@
 """Measures all mini models: ``python -m synthvlm.scenes.mini_models.measure.report --help``.
 
-Captions are of held-out scenes, images are judged by the oracle, scores are the alignment
-service's own. Writes ``measured.md`` (tables), ``samples.png`` and, for every training that left
-its log, ``curves/NAME.png`` into a folder, and prints the tables.
+Captions describe held-out scenes, the oracle judges the images, and the alignment service's own
+scorer scores them. Prints the tables and writes them to ``measured.md`` in a folder, with
+``samples.png`` and, for every training that left its log, ``curves/NAME.png``.
 """
 
 import argparse
@@ -50,7 +50,7 @@ Pixels = NDArray[np.uint8]
 
 
 def generation(weights: Path, count: int, steps: int, guidance: float) -> Table:
-    """Truth and likeness of base alone and of base with refiner, at equal total steps."""
+    """Truth and likeness of the base alone and with the refiner, at equal total steps."""
     base, refiner = weights / "mini-sdxl", weights / "mini-sdxl-refiner"
     rows = []
     for name, generate in (
@@ -67,9 +67,9 @@ def generation(weights: Path, count: int, steps: int, guidance: float) -> Table:
             everything += images
         seconds = (time.perf_counter() - began) / len(everything)
         rows.append((*row, f"{likeness(everything):.2f} dB", f"{seconds:.3f} s"))
-    columns = ("", "one thing", "two with relation", "group", "likeness", "an image")
+    columns = ("", "one thing", "two with relation", "group", "likeness", "per image")
     return Table(
-        f"Images true to {count} captions a kind, {steps} steps, guidance {guidance:g}",
+        f"Images true to {count} captions per kind, {steps} steps, guidance {guidance:g}",
         columns,
         rows,
     )
@@ -86,7 +86,7 @@ def guidance_scales(weights: Path, count: int, steps: int) -> Table:
         shares = (percent(float(truth[:count].mean())), percent(float(truth[count:].mean())))
         rows.append((f"{scale:g}", *shares, f"{likeness(images):.2f} dB"))
     columns = ("guidance scale", "one thing", "two with relation", "likeness")
-    return Table(f"Guidance, {count} captions a kind, {steps} steps", columns, rows)
+    return Table(f"Guidance, {count} captions per kind, {steps} steps", columns, rows)
 
 
 def clip_table(weights: Path, count: int) -> Table:
@@ -95,8 +95,8 @@ def clip_table(weights: Path, count: int) -> Table:
     figures = clip.on_drawn_scenes(scorer, count)
     names = {
         "recall_at_1_of_100": "finds the caption of an image among 100 (R@1)",
-        "true_above_hard_false": "true caption above one that is false in one respect",
-        "auc_hard": "AUC, true against such captions over all images",
+        "true_above_hard_false": "scores a true caption above one that is false in one respect",
+        "auc_hard": "AUC, true against such false captions over all images",
     }
     rows = [(text, percent(figures[name])) for name, text in names.items()]
     return Table(f"mini-clip on {count} drawn scenes", ("", ""), rows)
@@ -107,9 +107,9 @@ def llm_tables(weights: Path, count: int) -> list[Table]:
     figures = llm.measure(weights / "mini-llm", count)
     told = figures["perplexity"]
     perplexity = [
-        ("AUC, captions against their words shuffled", f"{told['auc']:.4f}"),
-        ("median perplexity of a token, captions", f"{told['median_of_captions']:.2f}"),
-        ("the same of shuffled captions", f"{told['median_of_shuffled']:.0f}"),
+        ("AUC, captions against shuffled words", f"{told['auc']:.4f}"),
+        ("median perplexity per token, captions", f"{told['median_of_captions']:.2f}"),
+        ("the same, shuffled captions", f"{told['median_of_shuffled']:.0f}"),
     ]
     tables = [Table(f"mini-llm: perplexity of {count} captions", ("", ""), perplexity)]
     for name, title, columns in (
@@ -123,7 +123,7 @@ def llm_tables(weights: Path, count: int) -> list[Table]:
 
 
 def selection(weights: Path, count: int, steps: int, guidance: float) -> tuple[Table, Table]:
-    """What selection gains: truth rates of all pairs and of those that scores choose."""
+    """What selection gains: truth rates of all pairs and of those chosen by score."""
     generate = Generator(weights / "mini-sdxl", weights / "mini-sdxl-refiner")
     rng = random.Random(660_000)
     captions = [describe(sample_scene(rng), rng) for _ in range(count)]
@@ -200,7 +200,7 @@ def _png(pixels: Pixels) -> bytes:
 
 
 def draw_samples(weights: Path, out: Path, steps: int, guidance: float) -> None:
-    """A sheet of images with their captions, in the colour of what the oracle says, and why."""
+    """A sheet of images with captions, coloured by the oracle's verdict, and its reasons."""
     generate = Generator(weights / "mini-sdxl", weights / "mini-sdxl-refiner")
     captions = [c for kind in ("one", "two", "group") for c in held_out_captions(kind, 8)]
     images = generate(captions, 7000, steps, guidance)
@@ -213,17 +213,17 @@ def draw_samples(weights: Path, out: Path, steps: int, guidance: float) -> None:
 
 
 def minutes(rows: Sequence[Mapping[str, str]]) -> float:
-    """How long a training took by its log, whose clock starts again wherever it was resumed."""
+    """How long a training took by its log, whose clock restarts whenever it is resumed."""
     seconds = [float(row["seconds"]) for row in rows]
     ends = [now for now, later in pairwise([*seconds, 0.0]) if later < now]
     return sum(ends) / 60
 
 
 def draw_curves(logs: Path, out: Path) -> list[Path]:
-    """A picture of the loss of every training that left a log; other pictures stay as they are.
+    """Plots the loss of every training that left a log; other pictures stay as they are.
 
     Args:
-        logs: Folder with a folder for each training, in which is its ``log.csv``.
+        logs: Folder with a folder for each training, which holds its ``log.csv``.
         out: Where the pictures go.
     """
     paths = []
@@ -269,24 +269,24 @@ SECTIONS: Final[dict[str, Callable[[Setting], Sequence[Table]]]] = {
 
 
 def read_sections(text: str) -> dict[str, str]:
-    """The sections of a ``measured.md`` by their names, without their headings."""
+    """The sections of a ``measured.md`` by name, without their headings."""
     _, *pieces = re.split(r"^## (.+)$", text, flags=re.MULTILINE)
     return {name: body.strip() for name, body in zip(pieces[::2], pieces[1::2], strict=True)}
 
 
 def write_sections(sections: Mapping[str, str]) -> str:
-    """A ``measured.md`` of those of ``SECTIONS`` that there are."""
+    """A ``measured.md`` of the given sections, in the order of ``SECTIONS``."""
     ordered = [f"## {name}\n\n{sections[name]}\n" for name in SECTIONS if name in sections]
     title = "# The bundled models, measured\n\nWritten by `make mini-report`.\n"
     return "\n".join([title, *ordered])
 
 
 def main() -> None:
-    """Measures, prints and writes; sections that are not asked for stay as they are."""
+    """Measures, prints and writes; sections that are not listed stay as they are."""
     sampling = GenerationSettings(**load_profile("mini").section("generation")).sampling
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--logs", type=Path, required=True, help="folder of the trainings")
+    parser.add_argument("--logs", type=Path, required=True, help="folder of the training logs")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--count", type=int, default=1000)

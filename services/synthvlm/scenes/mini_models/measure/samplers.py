@@ -1,9 +1,9 @@
 """Compares samplers: ``python -m synthvlm.scenes.mini_models.measure.samplers --weights DIR``.
 
 mini-sdxl predicts v on a schedule of zero terminal signal-to-noise ratio, whose first step is at
-pure noise. Each scheduler is made from the model's own scheduler configuration, so that it starts
-there too; DDIM must be told besides not to clip what it predicts, since latents are not pixels.
-Prints a Markdown table of truth rate, likeness and seconds an image by scheduler and steps.
+pure noise. Each scheduler is made from the model's own scheduler configuration, so it starts there
+too; DDIM must also be told not to clip its predictions, since latents are not pixels. Prints a
+Markdown table of truth rate, likeness and seconds per image by scheduler and number of steps.
 """
 
 import argparse
@@ -50,14 +50,14 @@ def use_scheduler(generate: Generator, name: str) -> None:
 
 
 def has_refiner_steps(steps: int) -> bool:
-    """Whether the refiner's share of so many steps is at least one step."""
+    """Whether the refiner's share of this many steps is at least one step."""
     return steps * (1 - HANDOVER) > 0.99
 
 
 def measure_sampler(
     generate: Generator, captions: Sequence[str], steps: int, guidance: float
 ) -> tuple[str, str, str]:
-    """Truth rate, likeness and seconds an image, as cells of a table."""
+    """Truth rate, likeness and seconds per image, as cells of a table."""
     began = time.perf_counter()
     images = generate(captions, 8000, steps, guidance)
     seconds = (time.perf_counter() - began) / len(images)
@@ -87,7 +87,7 @@ def compare_samplers(
                 else:
                     cells += measure_sampler(generate, captions, number, guidance)
             rows.append((name, str(number), *cells))
-    measured = ("true", "likeness", "an image")
+    measured = ("true", "likeness", "per image")
     columns = (
         "scheduler",
         "steps",
@@ -96,7 +96,7 @@ def compare_samplers(
     )
     note = (
         f"Guidance {guidance:g}, batches of 16, {torch.get_num_threads()} threads. "
-        "With fewer than five steps no step is left for the refiner."
+        "With fewer than five steps, none is left for the refiner."
     )
     return Table(f"Samplers, {len(captions)} captions of one or two things", columns, rows, note)
 
@@ -105,7 +105,7 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=50, help="captions of a kind")
+    parser.add_argument("--count", type=int, default=50, help="captions per kind")
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
     parser.add_argument("--schedulers", nargs="+", choices=SCHEDULERS, default=list(SCHEDULERS))

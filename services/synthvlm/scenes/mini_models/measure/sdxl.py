@@ -81,8 +81,8 @@ def truth_of(images: Sequence[Pixels], captions: Sequence[str]) -> NDArray[np.bo
 def likeness(images: Sequence[Pixels]) -> float:
     """How cleanly images are drawn, in dB.
 
-    Mean peak signal-to-noise ratio between an image and the drawing of the scene that the oracle
-    reads in it: artefacts, blur and crooked outlines lower it, whatever the scene is.
+    Mean peak signal-to-noise ratio between an image and a drawing of the scene that the oracle
+    reads in it: artefacts, blur and crooked outlines lower it, whatever the scene.
     """
     ratios = []
     for image in images:
@@ -94,7 +94,7 @@ def likeness(images: Sequence[Pixels]) -> float:
 def measure(
     base: Path, refiner: Path | None, count: int, steps: int = 20, guidance: float = 4.0
 ) -> dict[str, Any]:
-    """Truth rates by kind of scene, the commonest reasons of failure, seconds an image."""
+    """Truth rates by kind of scene, the most common reasons for failure, seconds per image."""
     generate = Generator(base, refiner)
     report: dict[str, Any] = {"steps": steps, "guidance": guidance, "refiner": refiner is not None}
     began = time.perf_counter()

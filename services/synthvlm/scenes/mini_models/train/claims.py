@@ -1,7 +1,7 @@
 """What a caption claims, as class numbers that a linear head can learn to read off a vector.
 
-Text encoders that were never shown an image have to learn the language somewhere: real SDXL takes
-two from CLIP; the mini models learn to answer, from one vector, what a caption says.
+Text encoders have to learn the language somewhere: real SDXL takes two from CLIP; those of
+mini-sdxl, which never see an image, learn to say from one vector what a caption claims.
 """
 
 import random
@@ -42,7 +42,7 @@ CLASSES: Final[tuple[int, ...]] = (
     len(_COUNTS),
     len(_COUNTS),
 ) + (len(_COLOURS), len(_SHAPES), len(_SIZES)) * len(SLOTS)
-"""Number of classes of every claim; class 0 stands for what is not said."""
+"""Number of classes of each claim; class 0 stands for what is not said."""
 
 
 def claims_of(meaning: Meaning) -> list[int]:
@@ -72,7 +72,7 @@ def claims_of(meaning: Meaning) -> list[int]:
 def claims_of_scene(scene: Scene) -> list[int]:
     """Class numbers of what a full caption of ``scene`` would claim.
 
-    What depends on the order in which two kinds of things are named is -1: not asked for.
+    What depends on the order in which two kinds of things are named is -1: ignored.
     """
     claims = claims_of(meaning_of(scene, random.Random(0), detail=3))
     if len({(t.colour, t.shape, t.size) for t in scene.things}) > 1:
@@ -82,7 +82,7 @@ def claims_of_scene(scene: Scene) -> list[int]:
 
 
 class ClaimHead(nn.Module):
-    """Reads all claims off vectors of ``width`` by one linear layer."""
+    """Reads all claims off vectors of ``width`` with one linear layer."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ class ClaimHead(nn.Module):
 
 
 def claim_loss(logits: Sequence[torch.Tensor], claims: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy over claims (n, len(CLASSES)); claims of -1 are not asked for."""
+    """Mean cross-entropy over claims (n, len(CLASSES)); claims of -1 are ignored."""
     losses = [
         functional.cross_entropy(x.float(), claims[:, i], ignore_index=-1, reduction="sum")
         for i, x in enumerate(logits)
@@ -103,6 +103,6 @@ def claim_loss(logits: Sequence[torch.Tensor], claims: torch.Tensor) -> torch.Te
 
 
 def claim_accuracy(logits: Sequence[torch.Tensor], claims: torch.Tensor) -> float:
-    """Share of captions (n, len(CLASSES)) of which every claim is read right."""
+    """Share of captions whose claims (n, len(CLASSES)) are all read correctly."""
     right = torch.stack([x.argmax(-1) == claims[:, i] for i, x in enumerate(logits)], -1)
     return (right | (claims < 0)).all(-1).float().mean().item()

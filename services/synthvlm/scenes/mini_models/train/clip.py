@@ -187,7 +187,7 @@ def main() -> None:
     load_text_tower(clip, CLIPTextModelWithProjection.from_pretrained(args.text / "text_encoder_2"))
     head.load_state_dict(load_file(args.text / "claims.safetensors"))
     training = Training({"clip": clip, "head": head}, args.out, args.steps, args.lr, 0.995)
-    # Every worker draws scenes of its own.
+    # Every worker draws its own scenes.
     data = Pairs(args.seed + 10_000 * training.rank, args.scenes)
     torch.manual_seed(args.seed + 1000 * training.step + training.rank)
     while training.step < args.steps:

@@ -1,4 +1,4 @@
-"""What SDXL's UNets are told of a caption, computed as the pipelines compute it."""
+"""What SDXL's UNets are told about a caption, computed as in the pipelines."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ def encode_captions(
 ) -> Conditioning:
     """Conditions on token ids (n, 77): penultimate states, and the pooled output of the second.
 
-    Without a first encoder the context is the second's alone, as SDXL's refiner has it. The
+    Without a first encoder the context is that of the second, as for SDXL's refiner. The
     result is float16, to be kept for a whole training.
     """
     context, pooled = [], []

@@ -26,7 +26,7 @@ class Scenes:
 
 
 def make_scenes(seed: int, count: int, tokenizer: CLIPTokenizer | None = None) -> Scenes:
-    """Draws ``count`` scenes; without a tokenizer there are no tokens (shape (0,))."""
+    """Draws ``count`` scenes; without a tokenizer ``tokens`` is empty, of shape (0,)."""
     rng = random.Random(seed)
     scenes = [sample_scene(rng) for _ in range(count)]
     images = torch.from_numpy(np.stack([render(s) for s in scenes]))

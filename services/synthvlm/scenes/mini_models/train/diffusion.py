@@ -22,7 +22,7 @@ from synthvlm.scenes.world import BACKGROUNDS
 UNCONDITIONAL = 0.1
 THING_WEIGHT = 4.0
 FOREGROUND = 30.0  # of 255: further from the background than its gradient
-# Above this time little is decided but where things are, and weights would favour things there.
+# Above this time only the places of things are decided, and weights would bias them.
 LAST_WEIGHTED_TIME = 750
 TIME_IDS = (64.0, 64.0, 0.0, 0.0, 64.0, 64.0)
 
@@ -40,8 +40,8 @@ def encode_scenes(vae: nn.Module, images: torch.Tensor) -> torch.Tensor:
 def weigh_things(scenes: Scenes) -> torch.Tensor:
     """Weights of the loss, float16 (n, 1, 16, 16): things count more than the plain background.
 
-    Things cover a tenth of an image and their outlines less, so that an even loss learns shapes
-    last. The rim around a thing is weighted as the thing itself: where it ends is what matters.
+    Things cover a tenth of an image and their outlines less, so an unweighted loss learns shapes
+    last. The rim around a thing is weighted like the thing itself: where it ends is what matters.
     """
     grounds = torch.tensor([BACKGROUNDS[s.background] for s in scenes.scenes], dtype=torch.float32)
     weights = []
@@ -56,7 +56,7 @@ def weigh_things(scenes: Scenes) -> torch.Tensor:
 def sample_times(count: int) -> torch.Tensor:
     """Time steps in [0, 1000): half of them where the number and places of things are decided.
 
-    A caption often leaves the place open, and a denoiser that is unsure of it draws two things.
+    A caption often leaves the place open, and a denoiser that is unsure about it draws two things.
     """
     placing = torch.sigmoid(1.1 + 0.7 * torch.randn(count))
     even = torch.rand(count)
@@ -98,7 +98,7 @@ def main() -> None:  # noqa: PLR0915 - a training reads best from top to bottom
     )
     unet = make_unet().to(memory_format=torch.channels_last)
     training = Training({"unet": unet}, args.out, args.steps, args.lr, 0.998)
-    # Every worker draws and describes scenes of its own.
+    # Every worker draws and describes its own scenes.
     scenes = make_scenes(args.seed + 10_000 * training.rank, args.scenes, tokenizer)
     latents = encode_scenes(vae, scenes.images)
     weights = weigh_things(scenes)

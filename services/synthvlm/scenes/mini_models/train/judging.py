@@ -1,9 +1,9 @@
 """Trains mini-clip further, on mini-sdxl's own images.
 
-Drawn scenes are always clean and, against their own captions, true. What CLIPScore is for is to
-find the generated images that are not: the oracle says which those are, and mini-clip learns to
-give true pairs a higher cosine than false ones, whatever the caption. The contrastive loss on
-drawn scenes goes on beside it.
+Drawn scenes are always clean and always true to their own captions. CLIPScore exists to find the
+generated images that are not: the oracle says which those are, and mini-clip learns to give true
+pairs a higher cosine than false ones, whatever the caption. The contrastive loss on drawn scenes is
+kept alongside.
 """
 
 import argparse
@@ -38,7 +38,7 @@ from synthvlm.scenes.world import Mix, sample_scene
 
 MIX: Final = Mix(one=0.35, two=0.4, group=0.25)  # more groups than usual: more that is false
 OWN: Final = 0.6
-"""How often an image is judged against its own prompt, not against one that is nearly it."""
+"""How often an image is judged against its own prompt and not against one close to it."""
 
 
 class Judge(nn.Module):
@@ -50,7 +50,7 @@ class Judge(nn.Module):
         self.threshold = nn.Parameter(torch.tensor(0.7))
 
     def forward(self, cosine: torch.Tensor) -> torch.Tensor:
-        """Of cosines (n,)."""
+        """Logits of cosines (n,)."""
         logit: torch.Tensor = self.scale * (cosine - self.threshold)
         return logit
 
@@ -90,7 +90,7 @@ def judge_images(generate: Generator, sampling: Sampling, seed: int, count: int)
 
 
 def judge_loss(clip: Any, judge: Judge, pool: Tensors, count: int) -> torch.Tensor:
-    """How far the judge is from the oracle on ``count`` images and a caption of each."""
+    """Cross-entropy of the judge against the oracle, on ``count`` images and one caption each."""
     pick = torch.randint(0, len(pool["images"]), (count,))
     own = torch.rand(count) < OWN
     which = torch.where(own, 0, torch.randint(1, 3, (count,)))

@@ -35,7 +35,7 @@ class Batch:
 def encode(
     tokenizer: PreTrainedTokenizerFast, turns: Sequence[Turn]
 ) -> tuple[list[int], list[float]]:
-    """Token ids of a conversation, and what each counts as a thing to say, cut to the context."""
+    """Token ids of a conversation and their weights in the loss, cut to the context."""
     # Without the checks of transformers' own method, which take most of its time.
     encoder = tokenizer.backend_tokenizer
     ids, weights = [tokenizer.bos_token_id], [0.0]
@@ -55,9 +55,9 @@ def encode(
 def draw_chunk(
     tokenizer: PreTrainedTokenizerFast, seed: int, rank: int, chunk: int, size: int
 ) -> list[Batch]:
-    """Batches of one worker, each of lessons of similar length, in an order that all share.
+    """Batches of one worker, each of lessons of similar length, in an order that all workers share.
 
-    So the workers' batches of a step are about equally long, and none waits for another.
+    In every step the workers' batches are about equally long, so none waits for another.
     """
     rng = random.Random(f"lessons {seed} {rank} {chunk}")
     lessons = sorted(

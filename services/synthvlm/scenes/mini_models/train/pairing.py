@@ -1,10 +1,10 @@
-"""Pairs noise with scenes: what a teacher would draw from a noise, put right and drawn cleanly.
+"""Pairs noise with scenes: what a teacher would draw from a noise, corrected and drawn cleanly.
 
 A caption leaves much open: where a lone thing lies, its size, the background. A denoiser that sees
 pure noise cannot know what will be drawn and predicts all of it at once, and what it then draws is
-at times two things where one is asked for. If every noise has a scene of its own, there is nothing
-left to be unsure of (reflow, Liu et al. 2022, arXiv 2209.03003). The scene is not the teacher's
-image itself, which may be false or smeared, but the nearest drawing of which the caption is true.
+sometimes two things where one is asked for. If every noise has its own scene, there is nothing left
+to be unsure of (reflow, Liu et al. 2022, arXiv 2209.03003). The scene is not the teacher's
+image itself, which may be false or smeared, but the nearest drawing for which the caption is true.
 """
 
 import random

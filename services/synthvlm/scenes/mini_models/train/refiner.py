@@ -28,8 +28,8 @@ AESTHETIC, POOR_AESTHETIC = 6.0, 2.5  # diffusers' defaults for prompt and negat
 def from_base(base: nn.Module) -> nn.Module:
     """A refiner UNet that starts from the base's weights.
 
-    Where the refiner sees less (one text encoder, one time id fewer), the columns of what it does
-    not see are left out.
+    The refiner sees less (one text encoder and one time id fewer): the columns for what it does not
+    see are left out.
     """
     refiner = make_unet(refiner=True)
     given, state = base.state_dict(), refiner.state_dict()

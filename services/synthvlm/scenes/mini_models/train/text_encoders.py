@@ -1,6 +1,6 @@
 """Trains mini-sdxl's two text encoders.
 
-They are trained on captions alone and, as in SDXL, frozen while the UNet learns to draw. What the
+They are trained on captions only and, as in SDXL, frozen while the UNet learns to draw. What the
 UNet is given (the second-to-last states of both, the pooled output of the second) must say what
 the caption claims: linear heads on exactly these vectors learn to read it, and are thrown away.
 """
