@@ -101,7 +101,11 @@ def loop_items(pool: Iterable[ShardRef]) -> list[str]:
 def to_json(message: Message) -> str:
     """A message as JSON with the proto's field names; equal messages give the same text."""
     text = json_format.MessageToJson(
-        message, preserving_proto_field_name=True, indent=None, sort_keys=True
+        message,
+        preserving_proto_field_name=True,
+        indent=None,
+        sort_keys=True,
+        ensure_ascii=False,  # KFP escapes it anyway, and a step's arguments must be below 128 KiB
     )
     return str(text)
 

@@ -45,6 +45,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["run", "--captions", "good.txt", "--name", "x" * 65], "is no dataset name"),
     ([*RUN, "good.txt", "--top-k", "1", "--top-fraction", "0.5"], "not both"),
     ([*RUN, "good.txt", "--top-k", "0"], "--top-k must be from 1"),
+    ([*RUN, "good.txt", "--column", "\udcff"], "not valid UTF-8"),
     ([*RUN, "good.txt", "--top-fraction", "0"], "--top-fraction must be above 0"),
     ([*RUN, "good.txt", "--top-fraction", "1.5"], "--top-fraction must be above 0"),
     ([*RUN, "good.txt", "--top-fraction", "nan"], "--top-fraction must be above 0"),

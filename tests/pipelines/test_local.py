@@ -39,7 +39,7 @@ def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder, run_pipeline)
             files=[f"{folder}/captions.jsonl"], column="text", shard_size=10
         ),
         curate=CurateShardRequest(
-            recipe_yaml="process:\n  - alphanumeric_filter:\n      min_ratio: 0.5\n"
+            recipe_yaml="# größer 汉字\nprocess:\n  - alphanumeric_filter:\n      min_ratio: 0.5\n"
         ),
         generate=GenerateShardRequest(
             repeats=2,

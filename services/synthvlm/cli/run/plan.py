@@ -59,7 +59,9 @@ def plan_run(wanted: StageRequests, services: Services, profile_name: str, store
         scorer = alignment.get_model(alignment_pb2.GetModelRequest())
     requests = complete(wanted, generator, scorer, file_uri(store))
     configuration = configuration_of(requests, profile_name, generator.numerics)
-    requests.assemble.configuration_json = json.dumps(configuration, sort_keys=True)
+    requests.assemble.configuration_json = json.dumps(
+        configuration, sort_keys=True, ensure_ascii=False
+    )
     arguments = {
         **{f"{word}_address": services.address(word) for word in WORDS},
         **requests.arguments(),
