@@ -5,19 +5,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import grpc
-from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from synthvlm import __version__
-from synthvlm.errors import DomainError, InvalidInput, PreconditionFailed
+from synthvlm.errors import DomainError, PreconditionFailed
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm_pipelines.connection import service_channel
 from synthvlm_pipelines.events import StageEvent, State, emit
-
-M = TypeVar("M", bound=Message)
+from synthvlm_pipelines.requests import to_json
 
 
 @dataclass
@@ -108,48 +105,3 @@ def _check_version(code_version: str) -> None:
             f"the run was submitted for version {code_version}, this step is {__version__}; "
             f"compile the pipeline for the image that runs it"
         )
-
-
-def loop_items(shards: list[shard_pb2.ShardRef]) -> list[str]:
-    """The items that a run fans out over: each names a pool shard and its number.
-
-    Items are JSON texts because KFP turns the numbers inside of lists and maps into floats.
-
-    Raises:
-        InvalidInput: There is no shard.
-    """
-    if not shards:
-        raise InvalidInput("the caption files hold no caption that can be used")
-    return [
-        json.dumps(
-            {"shard": number, "shards": len(shards), "pool": json.loads(to_json(ref))},
-            sort_keys=True,
-        )
-        for number, ref in enumerate(shards)
-    ]
-
-
-def pool_shard(item: str) -> shard_pb2.ShardRef:
-    """The pool shard that a loop's item names."""
-    return from_json(json.dumps(json.loads(item)["pool"]), shard_pb2.ShardRef())
-
-
-def to_json(message: Message) -> str:
-    """A message as JSON with the proto's field names."""
-    text = json_format.MessageToJson(
-        message, preserving_proto_field_name=True, indent=None, sort_keys=True
-    )
-    return str(text)
-
-
-def from_json(text: str, message: M) -> M:
-    """The message that ``to_json`` wrote, parsed into ``message``.
-
-    Raises:
-        InvalidInput: The text is no such message.
-    """
-    try:
-        json_format.Parse(text, message)
-    except json_format.ParseError as error:
-        raise InvalidInput(f"{text!r} is no {message.DESCRIPTOR.name}: {error}") from error
-    return message

@@ -1,18 +1,35 @@
 """What a run is to do, settled before any file is read."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from synthvlm import __version__
+from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.service import SERVICE
-from synthvlm.cli.inputs import RunRequest, recipe_text
-from synthvlm.cli.run.plan import plan_run
+from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
+from synthvlm.cli.inputs import recipe_text
+from synthvlm.cli.run.plan import complete, configuration_of, plan_run
+from synthvlm.dataset.v1.dataset_pb2 import SelectionRule, SelectRequest
 from synthvlm.errors import InvalidInput
+from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Running, Services, profile_recipe
 from synthvlm.serving.testing import serving
+from synthvlm_pipelines.requests import StageRequests
+
+GENERATOR = generation_pb2.GetModelResponse(
+    model_digest="sha256:g",
+    parameters=generation_pb2.SamplingParameters(steps=6, guidance_scale=1.1, width=64, height=64),
+    numerics={"threads": "2", "dtype": "float32"},
+)
+SCORER = alignment_pb2.GetModelResponse(
+    model_digest="sha256:a",
+    parameters=alignment_pb2.ScoreParameters(clip_weight=0.5, vlm_size=32),
+)
 
 
 @pytest.fixture
@@ -21,16 +38,72 @@ async def services() -> AsyncIterator[Services]:
         yield Services("mini", {"caption": Running(server.address, 0)})
 
 
-def request(recipe: str) -> RunRequest:
-    return RunRequest(["/captions.txt"], "x", "", recipe, 1, 0, {"top_k": 1}, 10)
-
-
 @pytest.mark.parametrize("recipe", ["process: 3", "process: [{perplexity_filter: {}}]"])
 async def test_a_wrong_recipe_is_found_first(
     services: Services, tmp_path: Path, recipe: str
 ) -> None:
+    wanted = StageRequests(
+        import_captions=ImportCaptionsRequest(files=["/captions.txt"]),
+        curate=CurateShardRequest(recipe_yaml=recipe),
+    )
     with pytest.raises(InvalidInput, match="the recipe"):
-        await asyncio.to_thread(plan_run, request(recipe), services, "mini", tmp_path)
+        await asyncio.to_thread(plan_run, wanted, services, "mini", tmp_path)
+
+
+def test_what_is_unset_is_as_the_profile_says() -> None:
+    wanted = StageRequests(
+        generate=generation_pb2.GenerateShardRequest(
+            parameters=generation_pb2.SamplingParameters(steps=9)
+        ),
+        score=alignment_pb2.ScoreShardRequest(
+            parameters=alignment_pb2.ScoreParameters(clip_weight=0.0)
+        ),
+    )
+    requests = complete(wanted, GENERATOR, SCORER, "file:///store")
+    sampling, scoring = requests.generate.parameters, requests.score.parameters
+    assert (sampling.steps, sampling.width, sampling.height) == (9, 64, 64)
+    assert (scoring.clip_weight, scoring.vlm_size) == (0.0, 32)
+    assert wanted.generate.parameters.width == 0, "what the user asked for stays as it is"
+
+
+def test_every_stage_has_the_store_and_digests_are_arguments_that_the_cache_sees() -> None:
+    arguments = complete(StageRequests(), GENERATOR, SCORER, "file:///store").arguments()
+    requests = {name: json.loads(text) for name, text in arguments.items()}
+    assert all(request["store"] == {"uri": "file:///store"} for request in requests.values())
+    assert requests["generate_request"]["model_digest"] == "sha256:g"
+    assert requests["score_request"]["model_digest"] == "sha256:a"
+
+
+@pytest.mark.parametrize(
+    ("rule", "selection"),
+    [
+        (SelectionRule(top_k=200), '{"top_k": 200}'),
+        (SelectionRule(top_fraction=0.4), '{"top_fraction": 0.4}'),
+        (SelectionRule(top_fraction=1), '{"top_fraction": 1.0}'),
+    ],
+)
+def test_the_configuration_keeps_its_text(rule: SelectionRule, selection: str) -> None:
+    """It is part of the versions' digests: a change gives the same content another identity."""
+    wanted = StageRequests(
+        import_captions=ImportCaptionsRequest(column="text", shard_size=25),
+        curate=CurateShardRequest(recipe_yaml="paper-rules"),
+        generate=generation_pb2.GenerateShardRequest(repeats=2, run_seed=2**63 - 1),
+        select=SelectRequest(rule=rule),
+    )
+    requests = complete(wanted, GENERATOR, SCORER, "file:///store")
+    configuration = configuration_of(requests, "mini", GENERATOR.numerics)
+    assert json.dumps(configuration, sort_keys=True) == (
+        '{"alignment": {"model_digest": "sha256:a", '
+        '"parameters": {"clip_weight": 0.5, "vlm_size": 32}}, '
+        f'"code_version": "{__version__}", '
+        '"curation": {"recipe": "paper-rules"}, '
+        '"generation": {"model_digest": "sha256:g", '
+        '"numerics": {"dtype": "float32", "threads": "2"}, '
+        '"parameters": {"guidance_scale": 1.1, "height": 64, "steps": 6, "width": 64}, '
+        '"repeats": 2, "seed": 9223372036854775807}, '
+        '"import": {"column": "text", "shard_size": 25}, '
+        f'"profile": "mini", "selection": {selection}}}'
+    )
 
 
 def test_a_run_names_the_recipe_of_its_profile(tmp_path: Path) -> None:

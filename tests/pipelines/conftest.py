@@ -21,6 +21,7 @@ from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader, StageEvent
+from synthvlm_pipelines.requests import StageRequests
 
 
 def ref(kind: str, number: int) -> shard_pb2.ShardRef:
@@ -125,16 +126,15 @@ def recorder() -> Iterator[Recorder]:
     server.stop(None)
 
 
-def run_with(recorder: Recorder, folder: Path, **changed: Any) -> Finished:
+def run_with(
+    recorder: Recorder, folder: Path, requests: StageRequests | None = None, **changed: Any
+) -> Finished:
     folder.mkdir(parents=True, exist_ok=True)
     words = ("caption", "generation", "alignment", "dataset")
     arguments = {
         **{f"{word}_address": recorder.address for word in words},
-        "store_uri": f"file://{folder}/store",
-        "caption_files": [f"{folder}/captions.jsonl"],
+        **(requests or StageRequests()).arguments(),
         "caption_file_digests": ["sha256:1"],
-        "dataset_name": "demo",
-        "selection_rule": json.dumps({"top_k": 3}),
         "code_version": __version__,
         **changed,
     }

@@ -11,6 +11,7 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from synthvlm_pipelines.requests import StageRequests
 from synthvlm_pipelines.settings import IMAGE
 
 GOLDEN = Path(__file__).parent / "golden" / "dataset-run.yaml"
@@ -123,10 +124,21 @@ def test_digests_and_the_version_are_arguments_that_the_cache_sees(
     spec: pipeline_spec_pb2.PipelineSpec,
 ) -> None:
     arguments = {n: set(c.input_definitions.parameters) for n, c in spec.components.items()}
-    assert "file_digests" in arguments["comp-import-captions"]
-    assert "model_digest" in arguments["comp-generate"] & arguments["comp-score"]
+    assert "caption_file_digests" in arguments["comp-import-captions"]
     steps = [name for name, c in spec.components.items() if c.executor_label]
-    assert all("code_version" in arguments[name] for name in steps)
+    # The models' digests are in the requests.
+    assert all({"request", "code_version"} <= arguments[name] for name in steps)
+
+
+def test_the_pipeline_has_one_request_a_stage_and_no_parameter_of_its_own(
+    spec: pipeline_spec_pb2.PipelineSpec,
+) -> None:
+    assert set(spec.root.input_definitions.parameters) == {
+        *(f"{word}_address" for word in ("caption", "generation", "alignment", "dataset")),
+        *StageRequests().arguments(),
+        "caption_file_digests",
+        "code_version",
+    }
 
 
 def test_the_image_can_be_chosen_when_compiling(tmp_path: Path) -> None:

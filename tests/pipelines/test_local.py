@@ -1,10 +1,18 @@
 """The pipeline as ``kfp.local`` runs it: what it asks of the services, and how it fails."""
 
-import json
 from pathlib import Path
 
+from synthvlm.alignment.v1.alignment_pb2 import ScoreParameters, ScoreShardRequest
+from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
+from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectionRule, SelectRequest
+from synthvlm.generation.v1.generation_pb2 import (
+    GenerateShardRequest,
+    ImageFormat,
+    SamplingParameters,
+)
 from synthvlm_pipelines.__main__ import main
 from synthvlm_pipelines.events import State
+from synthvlm_pipelines.requests import StageRequests
 
 LARGE_SEED = 2**63 - 1
 
@@ -26,46 +34,54 @@ def test_arguments_that_cannot_be_read_are_told_in_a_line(tmp_path: Path, capsys
 def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder, run_pipeline) -> None:
     # Blanks, and the letters that kfp.local replaces by the interpreter's path.
     folder = tmp_path / "with python3 in it"
-    answer = run_pipeline(
-        folder,
-        column="text",
-        recipe_yaml="process:\n  - alphanumeric_filter:\n      min_ratio: 0.5\n",
-        pool_shard_size=10,
-        repeats=2,
-        run_seed=str(LARGE_SEED),
-        sampling_parameters=json.dumps({"steps": 4, "guidance_scale": 1.5}),
-        image_format="IMAGE_FORMAT_PNG",
-        generation_model_digest="sha256:g",
-        score_parameters=json.dumps({"clip_weight": 0.25}),
-        alignment_model_digest="sha256:a",
-        dataset_shard_size=7,
-        configuration='{"a": 1}',
+    requests = StageRequests(
+        import_captions=ImportCaptionsRequest(
+            files=[f"{folder}/captions.jsonl"], column="text", shard_size=10
+        ),
+        curate=CurateShardRequest(
+            recipe_yaml="# größer 汉字\nprocess:\n  - alphanumeric_filter:\n      min_ratio: 0.5\n"
+        ),
+        generate=GenerateShardRequest(
+            repeats=2,
+            run_seed=LARGE_SEED,
+            parameters=SamplingParameters(steps=4, guidance_scale=1.5),
+            format=ImageFormat.IMAGE_FORMAT_PNG,
+            model_digest="sha256:g",
+        ),
+        score=ScoreShardRequest(
+            parameters=ScoreParameters(clip_weight=0.0), model_digest="sha256:a"
+        ),
+        select=SelectRequest(rule=SelectionRule(top_k=3)),
+        assemble=AssembleRequest(
+            name="demo", shard_size=7, configuration_json='{"a": {"recipe": "x: \\"y\\"\\n"}}'
+        ),
     )
+    requests.set_store(f"file://{folder}/store")
+    answer = run_pipeline(folder, requests)
     assert answer.status == 0, answer.stderr + answer.stdout
-    requests = recorder.requests
-    (imported,) = requests["import"]
-    assert imported.store.uri == f"file://{folder}/store"
-    assert list(imported.files) == [f"{folder}/captions.jsonl"]
-    assert (imported.column, imported.shard_size) == ("text", 10)
-    assert sorted(number(r.pool) for r in requests["curate"]) == [0, 1, 2]
-    assert all("min_ratio: 0.5" in r.recipe_yaml for r in requests["curate"])
-    for request in requests["generate"]:
-        assert (request.repeats, request.run_seed, request.format) == (2, LARGE_SEED, 2)
-        assert (request.parameters.steps, request.parameters.guidance_scale) == (4, 1.5)
-        assert request.model_digest == "sha256:g"
-    for request in requests["score"]:
+    received = recorder.requests
+    assert received["import"] == [requests.import_captions]
+    pool = sorted(number(request.pool) for request in received["curate"])
+    assert pool == [0, 1, 2]
+    for request in received["score"]:
         assert number(request.caption_set) == number(request.image_set)
-        assert request.parameters.clip_weight == 0.25
-        assert request.model_digest == "sha256:a"
-    (selected,) = requests["select"]
+    (selected,) = received["select"]
     chains = [
         (number(c.caption_set), number(c.image_set), number(c.score_set)) for c in selected.shards
     ]
     assert chains == [(0, 0, 0), (1, 1, 1), (2, 2, 2)]
-    assert selected.rule.top_k == 3
-    (assembled,) = requests["assemble"]
-    assert (assembled.name, assembled.shard_size) == ("demo", 7)
-    assert assembled.configuration_json == '{"a": 1}'
+    made = {
+        "curate": ("pool",),
+        "generate": ("caption_set",),
+        "score": ("caption_set", "image_set"),
+        "select": ("shards",),
+        "assemble": ("selection",),
+    }
+    for stage, fields in made.items():
+        for request in received[stage]:
+            for field in fields:
+                request.ClearField(field)
+            assert request == getattr(requests, stage)
 
     finished = [event for event in answer.events if event.state is State.FINISHED]
     assert {(e.stage, e.shards) for e in finished} == {
@@ -94,6 +110,18 @@ def test_a_failure_names_stage_shard_and_reason(tmp_path: Path, recorder, run_pi
     (line,) = answer.stderr.splitlines()[-1:]
     assert line.startswith("synthvlm_pipelines: ")
     assert "select" not in recorder.requests
+
+
+def test_a_wrong_request_is_a_failure_of_its_stage(tmp_path: Path, recorder, run_pipeline) -> None:
+    recorder.shards = 1
+    answer = run_pipeline(tmp_path, generate_request='{"parameters": {"stepz": 4}}')
+    assert answer.status == 1
+    (failed,) = [event for event in answer.events if event.state is State.FAILED]
+    assert (failed.stage, failed.code) == ("generate", "INVALID_ARGUMENT")
+    assert failed.reason.startswith("the JSON is not a valid GenerateShardRequest: ")
+    assert '"stepz"' in failed.reason
+    assert "generate failed on shard 0: the JSON is not a valid" in answer.stdout + answer.stderr
+    assert "generate" not in recorder.requests
 
 
 def test_no_usable_caption_is_a_failure_of_the_import(

@@ -7,45 +7,32 @@ from synthvlm_pipelines.settings import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def import_captions(
-    address: str,
-    store_uri: str,
-    files: list[str],
-    file_digests: list[str],
-    column: str,
-    shard_size: int,
-    code_version: str,
+    address: str, request: str, caption_file_digests: list[str], code_version: str
 ) -> list[str]:
     """Reads caption files and commits pool shards.
 
     Args:
         address: Address of the caption service.
-        store_uri: Root of the run's object store.
-        files: Absolute paths or object-store URLs of the caption files.
-        file_digests: Digests of the files, for the pipeline's cache: names say nothing of contents.
-        column: Name of the text column or key; empty for the usual ones.
-        shard_size: Captions a pool shard holds; 0 for the service's value.
+        request: The ImportCaptionsRequest as JSON.
+        caption_file_digests: Digests of the request's files, for the pipeline's cache: names say
+            nothing of contents.
         code_version: Version that the run was submitted for.
 
     Returns:
         One JSON text a pool shard: what the run fans out over.
     """
-    from synthvlm.caption.v1 import caption_pb2
+    from synthvlm.caption.v1.caption_pb2 import ImportCaptionsRequest
     from synthvlm.client import CaptionClient
-    from synthvlm.storage.v1 import shard_pb2
-    from synthvlm_pipelines.stage import loop_items, stage
+    from synthvlm_pipelines.requests import loop_items, stage_request
+    from synthvlm_pipelines.stage import stage
 
-    del file_digests
-    request = caption_pb2.ImportCaptionsRequest(
-        store=shard_pb2.ShardStore(uri=store_uri),
-        files=files,
-        column=column,
-        shard_size=shard_size,
-    )
+    del caption_file_digests
     with (
         stage("import", code_version) as current,
         CaptionClient(current.channel(address)) as client,
     ):
-        result = client.import_captions(request, on_progress=current.progress)
-        items = loop_items(list(result.shards))
+        wanted = stage_request(request, ImportCaptionsRequest)
+        result = client.import_captions(wanted, on_progress=current.progress)
+        items = loop_items(result.shards)
         current.finish(result)
     return items

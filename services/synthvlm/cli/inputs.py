@@ -4,10 +4,10 @@ import itertools
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from synthvlm.cli.failures import WrongUsageError
+from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
@@ -21,40 +21,17 @@ PAPER_RULES = "paper-rules"
 """The recipe that is known by its name."""
 
 
-@dataclass(frozen=True)
-class RunRequest:
-    """What the user asked for, checked.
-
-    Attributes:
-        captions: Caption files, absolute paths or URLs.
-        name: Name of the dataset.
-        column: Text column; empty for the usual ones.
-        recipe: YAML of the recipe, or ``paper-rules``.
-        repeats: Images a caption.
-        seed: Seed of the run.
-        rule: The selection rule, in the form of the proto's JSON.
-        shard_size: Captions a shard.
-    """
-
-    captions: list[str]
-    name: str
-    column: str
-    recipe: str
-    repeats: int
-    seed: int
-    rule: dict[str, float]
-    shard_size: int
-
-
 def caption_files(files: Sequence[str]) -> list[str]:
     """Caption files as services take them: absolute paths, and URLs as they are.
 
     Raises:
-        WrongUsageError: One does not exist, is a directory, is empty or cannot be read.
+        WrongUsageError: One does not exist, is a directory, is empty, cannot be read, or has a name
+            that is not Unicode text.
     """
     if not files:
         raise WrongUsageError("give at least one caption file with --captions")
-    return [file if "://" in file else str(readable_file(file, "caption file")) for file in files]
+    known = [unicode_text("the caption file", file) for file in files]
+    return [file if "://" in file else str(readable_file(file, "caption file")) for file in known]
 
 
 def readable_file(file: str, what: str) -> Path:
@@ -115,10 +92,8 @@ def recipe_text(recipe: str) -> str:
         raise WrongUsageError(f"the recipe {recipe} is no UTF-8 text") from error
 
 
-def selection_rule(
-    top_k: int | None, top_fraction: float | None, default: float
-) -> dict[str, float]:
-    """The selection rule, in the form of the proto's JSON.
+def selection_rule(top_k: int | None, top_fraction: float | None, default: float) -> SelectionRule:
+    """The selection rule.
 
     Raises:
         WrongUsageError: Both are given, or one is out of its range.
@@ -126,13 +101,11 @@ def selection_rule(
     if top_k is not None and top_fraction is not None:
         raise WrongUsageError("give --top-k or --top-fraction, not both")
     if top_k is not None:
-        if top_k < 1:
-            raise WrongUsageError(f"--top-k must be at least 1, not {top_k}")
-        return {"top_k": top_k}
+        return SelectionRule(top_k=in_range("--top-k", top_k, 1))
     fraction = default if top_fraction is None else top_fraction
     if not 0 < fraction <= 1:
         raise WrongUsageError(f"--top-fraction must be above 0 and at most 1, not {fraction}")
-    return {"top_fraction": fraction}
+    return SelectionRule(top_fraction=fraction)
 
 
 def in_range(option: str, value: int, least: int, most: int = MAX_SEED) -> int:
@@ -144,6 +117,19 @@ def in_range(option: str, value: int, least: int, most: int = MAX_SEED) -> int:
     if not least <= value <= most:
         raise WrongUsageError(f"{option} must be from {least} to {most}, not {value}")
     return value
+
+
+def unicode_text(what: str, text: str) -> str:
+    """A text, as it is: what comes from a command line need not be Unicode.
+
+    Raises:
+        WrongUsageError: It is not valid UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise WrongUsageError(f"{what} {text!r} is not valid UTF-8") from error
+    return text
 
 
 def prompt_text(prompt: str) -> str:

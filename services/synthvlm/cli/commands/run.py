@@ -22,8 +22,8 @@ from synthvlm.local.home import Home, home_at
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from synthvlm.cli.inputs import RunRequest
     from synthvlm.cli.run.outcome import RunOutcome
+    from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
 """Part of the captions that is kept when no limit is given."""
@@ -84,25 +84,37 @@ def run(
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
+    from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
+    from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
     from synthvlm.cli import inputs
+    from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
+    from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
     from synthvlm.local.services import check_engine, check_profile, profile_recipe
+    from synthvlm_pipelines.requests import StageRequests
 
     reference = check_profile(profile)
     check_engine(engine)
-    request = inputs.RunRequest(
-        captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
-        name=inputs.dataset_name(name),
-        column=column,
-        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
-        repeats=inputs.in_range("--repeat", repeat, 1, 100),
-        seed=inputs.in_range("--seed", seed, 0),
-        rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
-        shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
+    requests = StageRequests(
+        import_captions=ImportCaptionsRequest(
+            files=inputs.caption_files([*(captions or []), *(more_captions or [])]),
+            column=inputs.unicode_text("--column", column),
+            shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
+        ),
+        curate=CurateShardRequest(
+            recipe_yaml=inputs.recipe_text(recipe or profile_recipe(reference))
+        ),
+        generate=GenerateShardRequest(
+            repeats=inputs.in_range("--repeat", repeat, 1, 100),
+            run_seed=inputs.in_range("--seed", seed, 0),
+        ),
+        score=ScoreShardRequest(),
+        select=SelectRequest(rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION)),
+        assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
     place = home_at(chosen_home(context, home))
     place.prepare()
     signal.signal(signal.SIGTERM, _interrupt)
-    _execute(request, place, reference, engine, json)
+    _execute(requests, place, reference, engine, json)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -110,7 +122,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _execute(
-    request: "RunRequest", home: Home, profile: str, engine: str | None, as_json: bool
+    requests: "StageRequests", home: Home, profile: str, engine: str | None, as_json: bool
 ) -> None:
     from synthvlm.cli.run.display import display_on
     from synthvlm.cli.run.outcome import RunOutcome
@@ -119,20 +131,21 @@ def _execute(
     from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
     from synthvlm.local.services import run_services
     from synthvlm.report.write import report_run
+    from synthvlm.storage import file_uri
 
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
     try:
         with run_services(home, profile, display.services, engine) as services:
-            plan = plan_run(request, services, profile_name, home.store)
-            folder = home.new_run(request.name)
+            plan = plan_run(requests, services, profile_name, home.store)
+            folder = home.new_run(requests.assemble.name)
             state = run_pipeline(plan.arguments, services, folder, display.run)
     finally:
         display.close()
     outcome = RunOutcome(state)
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
-    report = report_run(plan.arguments["store_uri"], record, folder, _warn)
+    report = report_run(file_uri(home.store), record, folder, _warn)
     seconds = time.monotonic() - clock
     _tell(stderr_console() if as_json else stdout_console(), outcome, report, seconds)
     if as_json:

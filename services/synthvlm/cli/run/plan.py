@@ -1,7 +1,9 @@
 """What a run is to do: the pipeline's arguments, and the configuration that the version records."""
 
+import copy
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +14,11 @@ from google.protobuf.message import Message
 from synthvlm import __version__
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
-from synthvlm.cli.inputs import RunRequest
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import WORDS, Services
 from synthvlm.storage import file_digest, file_uri
+from synthvlm_pipelines.requests import StageRequests
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,14 @@ class RunPlan:
     arguments: dict[str, Any]
 
 
-def plan_run(request: RunRequest, services: Services, profile_name: str, store: Path) -> RunPlan:
+def plan_run(wanted: StageRequests, services: Services, profile_name: str, store: Path) -> RunPlan:
     """Asks the services for their models and parameters, and writes everything down.
+
+    Args:
+        wanted: What the user asked for; what is unset is as the profile says.
+        services: The services that the run will call.
+        profile_name: Name of the profile, for the record.
+        store: Folder of the run's object store.
 
     Raises:
         InvalidInput: The recipe is wrong: better said now than after the files have been read.
@@ -42,50 +50,82 @@ def plan_run(request: RunRequest, services: Services, profile_name: str, store: 
     with CaptionClient(connect(services.address("caption"))) as caption:
         caption.evaluate_captions(
             caption_pb2.EvaluateCaptionsRequest(
-                captions=[caption_pb2.Caption(text="any")], recipe_yaml=request.recipe
+                captions=[caption_pb2.Caption(text="any")], recipe_yaml=wanted.curate.recipe_yaml
             )
         )
     with GenerationClient(connect(services.address("generation"))) as generation:
         generator = generation.get_model(generation_pb2.GetModelRequest())
     with AlignmentClient(connect(services.address("alignment"))) as alignment:
         scorer = alignment.get_model(alignment_pb2.GetModelRequest())
-    sampling, scoring = _json(generator.parameters), _json(scorer.parameters)
-    configuration = {
-        "profile": profile_name,
-        "code_version": __version__,
-        "import": {"column": request.column, "shard_size": request.shard_size},
-        "curation": {"recipe": request.recipe},
-        "generation": {
-            # Not the engine: engines of equal numerics give the same bytes.
-            "model_digest": generator.model_digest,
-            "numerics": dict(sorted(generator.numerics.items())),
-            "parameters": sampling,
-            "repeats": request.repeats,
-            "seed": request.seed,
-        },
-        "alignment": {"model_digest": scorer.model_digest, "parameters": scoring},
-        "selection": request.rule,
-    }
+    requests = complete(wanted, generator, scorer, file_uri(store))
+    configuration = configuration_of(requests, profile_name, generator.numerics)
+    requests.assemble.configuration_json = json.dumps(
+        configuration, sort_keys=True, ensure_ascii=False
+    )
     arguments = {
         **{f"{word}_address": services.address(word) for word in WORDS},
-        "store_uri": file_uri(store),
-        "caption_files": request.captions,
-        "caption_file_digests": [_digest(file) for file in request.captions],
-        "dataset_name": request.name,
-        "selection_rule": json.dumps(request.rule),
+        **requests.arguments(),
+        "caption_file_digests": [_digest(file) for file in requests.import_captions.files],
         "code_version": __version__,
-        "column": request.column,
-        "recipe_yaml": request.recipe,
-        "pool_shard_size": request.shard_size,
-        "repeats": request.repeats,
-        "run_seed": str(request.seed),
-        "sampling_parameters": json.dumps(sampling),
-        "generation_model_digest": generator.model_digest,
-        "score_parameters": json.dumps(scoring),
-        "alignment_model_digest": scorer.model_digest,
-        "configuration": json.dumps(configuration, sort_keys=True),
     }
     return RunPlan(configuration, arguments)
+
+
+def complete(
+    wanted: StageRequests,
+    generator: generation_pb2.GetModelResponse,
+    scorer: alignment_pb2.GetModelResponse,
+    store_uri: str,
+) -> StageRequests:
+    """The requests as they are sent: with the store, the models, and every parameter."""
+    requests = copy.deepcopy(wanted)
+    requests.set_store(store_uri)
+    requests.generate.model_digest = generator.model_digest
+    requests.score.model_digest = scorer.model_digest
+    _complete_parameters(requests.generate.parameters, generator.parameters)
+    _complete_parameters(requests.score.parameters, scorer.parameters)
+    return requests
+
+
+def configuration_of(
+    requests: StageRequests, profile_name: str, numerics: Mapping[str, str]
+) -> dict[str, Any]:
+    """What decides the version's content.
+
+    It is part of the version's identity, so its keys stay as they are whatever the requests'
+    fields are called.
+
+    Args:
+        requests: The complete requests.
+        profile_name: Name of the profile.
+        numerics: What the last bit of an image depends on besides model and request.
+    """
+    imported, generated, scored = requests.import_captions, requests.generate, requests.score
+    rule = requests.select.rule
+    limit = rule.WhichOneof("limit")
+    return {
+        "profile": profile_name,
+        "code_version": __version__,
+        "import": {"column": imported.column, "shard_size": imported.shard_size},
+        "curation": {"recipe": requests.curate.recipe_yaml},
+        "generation": {
+            # Not the engine: engines of equal numerics give the same bytes.
+            "model_digest": generated.model_digest,
+            "numerics": dict(sorted(numerics.items())),
+            "parameters": _json(generated.parameters),
+            "repeats": generated.repeats,
+            "seed": generated.run_seed,
+        },
+        "alignment": {"model_digest": scored.model_digest, "parameters": _json(scored.parameters)},
+        "selection": {limit: getattr(rule, limit)} if limit else {},
+    }
+
+
+def _complete_parameters(wanted: Message, profile: Message) -> None:
+    """Gives the parameters that are unset the profile's values."""
+    complete = copy.deepcopy(profile)
+    complete.MergeFrom(wanted)
+    wanted.CopyFrom(complete)
 
 
 def _digest(file: str) -> str:

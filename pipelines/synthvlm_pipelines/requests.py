@@ -1,0 +1,126 @@
+"""What the stages are asked for, and how steps hand shards on: proto messages as JSON texts.
+
+A step gets its stage's request whole and passes it on, so it knows no field but those that hold the
+shards of earlier steps. JSON keeps what KFP's own types lose: numbers above 2^53, and integers
+inside of lists and maps, which become floats there.
+"""
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from typing import TypeVar
+
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
+from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
+from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
+from synthvlm.errors import InvalidInput
+from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
+from synthvlm.storage.v1.shard_pb2 import ShardRef
+
+M = TypeVar("M", bound=Message)
+
+
+@dataclasses.dataclass(frozen=True)
+class StageRequests:
+    """The request of each stage of a dataset run, without the shards that earlier stages make."""
+
+    import_captions: ImportCaptionsRequest = dataclasses.field(
+        default_factory=ImportCaptionsRequest
+    )
+    curate: CurateShardRequest = dataclasses.field(default_factory=CurateShardRequest)
+    generate: GenerateShardRequest = dataclasses.field(default_factory=GenerateShardRequest)
+    score: ScoreShardRequest = dataclasses.field(default_factory=ScoreShardRequest)
+    select: SelectRequest = dataclasses.field(default_factory=SelectRequest)
+    assemble: AssembleRequest = dataclasses.field(default_factory=AssembleRequest)
+
+    def set_store(self, uri: str) -> None:
+        """Lets every stage read and write below ``uri``."""
+        for name in _names():
+            getattr(self, name).store.uri = uri
+
+    def arguments(self) -> dict[str, str]:
+        """The pipeline's arguments ``<stage>_request``."""
+        return {f"{name}_request": to_json(getattr(self, name)) for name in _names()}
+
+
+def _names() -> list[str]:
+    return [field.name for field in dataclasses.fields(StageRequests)]
+
+
+def stage_request(text: str, kind: type[M], **outputs: str) -> M:
+    """A stage's request, with the shards that earlier steps made filled in.
+
+    Args:
+        text: The request as the run was submitted with it.
+        kind: The message that it is.
+        outputs: As for ``with_shards``.
+
+    Raises:
+        InvalidInput: The text is not such a request, or an output is without its shard.
+    """
+    return with_shards(from_json(text, kind()), **outputs)
+
+
+def with_shards(message: M, **outputs: str) -> M:
+    """Fills in shards that earlier steps made.
+
+    Args:
+        message: The message to fill in.
+        outputs: By field of the message: the step's result (or the loop's item) that holds the
+            shard under the same name.
+
+    Raises:
+        InvalidInput: An output is without its shard.
+    """
+    for field, output in outputs.items():
+        shard = json.loads(output).get(field)
+        if shard is None:
+            raise InvalidInput(f"the result of an earlier step has no {field}")
+        getattr(message, field).CopyFrom(from_json(json.dumps(shard), ShardRef()))
+    return message
+
+
+def loop_items(pool: Iterable[ShardRef]) -> list[str]:
+    """The items that a run fans out over: each holds a ``pool`` shard and its number.
+
+    Raises:
+        InvalidInput: There is no shard.
+    """
+    shards = [json.loads(to_json(ref)) for ref in pool]
+    if not shards:
+        raise InvalidInput("the caption files hold no caption that can be used")
+    return [
+        json.dumps({"shard": number, "shards": len(shards), "pool": shard}, sort_keys=True)
+        for number, shard in enumerate(shards)
+    ]
+
+
+def to_json(message: Message) -> str:
+    """A message as JSON with the proto's field names; equal messages give the same text."""
+    text = json_format.MessageToJson(
+        message,
+        preserving_proto_field_name=True,
+        indent=None,
+        sort_keys=True,
+        ensure_ascii=False,  # KFP escapes it anyway, and a step's arguments must be below 128 KiB
+    )
+    return str(text)
+
+
+def from_json(text: str, message: M) -> M:
+    """The message that ``to_json`` wrote, parsed into ``message``.
+
+    Raises:
+        InvalidInput: The text is not such a message.
+    """
+    name = message.DESCRIPTOR.name
+    if not text.lstrip().startswith("{"):  # the parser takes an empty list for an empty message
+        raise InvalidInput(f"the JSON is not a valid {name}: it must be an object")
+    try:
+        json_format.Parse(text, message)
+    except json_format.ParseError as error:
+        raise InvalidInput(f"the JSON is not a valid {name}: {error}") from error
+    return message
