@@ -5,9 +5,12 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthvlm.cli.failures import WrongUsageError
-from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
+
+if TYPE_CHECKING:
+    from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
@@ -92,12 +95,16 @@ def recipe_text(recipe: str) -> str:
         raise WrongUsageError(f"the recipe {recipe} is no UTF-8 text") from error
 
 
-def selection_rule(top_k: int | None, top_fraction: float | None, default: float) -> SelectionRule:
+def selection_rule(
+    top_k: int | None, top_fraction: float | None, default: float
+) -> "SelectionRule":
     """The selection rule.
 
     Raises:
         WrongUsageError: Both are given, or one is out of its range.
     """
+    from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
+
     if top_k is not None and top_fraction is not None:
         raise WrongUsageError("give --top-k or --top-fraction, not both")
     if top_k is not None:
