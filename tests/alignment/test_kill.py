@@ -7,15 +7,15 @@ import pytest
 
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.requests import complete
+from synthvlm.alignment.score_set import ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.scorer import Scorer
-from synthvlm.alignment.shard import ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.v1 import alignment_pb2 as pb
 from synthvlm.alignment.v1 import alignment_pb2_grpc
 from synthvlm.progress import SILENT
 from synthvlm.serving.sources import load_settings
 from synthvlm.storage import file_uri, open_store
+from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 from tests.service_process import service_process
 
 BATCH = 4

@@ -11,8 +11,8 @@ from synthvlm.caption.v1 import caption_pb2 as pb
 from synthvlm.caption.v1 import caption_pb2_grpc
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_store
+from synthvlm.storage.protos import ref_from_proto
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto
 from tests.service_process import service_process
 
 RECORDS = 40_000

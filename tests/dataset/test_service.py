@@ -15,8 +15,8 @@ from synthvlm.dataset.v1 import dataset_pb2 as pb
 from synthvlm.dataset.v1 import dataset_pb2_grpc
 from synthvlm.serving.testing import running
 from synthvlm.storage import file_uri, open_store
+from synthvlm.storage.protos import ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_to_proto
 from tests.dataset.shards import image_id, picture, run_of
 
 

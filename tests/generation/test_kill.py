@@ -9,13 +9,13 @@ import yaml
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.generation.engine import Sampling
-from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
+from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_store
+from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 from tests.service_process import service_process
 
 SAMPLING = Sampling(10, 3.0, 0.8, 32, 32)

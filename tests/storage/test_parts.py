@@ -10,7 +10,7 @@ from synthvlm.errors import OperationCancelled
 from synthvlm.progress import SILENT
 from synthvlm.storage import Commit, ShardKey, file_uri, open_store
 from synthvlm.storage.parts import failure_counts, failures_of, part_bytes, part_rows
-from synthvlm.storage.turns import Turns
+from synthvlm.storage.shard_locks import Turns
 
 SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("reason", pa.string())])
 ROWS = [{"id": "a", "reason": None}, {"id": "b", "reason": "blank"}]

@@ -6,16 +6,16 @@ from typing import Any
 import grpc
 
 from synthvlm.alignment.config import AlignmentSettings
-from synthvlm.alignment.images import Unusable
+from synthvlm.alignment.decoding import Unusable
 from synthvlm.alignment.requests import ScorePairs, ScoreShard, complete
+from synthvlm.alignment.score_set import ScoreSet, ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.scorer import Pair, Scorer
-from synthvlm.alignment.shard import ScoreSet, ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import Progress, offload, parse, stream
 from synthvlm.storage import open_store
-from synthvlm.storage.wire import drop_counts, ref_to_proto
+from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 
 class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):

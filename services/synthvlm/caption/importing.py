@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from synthvlm.caption.identity import caption_id
+from synthvlm.caption.caption_ids import caption_id
 from synthvlm.caption.pool import PoolWriter, RowFile
 from synthvlm.caption.readers import (
     CaptionFile,

@@ -18,7 +18,7 @@ from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import Progress, iterate, offload, parse, stream
 from synthvlm.storage import open_store
-from synthvlm.storage.wire import drop_counts, ref_to_proto
+from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -23,7 +23,7 @@ from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import Progress, offload, parse, stream
 from synthvlm.storage import Store
-from synthvlm.storage.wire import ref_to_proto
+from synthvlm.storage.protos import ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -10,12 +10,12 @@ from synthvlm.generation import requests
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import Mark, encode
 from synthvlm.generation.engine import ImageRequest, Sampling, SharedEngine
-from synthvlm.generation.shard import ImageSet, ImageSetMaker, ImageSetRequest
+from synthvlm.generation.image_set import ImageSet, ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import AnswerCache, Progress, offload, parse, stream
 from synthvlm.storage import open_store, sha256_digest
-from synthvlm.storage.wire import drop_counts, ref_to_proto
+from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -18,9 +18,9 @@ from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.client import AlignmentClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import ShardRef, Store, open_shard
+from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.schemas import SCORES
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 from synthvlm.tuning.comparison import Measured
 from synthvlm.tuning.grid import Cell
 

@@ -15,14 +15,14 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from synthvlm.alignment.assembly import PART, Assembly
-from synthvlm.alignment.images import Unusable
+from synthvlm.alignment.decoding import Unusable
 from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput, PreconditionFailed
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
 from synthvlm.storage.parts import failures_of, part_bytes
 from synthvlm.storage.schemas import CAPTIONS, IMAGES
-from synthvlm.storage.turns import Turns
+from synthvlm.storage.shard_locks import Turns
 
 CODE_VERSION = 1
 """Raised whenever this code gives other scores for the same key."""

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from synthvlm.alignment.score_set import ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.scorer import Pair
-from synthvlm.alignment.shard import ScoreSetMaker, ScoreSetRequest
 from synthvlm.errors import DataCorrupt, InvalidInput, OperationCancelled, PreconditionFailed
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_shard, open_store

@@ -10,8 +10,8 @@ from synthvlm.errors import DataCorrupt, NotFound, OperationCancelled, Precondit
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat, Mark, encode, read_mark
 from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.seeds import image_id, image_seed
-from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
 from synthvlm.progress import SILENT
 from synthvlm.storage import open_shard, sha256_digest
 from synthvlm.storage.schemas import FAILED, IMAGES

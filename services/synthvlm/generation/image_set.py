@@ -17,15 +17,15 @@ from typing import Any
 import pyarrow as pa
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.assembly import PART, Assembly
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
 from synthvlm.generation.engine import ImageRequest, Sample, Sampling, SharedEngine
+from synthvlm.generation.image_set_files import PART, Assembly
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard, sha256_digest
 from synthvlm.storage.parts import failures_of, part_bytes
 from synthvlm.storage.schemas import CAPTIONS
-from synthvlm.storage.turns import Turns
+from synthvlm.storage.shard_locks import Turns
 
 CODE_VERSION = 1
 """Raised whenever this code gives other images for the same key."""
