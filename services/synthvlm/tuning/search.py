@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from synthvlm.alignment.v1 import alignment_pb2
+from synthvlm.atomic_files import write_atomically
 from synthvlm.client import AlignmentClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import ShardRef, Store, open_shard
@@ -78,9 +79,7 @@ class Timings:
     def keep(self, cell: Cell, seconds: float) -> None:
         """Writes them down."""
         self._known[str(cell)] = seconds
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self._known, indent=2))
-        fresh.replace(self._file)
+        write_atomically(self._file, json.dumps(self._known, indent=2))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from synthvlm.atomic_files import atomically_replaced
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -22,8 +24,9 @@ def collect_parts(folder: Path, seed: int, count: int, make: Callable[[int], Ten
     for number in range(seed, seed + count):
         path = folder / f"{number}.pt"
         if not path.exists():
-            torch.save(make(number), path.with_suffix(".tmp"))
-            path.with_suffix(".tmp").replace(path)
+            part = make(number)
+            with atomically_replaced(path) as fresh:
+                torch.save(part, fresh)
             print(f"part {number - seed + 1} of {count}", flush=True)
         parts.append(torch.load(path))
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
