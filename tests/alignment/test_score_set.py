@@ -63,7 +63,7 @@ def test_every_image_is_scored_in_the_order_of_its_shard(
         for n, score in enumerate(scorer.score(pairs, parameters, SILENT))
     ]
     assert read(store, made.ref) == expected
-    assert (made.scored, made.failed, made.ref.records) == (10, {}, 10)
+    assert (made.ref.records, made.failed, made.ref.records) == (10, {}, 10)
     manifest = open_shard(store, made.ref).manifest
     assert manifest.inputs == {"captions": shards[0].digest, "images": shards[1].digest}
     assert manifest.model_digest == scorer.engine.model_digest
@@ -141,7 +141,7 @@ def test_an_empty_shard_is_committed_too(
     captions = caption_set(store, [])
     shards = captions, image_set(store, captions, [])
     made = ScoreSetMaker(scorer_of(hasher())).make(store, request_of(shards, parameters), SILENT)
-    assert (made.scored, made.failed, read(store, made.ref)) == (0, {}, [])
+    assert (made.ref.records, made.failed, read(store, made.ref)) == (0, {}, [])
 
 
 def test_damaged_images_are_an_error_and_nothing_is_committed(
@@ -177,7 +177,10 @@ def test_another_model_than_expected_is_refused(hasher, scorer_of, store, shards
     with pytest.raises(PreconditionFailed) as raised:
         maker.make(store, wanted, SILENT)
     assert raised.value.metadata["loaded"] == hasher.model_digest
-    assert maker.make(store, replace(wanted, model_digest=hasher.model_digest), SILENT).scored == 10
+    assert (
+        maker.make(store, replace(wanted, model_digest=hasher.model_digest), SILENT).ref.records
+        == 10
+    )
 
 
 def test_everything_that_decides_scores_is_in_the_key(hasher, scorer_of, store, shards, parameters):

@@ -21,7 +21,6 @@ from synthvlm.progress import Reporter
 from synthvlm.serving import (
     AnswerCache,
     Context,
-    Progress,
     RequestModel,
     Service,
     ServiceSettings,
@@ -146,20 +145,15 @@ class Probe(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.GenerateShardResponse]:
         parsed = parse(GenerateShard, request)
 
-        def make(reporter: Reporter) -> int:
+        def make(reporter: Reporter) -> pb.GenerateShardResponse:
             for done in range(parsed.repeats):
                 reporter.report(done, parsed.repeats, 1)
             work(request.parameters.negative_prompt, reporter)
             reporter.report(parsed.repeats, parsed.repeats, 1)
-            return parsed.repeats
+            return pb.GenerateShardResponse(result={"generated": parsed.repeats})
 
-        async for event in stream(context, make):
-            if isinstance(event, Progress):
-                yield pb.GenerateShardResponse(
-                    progress={"done": event.done, "total": event.total, "resumed": event.resumed}
-                )
-            else:
-                yield pb.GenerateShardResponse(result={"generated": event.value})
+        async for response in stream(context, pb.GenerateShardResponse, make):
+            yield response
 
 
 class _Waiting:

@@ -1,4 +1,4 @@
-"""Parts of a shard, what failed in them, and turns at a shard."""
+"""Parts of a shard, what failed in them, and locks of shards."""
 
 import threading
 from collections import Counter
@@ -10,7 +10,7 @@ from synthvlm.errors import OperationCancelled
 from synthvlm.progress import SILENT
 from synthvlm.storage import Commit, ShardKey, file_uri, open_store
 from synthvlm.storage.parts import failure_counts, failures_of, part_bytes, part_rows
-from synthvlm.storage.shard_locks import Turns
+from synthvlm.storage.shard_locks import ShardLocks
 
 SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("reason", pa.string())])
 ROWS = [{"id": "a", "reason": None}, {"id": "b", "reason": "blank"}]
@@ -38,19 +38,19 @@ def test_failures_are_counted_among_other_counts():
     assert failures_of({"truncated_prompts": 3, **counts}) == {"blank": 2, "not_finite": 1}
 
 
-def test_one_turn_at_a_shard_and_many_at_others(tmp_path):
+def test_one_call_at_a_shard_and_others_at_others(tmp_path):
     store = open_store(file_uri(tmp_path))
-    turns = Turns()
+    locks = ShardLocks()
     one, other = (Commit(store, ShardKey("images", {"captions": c})) for c in "ab")
-    with turns.take(one, SILENT):
-        with turns.take(other, SILENT):
+    with locks.hold(one, SILENT):
+        with locks.hold(other, SILENT):
             pass
-        with pytest.raises(OperationCancelled), turns.take(one, Gone()):
+        with pytest.raises(OperationCancelled), locks.hold(one, Gone()):
             pass
         entered = threading.Event()
 
         def follow():
-            with turns.take(Commit(store, one.key), SILENT):
+            with locks.hold(Commit(store, one.key), SILENT):
                 entered.set()
 
         follower = threading.Thread(target=follow)
