@@ -37,13 +37,10 @@ from synthvlm.storage import (
     open_shard,
     sha256_digest,
 )
-from synthvlm.storage.schemas import QUARANTINE
+from synthvlm.storage.schemas import QUARANTINE, QUARANTINE_FILE
 
 CODE_VERSION = 1
 """Raised whenever this code makes other shards of the same files."""
-
-QUARANTINE_FILE = "quarantine.parquet"
-"""The file of a quarantine shard."""
 
 MAX_CAPTION_BYTES = 16_384
 """Longest caption that is imported, in bytes of UTF-8."""

@@ -20,7 +20,7 @@ from synthvlm.client import AlignmentClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import ShardRef, Store, open_shard
 from synthvlm.storage.protos import ref_from_proto, ref_to_proto
-from synthvlm.storage.schemas import SCORES
+from synthvlm.storage.schemas import SCORES, SCORES_FILE
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.tuning.comparison import Measured
 from synthvlm.tuning.grid import Cell
@@ -159,7 +159,7 @@ class Search:
 
     def _scores(self, score_set: ShardRef) -> dict[str, float]:
         columns = pa.schema([SCORES.field("caption_id"), SCORES.field(self.metric)])
-        table = open_shard(self.store, score_set).table("scores.parquet", columns)
+        table = open_shard(self.store, score_set).table(SCORES_FILE, columns)
         return dict(
             zip(
                 table.column("caption_id").to_pylist(),
