@@ -14,11 +14,10 @@ import webdataset
 
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
-from synthvlm.dataset.catalogue import Catalogue
 from synthvlm.dataset.config import DatasetSettings
-from synthvlm.dataset.database import open_database
 from synthvlm.dataset.prompts import PROMPTS, prompt_of
 from synthvlm.dataset.selection import select
+from synthvlm.dataset.service import open_catalogue
 from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.progress import SILENT
 from synthvlm.storage import ShardRef, file_uri, open_shard, open_store, sha256_digest
@@ -223,10 +222,11 @@ CRASHING = textwrap.dedent(
     from synthvlm.dataset.assembly import AssemblyRequest, assemble
     from synthvlm.dataset.catalogue import Catalogue
     from synthvlm.dataset.config import DatasetSettings
-    from synthvlm.dataset.database import open_database
+    from synthvlm.dataset.migrations import MIGRATIONS
     from synthvlm.dataset.provenance import Maker
     from synthvlm.dataset.publication import publish
     from synthvlm.progress import SILENT
+    from synthvlm.sql.database import open_database
     from synthvlm.storage import ShardRef, Store, open_store
 
     folder = pathlib.Path(sys.argv[1])
@@ -244,7 +244,7 @@ CRASHING = textwrap.dedent(
             setattr(Store, name, method)
         store = open_store(f"file://{home}/store")
         database = f"sqlite:///{home}/catalogue.sqlite"
-        catalogue = Catalogue(open_database(DatasetSettings(database=database)))
+        catalogue = Catalogue(open_database(DatasetSettings(database=database), MIGRATIONS))
         wanted = AssemblyRequest(selection, "shapes", 4, {"seed": 1})
         publish(catalogue, store, "shapes", assemble(store, wanted, SILENT), Maker())
 
@@ -297,9 +297,9 @@ def test_killed_at_any_point_and_run_again_gives_the_same_version(tmp_path, cata
     assert points >= 3 * 2 + 2 + 1 + 1 + 1
     for point in range(points + 1):
         home = template.parent / f"killed-{point}"
-        database = open_database(DatasetSettings(database=f"sqlite:///{home}/catalogue.sqlite"))
-        (entry,) = Catalogue(database).versions()
-        database.dispose()
+        found = open_catalogue(DatasetSettings(database=f"sqlite:///{home}/catalogue.sqlite"))
+        (entry,) = found.versions()
+        found.close()
         assert (entry.label, entry.ref) == ("shapes@1", expected)
         made = open_store(file_uri(home / "store"))
         written = contents(made, expected.path)

@@ -13,7 +13,6 @@ from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.diff import Difference, compare
 from synthvlm.dataset.exports.run import export_version
 from synthvlm.dataset.images import FoundImage, find_image
-from synthvlm.dataset.pages import page_token, row_of
 from synthvlm.dataset.provenance import Maker
 from synthvlm.dataset.publication import publish
 from synthvlm.dataset.selection import select
@@ -22,12 +21,14 @@ from synthvlm.dataset.versions import Stores, find_version
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import offload, parse, stream
+from synthvlm.sql.page_tokens import PageTokens
 from synthvlm.storage import Store
 from synthvlm.storage.protos import ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _PAGE_SIZE = 100
+_VERSION_PAGES = PageTokens("ListVersions")
 _log = structlog.get_logger(__name__)
 
 
@@ -99,7 +100,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
     ) -> dataset_pb2.ListVersionsResponse:
         """One page of versions, the last entered first."""
         parsed = parse(requests.ListVersions, request)
-        before = row_of(parsed.page_token, parsed.name)
+        before = _VERSION_PAGES.row(parsed.page_token, parsed.name)
         size = parsed.page_size or _PAGE_SIZE
         # One more than is sent tells whether there is a next page.
         entries = await offload(
@@ -108,7 +109,9 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         more = len(entries) > size
         return dataset_pb2.ListVersionsResponse(
             versions=[_summary(entry) for entry in entries[:size]],
-            next_page_token=page_token(parsed.name, entries[size - 1].row) if more else "",
+            next_page_token=(
+                _VERSION_PAGES.token(parsed.name, entries[size - 1].row) if more else ""
+            ),
         )
 
     async def GetVersion(
