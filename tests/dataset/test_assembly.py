@@ -147,20 +147,6 @@ def test_prompts_are_eleven_whole_sentences():
 
 
 class TestIdentity:
-    def test_another_folder_gives_the_same_bytes(self, store, tmp_path):
-        other = open_store(file_uri(tmp_path / "a" / "b"))
-        one, two = (
-            assemble(where, request_for(selection_of(where)), SILENT).ref
-            for where in (store, other)
-        )
-        assert one == two
-        assert contents(store, one.path) == contents(other, two.path)
-
-    def test_the_same_again_is_found(self, store):
-        wanted = request_for(selection_of(store))
-        first = assemble(store, wanted, SILENT)
-        assert assemble(store, wanted, SILENT) == first
-
     def test_everything_that_determines_content_changes_the_digest(self, store):
         selection = selection_of(store)
         digests = {
@@ -307,30 +293,3 @@ def test_killed_at_any_point_and_run_again_gives_the_same_version(tmp_path, cata
         # Parts that were not removed any more are no part of the version.
         written = {path: data for path, data in written.items() if "/parts/" not in path}
         assert written == contents(reference, expected.path)
-
-
-def test_finished_tars_are_not_made_again(store):
-    selection = selection_of(store)
-
-    class KilledError(Exception):
-        pass
-
-    class Watcher:
-        def __init__(self, limit):
-            self.limit = limit
-            self.seen = []
-
-        def report(self, done, total, resumed=0):
-            self.seen.append((done, total, resumed))
-            if done == self.limit:
-                raise KilledError
-
-        def check(self):
-            pass
-
-    with pytest.raises(KilledError):
-        assemble(store, request_for(selection), Watcher(6))
-    watcher = Watcher(None)
-    assemble(store, request_for(selection), watcher)
-    assert watcher.seen[1] == (4, 9, 4)
-    assert watcher.seen[-1] == (9, 9, 4)
