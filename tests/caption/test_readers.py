@@ -23,6 +23,7 @@ from synthvlm.caption.readers import (
     find_caption_file,
     read_records,
 )
+from synthvlm.caption.readers.json_stream import array_records
 from synthvlm.caption.readers.lines import split_lines
 from synthvlm.errors import InvalidInput, NotFound
 
@@ -244,13 +245,11 @@ def test_a_record_of_an_array_can_be_too_long(read):
 )
 @settings(deadline=None, max_examples=60)
 def test_arrays_are_read_alike_however_they_come_in_pieces(rows, indent, ascii_only, rng):
-    from synthvlm.caption.readers.json_stream import _array_records, _Window
-
     data = json.dumps(rows, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(8)))
     pieces = [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)])]
-    records = list(_array_records(_Window(pieces), ""))
-    whole = list(_array_records(_Window([data]), ""))
+    records = list(array_records(pieces, ""))
+    whole = list(array_records([data], ""))
     assert records == whole
     expected = [row if isinstance(row, str) else row["caption"] for row in rows]
     assert texts(records) == expected

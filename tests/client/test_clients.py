@@ -42,26 +42,26 @@ class Flaky(pb_grpc.GenerationServiceServicer):
         self.ahead = self.gain = 0
         self.silent_seconds = 0.0
 
-    def _take(self, request: Any, context: Any) -> None:
+    def take(self, request: Any, context: Any) -> None:
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
         if self.failures:
             raise self.failures.pop(0)
 
     async def GenerateImage(self, request: Any, context: Any) -> pb.GenerateImageResponse:
-        self._take(request, context)
-        self._fail()
+        self.take(request, context)
+        self.fail()
         return pb.GenerateImageResponse(media_type="image/png")
 
     async def GenerateShard(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        self._take(request, context)
+        self.take(request, context)
         for done in range(self.messages_before_failure):
             yield pb.GenerateShardResponse(progress={"done": done + self.ahead, "total": 9})
         await asyncio.sleep(self.silent_seconds)
         self.ahead += self.gain
-        self._fail()
+        self.fail()
         if not self.without_result:
             yield pb.GenerateShardResponse(
                 progress={"done": 9, "total": 9}, result={"generated": 9}
@@ -73,10 +73,10 @@ class FlakyCaptions(caption_pb2_grpc.CaptionServiceServicer):
         self.flaky = flaky
 
     async def EvaluateFile(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        self.flaky._take(request, context)
+        self.flaky.take(request, context)
         for line in range(self.flaky.messages_before_failure):
             yield caption_pb2.EvaluateFileResponse(unreadable=[{"line": line}])
-        self.flaky._fail()
+        self.flaky.fail()
         yield caption_pb2.EvaluateFileResponse(unreadable=[{"line": 99}])
 
 
