@@ -363,8 +363,8 @@ def test_parquet_records_that_are_no_captions(read):
         ("c.jsonl.gz", GZIP(b""), "is empty"),
         ("c.txt", BOM, "holds no records"),
         ("c.json", "[]", "holds no records"),
-        ("c.json", "  \n ", "no JSON array"),
-        ("c.json", '"a"', "no JSON array"),
+        ("c.json", "  \n ", "not a JSON array"),
+        ("c.json", '"a"', "not a JSON array"),
         ("c.json", '{"captions": [\n{"caption": "a"}]}', "holds no caption"),
         ("c.csv", "caption\n", "holds no records"),
         ("c.csv", "\ncaption\n", "no readable header"),
@@ -379,9 +379,9 @@ def test_parquet_records_that_are_no_captions(read):
         ("c.txt.gz", b"plain", "damaged or cut off"),
         ("c.txt.zst", zstandard.compress(b"a\n" * 9999)[:-3], "damaged or cut off"),
         ("c.txt.zst", b"plain", "damaged or cut off"),
-        ("c.parquet", b"", "no Parquet file"),
-        ("c.parquet", b"PAR1" * 9, "no Parquet file"),
-        ("c.parquet", FILES["parquet"][:-9], "no Parquet file"),
+        ("c.parquet", b"", "not a Parquet file"),
+        ("c.parquet", b"PAR1" * 9, "not a Parquet file"),
+        ("c.parquet", FILES["parquet"][:-9], "not a Parquet file"),
         ("c.parquet", parquet([{"title": "a"}]), "no column caption or text"),
         ("c.parquet", parquet([{"caption": 3}]), "column caption of int64"),
         ("c.parquet", parquet([{"caption": "a", "id": 1.5}]), "column id of double"),
@@ -453,7 +453,7 @@ def test_only_what_is_allowed_is_read(tmp_path):
         find_caption_file(str(inside / "c.txt"), Locations([]))
     with pytest.raises(InvalidInput):
         find_caption_file("memory://other/c.txt", Locations(["memory://mine"]))
-    with pytest.raises(InvalidInput, match="no path") as raised:
+    with pytest.raises(InvalidInput, match="not a path") as raised:
         find_caption_file("memory://mine/a b.txt", Locations(["memory://mine"]), "files[0]")
     assert raised.value.violations[0].field == "files[0]"
 

@@ -15,6 +15,7 @@ import structlog
 from pydantic import Field
 
 from synthvlm import errors
+from synthvlm.atomic_files import write_atomically
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.progress import Reporter
@@ -101,7 +102,8 @@ def hold(path: Path, reporter: Reporter) -> None:
             reporter.check()
             time.sleep(0.01)
     except errors.OperationCancelled as error:
-        path.with_suffix(".cancelled").write_text(error.metadata["cause"])
+        # Whole at once: the test reads it as soon as it is there.
+        write_atomically(path.with_suffix(".cancelled"), error.metadata["cause"])
         raise
 
 

@@ -56,7 +56,7 @@ def curate(store: Store, pool: ShardRef, recipe: Recipe, reporter: Reporter) -> 
 
     Raises:
         NotFound: There is no such shard.
-        InvalidInput: It is no pool shard.
+        InvalidInput: It is not a pool shard.
         DataCorrupt: Stored bytes are damaged.
         OperationCancelled: The reporter says that nobody waits any more.
     """

@@ -128,8 +128,8 @@ class Commit:
             details: Further JSON values for the manifest.
 
         Raises:
-            DataCorrupt: The same key was committed with other bytes: the stage's key lacks
-                something that its result depends on.
+            DataCorrupt: The same key was committed with other bytes: something that the
+                stage's result depends on is missing in its key.
         """
         manifest = Manifest(
             kind=self.key.kind,

@@ -47,7 +47,7 @@ def json_records(file: CaptionFile, column: str) -> Iterator[Record]:
     elif head.lstrip().startswith(b"{"):
         yield from json_line_records(whole, column)
     else:
-        raise file.unusable("is no JSON array of captions")
+        raise file.unusable("is not a JSON array of captions")
 
 
 def array_records(chunks: Iterable[bytes], column: str) -> Iterator[Record]:
@@ -163,7 +163,7 @@ class _Window:
         return False
 
     def next_character(self) -> str:
-        """Moves to the next character that is no white space; empty at the end of the text."""
+        """Moves to the next character that is not white space; empty at the end of the text."""
         while True:
             match = _SPACE.match(self.text, self.position)
             self.position = match.end() if match else self.position
