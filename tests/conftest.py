@@ -1,7 +1,40 @@
-"""What holds for every test process, before it imports anything else."""
+"""What holds for every test process, before it imports anything else; databases for tests."""
 
 import os
+from uuid import uuid4
+
+import pytest
 
 # Test processes share the cores with one another and with the services that they start: torch's
 # threads must not spin while they wait. torch reads it when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@pytest.fixture(scope="session")
+def postgres_server():
+    """A PostgreSQL server; its URL without the database's name filled in."""
+    from tests import postgres
+
+    if not postgres.can_start():
+        pytest.skip("no PostgreSQL server can be started here")
+    with postgres.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request, tmp_path):
+    """The URL of a fresh database, once for each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/new folder/fresh.sqlite"
+    from sqlalchemy import create_engine, text
+
+    url = request.getfixturevalue("postgres_server")
+    name = f"test_{uuid4().hex}"
+    administrator = create_engine(
+        url.format("postgres").replace("postgresql:", "postgresql+psycopg:"),
+        isolation_level="AUTOCOMMIT",
+    )
+    with administrator.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    administrator.dispose()
+    return url.format(name)

@@ -1,22 +1,17 @@
 """A real store with captions and images, the bundled CLIP model, and an engine without a model."""
 
 import hashlib
-import io
 import threading
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pyarrow as pa
 import pytest
-from PIL import Image
 
 from synthvlm.alignment.scorer import ScoreParameters, Scorer
 from synthvlm.alignment.weighted import Range, Weighting
 from synthvlm.models import resolve_model
-from synthvlm.storage import Commit, ShardKey, file_uri, open_store, sha256_digest
-from synthvlm.storage.schemas import IMAGES
-from synthvlm.storage.tables import table_bytes
-from synthvlm.storage.tar import TarFile
+from synthvlm.storage import file_uri, open_store
+from tests import image_sets
 from tests.caption_sets import commit_caption_set
 
 THREADS = 2
@@ -99,57 +94,13 @@ def engine():
 @pytest.fixture(scope="session")
 def picture():
     """An encoded image, different for each seed."""
-
-    def make(seed=0, side=24, kind="PNG", mode="RGB"):
-        rng = np.random.default_rng(seed)
-        coarse = rng.integers(0, 256, (side // 8 + 1, side // 8 + 1, 3), np.uint8)
-        image = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
-        buffer = io.BytesIO()
-        image.convert(mode).save(buffer, kind)
-        return buffer.getvalue()
-
-    return make
+    return image_sets.picture
 
 
 @pytest.fixture
 def image_set():
     """Commits an ImageSet shard of encoded images, by turns for each caption of a shard."""
-
-    def commit(store, captions, images):
-        rows = []
-        buffer = io.BytesIO()
-        with TarFile(buffer) as tar:
-            for index, data in enumerate(images):
-                caption, repeat = index % captions.records, index // captions.records
-                offset, size = tar.add(f"i{index:04d}.png", data)
-                tar.add(f"i{index:04d}.txt", b"the caption")
-                rows.append(
-                    {
-                        "image_id": f"i{index:04d}",
-                        "caption_id": f"c{caption:04d}",
-                        "repeat": repeat,
-                        "seed": index,
-                        "file": f"i{index:04d}.png",
-                        "media_type": "image/png",
-                        "width": 24,
-                        "height": 24,
-                        "offset": offset,
-                        "size": size,
-                        "sha256": sha256_digest(data),
-                    }
-                )
-        files = {
-            "images.tar": buffer.getvalue(),
-            "images.parquet": table_bytes(pa.Table.from_pylist(rows, IMAGES), IMAGES),
-        }
-        key = ShardKey(
-            "images",
-            {"captions": captions.digest},
-            {"tar": sha256_digest(files["images.tar"])},
-        )
-        return Commit(store, key).finish(files, records=len(rows))
-
-    return commit
+    return image_sets.commit_image_set
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synthvlm.alignment.images import Unusable
+from synthvlm.alignment.decoding import Unusable
 from synthvlm.alignment.scorer import Pair, PairScore
 from synthvlm.errors import OperationCancelled
 from synthvlm.progress import SILENT

@@ -19,9 +19,9 @@ from synthvlm.errors import NotFound
 from synthvlm.progress import SILENT
 from synthvlm.serving.testing import running
 from synthvlm.storage import open_shard
+from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.schemas import SCORES
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 
 TEXTS = ["a red circle", "two blue squares", "a green star on a white page"]
 

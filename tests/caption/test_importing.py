@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthvlm.caption.identity import caption_id
+from synthvlm.caption.caption_ids import caption_id
 from synthvlm.caption.importing import ImportRequest, import_captions
 from synthvlm.errors import InvalidInput, OperationCancelled, PreconditionFailed
 from synthvlm.progress import SILENT

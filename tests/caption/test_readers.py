@@ -23,6 +23,7 @@ from synthvlm.caption.readers import (
     find_caption_file,
     read_records,
 )
+from synthvlm.caption.readers.json_stream import array_records
 from synthvlm.caption.readers.lines import split_lines
 from synthvlm.errors import InvalidInput, NotFound
 
@@ -244,13 +245,11 @@ def test_a_record_of_an_array_can_be_too_long(read):
 )
 @settings(deadline=None, max_examples=60)
 def test_arrays_are_read_alike_however_they_come_in_pieces(rows, indent, ascii_only, rng):
-    from synthvlm.caption.readers.json_stream import _array_records, _Window
-
     data = json.dumps(rows, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     cuts = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(8)))
     pieces = [data[a:b] for a, b in itertools.pairwise([0, *cuts, len(data)])]
-    records = list(_array_records(_Window(pieces), ""))
-    whole = list(_array_records(_Window([data]), ""))
+    records = list(array_records(pieces, ""))
+    whole = list(array_records([data], ""))
     assert records == whole
     expected = [row if isinstance(row, str) else row["caption"] for row in rows]
     assert texts(records) == expected
@@ -364,8 +363,8 @@ def test_parquet_records_that_are_no_captions(read):
         ("c.jsonl.gz", GZIP(b""), "is empty"),
         ("c.txt", BOM, "holds no records"),
         ("c.json", "[]", "holds no records"),
-        ("c.json", "  \n ", "no JSON array"),
-        ("c.json", '"a"', "no JSON array"),
+        ("c.json", "  \n ", "not a JSON array"),
+        ("c.json", '"a"', "not a JSON array"),
         ("c.json", '{"captions": [\n{"caption": "a"}]}', "holds no caption"),
         ("c.csv", "caption\n", "holds no records"),
         ("c.csv", "\ncaption\n", "no readable header"),
@@ -380,9 +379,9 @@ def test_parquet_records_that_are_no_captions(read):
         ("c.txt.gz", b"plain", "damaged or cut off"),
         ("c.txt.zst", zstandard.compress(b"a\n" * 9999)[:-3], "damaged or cut off"),
         ("c.txt.zst", b"plain", "damaged or cut off"),
-        ("c.parquet", b"", "no Parquet file"),
-        ("c.parquet", b"PAR1" * 9, "no Parquet file"),
-        ("c.parquet", FILES["parquet"][:-9], "no Parquet file"),
+        ("c.parquet", b"", "not a Parquet file"),
+        ("c.parquet", b"PAR1" * 9, "not a Parquet file"),
+        ("c.parquet", FILES["parquet"][:-9], "not a Parquet file"),
         ("c.parquet", parquet([{"title": "a"}]), "no column caption or text"),
         ("c.parquet", parquet([{"caption": 3}]), "column caption of int64"),
         ("c.parquet", parquet([{"caption": "a", "id": 1.5}]), "column id of double"),
@@ -454,7 +453,7 @@ def test_only_what_is_allowed_is_read(tmp_path):
         find_caption_file(str(inside / "c.txt"), Locations([]))
     with pytest.raises(InvalidInput):
         find_caption_file("memory://other/c.txt", Locations(["memory://mine"]))
-    with pytest.raises(InvalidInput, match="no path") as raised:
+    with pytest.raises(InvalidInput, match="not a path") as raised:
         find_caption_file("memory://mine/a b.txt", Locations(["memory://mine"]), "files[0]")
     assert raised.value.violations[0].field == "files[0]"
 

@@ -101,12 +101,12 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("process: [", "no valid YAML"),
+        ("process: [", "not valid YAML"),
         ("a: &x [*x]\nprocess: *x", "process[0] must be"),
         ("[" * 65_000, "must not nest"),
         ("- " * 32_000, "must not nest"),
         ("{a: " * 16_000, "must not nest"),
-        ("process: [{words_num_filter: {min_num: " + "9" * 6_000 + "}}]", "no valid YAML"),
+        ("process: [{words_num_filter: {min_num: " + "9" * 6_000 + "}}]", "not valid YAML"),
         ("- alphanumeric_filter: {}", "a mapping with a list"),
         ("process: {}", "a mapping with a list"),
         ("process: []", "1 to 100 operators"),

@@ -20,9 +20,9 @@ from synthvlm.profiles import profile_names
 from synthvlm.serving.sources import load_settings
 from synthvlm.serving.testing import running
 from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage.protos import ref_from_proto
 from synthvlm.storage.schemas import CAPTIONS, POOL, QUARANTINE
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto
 
 GOOD = "A man is riding a red bicycle down the street."
 SHORT = "process: [{text_length_filter: {min_len: 3}}]"

@@ -2,26 +2,24 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
+import grpc
 import pytest
+from google.protobuf import descriptor_pool
 
 import synthvlm.client
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.client import (
-    AsyncCaptionClient,
-    AsyncGenerationClient,
     CaptionClient,
     GenerationClient,
     RetryPolicy,
     connect,
-    connect_async,
 )
-from synthvlm.client.asynchronous import AsyncClient
-from synthvlm.client.methods import Shard, Streaming, Unary
-from synthvlm.client.synchronous import Client
+from synthvlm.client.client import Client
 from synthvlm.errors import DataCorrupt, DomainError, InvalidInput, NotFound, QueueFull, Unavailable
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
@@ -44,26 +42,26 @@ class Flaky(pb_grpc.GenerationServiceServicer):
         self.ahead = self.gain = 0
         self.silent_seconds = 0.0
 
-    def _take(self, request: Any, context: Any) -> None:
+    def take(self, request: Any, context: Any) -> None:
         self.requests.append(request)
         self.metadata.append(dict(context.invocation_metadata()))
 
-    def _fail(self) -> None:
+    def fail(self) -> None:
         if self.failures:
             raise self.failures.pop(0)
 
     async def GenerateImage(self, request: Any, context: Any) -> pb.GenerateImageResponse:
-        self._take(request, context)
-        self._fail()
+        self.take(request, context)
+        self.fail()
         return pb.GenerateImageResponse(media_type="image/png")
 
     async def GenerateShard(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        self._take(request, context)
+        self.take(request, context)
         for done in range(self.messages_before_failure):
             yield pb.GenerateShardResponse(progress={"done": done + self.ahead, "total": 9})
         await asyncio.sleep(self.silent_seconds)
         self.ahead += self.gain
-        self._fail()
+        self.fail()
         if not self.without_result:
             yield pb.GenerateShardResponse(
                 progress={"done": 9, "total": 9}, result={"generated": 9}
@@ -75,10 +73,10 @@ class FlakyCaptions(caption_pb2_grpc.CaptionServiceServicer):
         self.flaky = flaky
 
     async def EvaluateFile(self, request: Any, context: Any) -> AsyncIterator[Any]:
-        self.flaky._take(request, context)
+        self.flaky.take(request, context)
         for line in range(self.flaky.messages_before_failure):
             yield caption_pb2.EvaluateFileResponse(unreadable=[{"line": line}])
-        self.flaky._fail()
+        self.flaky.fail()
         yield caption_pb2.EvaluateFileResponse(unreadable=[{"line": 99}])
 
 
@@ -116,15 +114,11 @@ async def caption_address(flaky: Flaky) -> AsyncIterator[str]:
 Call = Callable[..., Any]
 
 
-@pytest.fixture(params=["sync", "async"])
-def call(request: pytest.FixtureRequest, address: str) -> Call:
-    """Calls a method of a client of either kind: ``call("generate_image", request, policy)``."""
+@pytest.fixture
+def call(address: str) -> Call:
+    """Calls a method of a client: ``call("generate_image", request, policy)``."""
 
     async def run(name: str, message: Any, policy: RetryPolicy = QUICK, **arguments: Any) -> Any:
-        if request.param == "async":
-            async with AsyncGenerationClient(connect_async(address), policy) as client:
-                return await getattr(client, name)(message, **arguments)
-
         def blocking() -> Any:
             with GenerationClient(connect(address), policy) as client:
                 return getattr(client, name)(message, **arguments)
@@ -235,21 +229,16 @@ async def test_a_stream_without_a_result_is_an_error(call: Call, flaky: Flaky) -
 
 
 async def test_a_service_that_is_not_there_is_no_reason_to_retry(address: str) -> None:
-    async with AsyncCaptionClient(connect_async(address), QUICK) as client:
-        with pytest.raises(DomainError) as caught:
-            await client.evaluate_captions(caption_pb2.EvaluateCaptionsRequest())
+    with CaptionClient(connect(address), QUICK) as client, pytest.raises(DomainError) as caught:
+        await asyncio.to_thread(client.evaluate_captions, caption_pb2.EvaluateCaptionsRequest())
     assert caught.value.metadata["grpc_code"] == "UNIMPLEMENTED"
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_streams_are_retried_only_before_the_first_answer(
-    flaky: Flaky, caption_address: str, kind: str
+    flaky: Flaky, caption_address: str
 ) -> None:
     async def lines() -> list[int]:
         request = caption_pb2.EvaluateFileRequest(file="/captions.txt")
-        if kind == "async":
-            async with AsyncCaptionClient(connect_async(caption_address), QUICK) as client:
-                return [answer.unreadable[0].line async for answer in client.evaluate_file(request)]
 
         def blocking() -> list[int]:
             with CaptionClient(connect(caption_address), QUICK) as client:
@@ -275,10 +264,11 @@ async def test_a_service_that_starts_late_is_waited_for(
 ) -> None:
     # A socket's path must be short.
     socket = f"unix:{tmp_path_factory.mktemp('s')}/s"
-    client = AsyncGenerationClient(connect_async(socket), QUICK)
+    client = GenerationClient(connect(socket), QUICK)
     with pytest.raises(Unavailable, match="not ready"):
-        await client.wait_until_serving(0.2)
-    early = asyncio.ensure_future(client.generate_image(pb.GenerateImageRequest(prompt="early")))
+        await asyncio.to_thread(client.wait_until_serving, 0.2)
+    request = pb.GenerateImageRequest(prompt="early")
+    early = asyncio.ensure_future(asyncio.to_thread(client.generate_image, request))
     service = Service(
         word="flaky",
         settings=ServiceSettings,
@@ -287,39 +277,24 @@ async def test_a_service_that_starts_late_is_waited_for(
         build=lambda _: flaky,
     )
     async with serving(service, ServiceSettings(listen=socket)):
-        await client.wait_until_serving(60)
+        await asyncio.to_thread(client.wait_until_serving, 60)
         assert (await early).media_type == "image/png"
-        await client.close()
-
-        def blocking() -> None:
-            with GenerationClient(connect(socket)) as sync:
-                sync.wait_until_serving(60)
-
-        await asyncio.to_thread(blocking)
+        client.close()
 
 
-@pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_metadata_and_token_go_with_every_call(
-    address: str, flaky: Flaky, tmp_path: Path, kind: str
+    address: str, flaky: Flaky, tmp_path: Path
 ) -> None:
     token = tmp_path / "token"
     token.write_text("secret\n")
     metadata = {"x-synthvlm-run": "run-7"}
-    image, shard = pb.GenerateImageRequest(), pb.GenerateShardRequest()
-    if kind == "async":
-        async with AsyncGenerationClient(
-            connect_async(address, token=token, metadata=metadata)
-        ) as client:
-            await client.generate_image(image)
-            await client.generate_shard(shard)
-    else:
 
-        def blocking() -> None:
-            with GenerationClient(connect(address, token=token, metadata=metadata)) as client:
-                client.generate_image(image)
-                client.generate_shard(shard)
+    def blocking() -> None:
+        with GenerationClient(connect(address, token=token, metadata=metadata)) as client:
+            client.generate_image(pb.GenerateImageRequest())
+            client.generate_shard(pb.GenerateShardRequest())
 
-        await asyncio.to_thread(blocking)
+    await asyncio.to_thread(blocking)
     assert len(flaky.metadata) == 2
     for sent in flaky.metadata:
         assert sent["authorization"] == "Bearer secret"
@@ -334,36 +309,69 @@ async def test_an_invalid_file_is_found_when_connecting(tmp_path: Path) -> None:
 
 
 async def test_a_certificate_without_tls_is_refused(tmp_path: Path) -> None:
-    for connecting in (connect, connect_async):
-        with pytest.raises(InvalidInput, match="ca_file"):
-            connecting("127.0.0.1:1", certificate_file=tmp_path / "x", key_file=tmp_path / "y")
+    with pytest.raises(InvalidInput, match="ca_file"):
+        connect("127.0.0.1:1", certificate_file=tmp_path / "x", key_file=tmp_path / "y")
 
 
-def test_every_method_of_every_service_is_declared_with_its_messages() -> None:
-    clients = [
-        client
-        for _, client in inspect.getmembers(synthvlm.client, inspect.isclass)
-        if issubclass(client, Client | AsyncClient)
-    ]
-    assert len(clients) == 10
-    for client in clients:
-        declared = {
-            value.wire.name: value
-            for base in client.__mro__
-            for value in vars(base).values()
-            if isinstance(value, Unary | Streaming | Shard)
-        }
-        methods = {method.name: method for method in client.service.methods}
-        assert set(declared) == set(methods)
-        for name, value in declared.items():
-            method = methods[name]
-            assert value.wire.request.DESCRIPTOR is method.input_type
-            assert value.wire.response.DESCRIPTOR is method.output_type
-            assert isinstance(value, Unary) is not method.server_streaming
+class Echo(grpc.GenericRpcHandler):
+    """Answers the methods of every service with empty messages; streams give two."""
+
+    def __init__(self) -> None:
+        self.called: list[str] = []
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        self.called.append(details.method)
+        service, _, name = details.method.lstrip("/").partition("/")
+        method = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
+        if method.server_streaming:
+            return grpc.unary_stream_rpc_method_handler(lambda request, context: iter([b"", b""]))
+        return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
+
+
+CLIENTS = [
+    client
+    for _, client in inspect.getmembers(synthvlm.client, inspect.isclass)
+    if issubclass(client, Client)
+]
+
+
+@pytest.fixture
+def echo() -> Iterator[tuple[Echo, str]]:
+    server, handler = grpc.server(ThreadPoolExecutor(1)), Echo()
+    server.add_generic_rpc_handlers([handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield handler, f"127.0.0.1:{port}"
+    server.stop(None)
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_every_method_has_its_path_and_its_messages(
+    echo: tuple[Echo, str], kind: type[Client]
+) -> None:
+    handler, address = echo
+    with kind(connect(address), NO_RETRY) as client:
+        for method in client.service.methods:
+            snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in method.name)
+            function = getattr(client, snake.lstrip("_"))
+            request = get_type_hints(function)["request"]
+            assert request.DESCRIPTOR is method.input_type
             # Shard calls are those that stream progress.
-            if method.server_streaming:
-                has_progress = "progress" in method.output_type.fields_by_name
-                assert isinstance(value, Shard) is has_progress
+            is_shard = "progress" in method.output_type.fields_by_name
+            assert ("on_progress" in inspect.signature(function).parameters) is is_shard
+            if is_shard:
+                with pytest.raises(DomainError, match="without a result"):
+                    function(request())
+            else:
+                answer = function(request())
+                answers = list(answer) if method.server_streaming else [answer]
+                assert len(answers) == (2 if method.server_streaming else 1)
+                assert all(one.DESCRIPTOR is method.output_type for one in answers)
+            assert handler.called[-1] == f"/{method.containing_service.full_name}/{method.name}"
+
+
+def test_there_is_a_client_for_each_service() -> None:
+    assert len(CLIENTS) == 5
 
 
 async def test_a_connection_that_breaks_in_a_call_is_retried(flaky: Flaky) -> None:
@@ -400,8 +408,9 @@ async def test_a_connection_that_breaks_in_a_call_is_retried(flaky: Flaky) -> No
         proxy = await asyncio.start_server(relay, "127.0.0.1", 0)
         async with proxy:
             target = f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
-            async with AsyncGenerationClient(connect_async(target), QUICK) as client:
-                answer = await client.generate_image(pb.GenerateImageRequest(prompt="a"))
+            with GenerationClient(connect(target), QUICK) as client:
+                request = pb.GenerateImageRequest(prompt="a")
+                answer = await asyncio.to_thread(client.generate_image, request)
     assert answer.media_type == "image/png"
     assert cut == 1
     assert len(flaky.requests) == 2

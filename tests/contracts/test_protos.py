@@ -79,14 +79,14 @@ def test_a_package_has_one_file_under_one_name(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", CONTRACTS)
-def test_a_service_has_clients_with_all_its_methods(word: str) -> None:
+def test_a_service_has_a_client_with_all_its_methods(word: str) -> None:
     service = declared(word)
     assert service.full_name == f"synthvlm.{word}.v1.{word.capitalize()}Service"
-    for name in (f"{word.capitalize()}Client", f"Async{word.capitalize()}Client"):
-        methods = dir(getattr(client, name))
-        for method in service.methods:
-            snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in method.name)
-            assert snake.lstrip("_") in methods, f"{name} has no {snake}"
+    name = f"{word.capitalize()}Client"
+    methods = dir(getattr(client, name))
+    for method in service.methods:
+        snake = "".join(f"_{c.lower()}" if c.isupper() else c for c in method.name)
+        assert snake.lstrip("_") in methods, f"{name} has no {snake}"
 
 
 @pytest.mark.parametrize("word", CONTRACTS)

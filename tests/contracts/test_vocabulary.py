@@ -2,6 +2,7 @@
 
 import importlib
 import tomllib
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -19,12 +20,18 @@ SHARED = {
     "report",
     "scenes",
     "serving",
+    "sql",
     "storage",
     "tuning",
 }
-"""Packages that are no service."""
+"""Packages that are not services."""
+ONE_MEANING = {
+    *{"__init__", "__main__", "config", "engine", "limits", "requests", "service", "servicer"},
+    *{"models", "parquet", "recipe", "warm_up"},
+}
+"""Names of modules that mean the same in each service that has one."""
 OTHER_EXTRAS = {"cli", "dev", "pipelines", "scenes"}
-"""Extras that are no service's."""
+"""Extras that do not belong to a service."""
 
 
 def packages() -> set[str]:
@@ -57,6 +64,15 @@ def test_a_service_has_the_shape_of_all_services(word: str) -> None:
         assert (PACKAGE / word / f"{name}.py").is_file(), name
     main = (PACKAGE / word / "__main__.py").read_text(encoding="utf-8")
     assert len(main.splitlines()) <= 20
+
+
+def test_a_module_name_means_one_thing() -> None:
+    names = [
+        {path.stem for path in (PACKAGE / word).rglob("*.py") if path.parent.name != "v1"}
+        for word in CONTRACTS
+    ]
+    shared = {name for one, other in combinations(names, 2) for name in one & other}
+    assert shared <= ONE_MEANING
 
 
 def test_profiles_have_a_section_for_nothing_but_services() -> None:

@@ -14,11 +14,10 @@ import webdataset
 
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
-from synthvlm.dataset.catalogue import Catalogue
 from synthvlm.dataset.config import DatasetSettings
-from synthvlm.dataset.database import open_database
 from synthvlm.dataset.prompts import PROMPTS, prompt_of
 from synthvlm.dataset.selection import select
+from synthvlm.dataset.service import open_catalogue
 from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.progress import SILENT
 from synthvlm.storage import ShardRef, file_uri, open_shard, open_store, sha256_digest
@@ -148,20 +147,6 @@ def test_prompts_are_eleven_whole_sentences():
 
 
 class TestIdentity:
-    def test_another_folder_gives_the_same_bytes(self, store, tmp_path):
-        other = open_store(file_uri(tmp_path / "a" / "b"))
-        one, two = (
-            assemble(where, request_for(selection_of(where)), SILENT).ref
-            for where in (store, other)
-        )
-        assert one == two
-        assert contents(store, one.path) == contents(other, two.path)
-
-    def test_the_same_again_is_found(self, store):
-        wanted = request_for(selection_of(store))
-        first = assemble(store, wanted, SILENT)
-        assert assemble(store, wanted, SILENT) == first
-
     def test_everything_that_determines_content_changes_the_digest(self, store):
         selection = selection_of(store)
         digests = {
@@ -223,10 +208,11 @@ CRASHING = textwrap.dedent(
     from synthvlm.dataset.assembly import AssemblyRequest, assemble
     from synthvlm.dataset.catalogue import Catalogue
     from synthvlm.dataset.config import DatasetSettings
-    from synthvlm.dataset.database import open_database
+    from synthvlm.dataset.migrations import MIGRATIONS
     from synthvlm.dataset.provenance import Maker
     from synthvlm.dataset.publication import publish
     from synthvlm.progress import SILENT
+    from synthvlm.sql.database import open_database
     from synthvlm.storage import ShardRef, Store, open_store
 
     folder = pathlib.Path(sys.argv[1])
@@ -244,7 +230,7 @@ CRASHING = textwrap.dedent(
             setattr(Store, name, method)
         store = open_store(f"file://{home}/store")
         database = f"sqlite:///{home}/catalogue.sqlite"
-        catalogue = Catalogue(open_database(DatasetSettings(database=database)))
+        catalogue = Catalogue(open_database(DatasetSettings(database=database), MIGRATIONS))
         wanted = AssemblyRequest(selection, "shapes", 4, {"seed": 1})
         publish(catalogue, store, "shapes", assemble(store, wanted, SILENT), Maker())
 
@@ -297,9 +283,9 @@ def test_killed_at_any_point_and_run_again_gives_the_same_version(tmp_path, cata
     assert points >= 3 * 2 + 2 + 1 + 1 + 1
     for point in range(points + 1):
         home = template.parent / f"killed-{point}"
-        database = open_database(DatasetSettings(database=f"sqlite:///{home}/catalogue.sqlite"))
-        (entry,) = Catalogue(database).versions()
-        database.dispose()
+        found = open_catalogue(DatasetSettings(database=f"sqlite:///{home}/catalogue.sqlite"))
+        (entry,) = found.versions()
+        found.close()
         assert (entry.label, entry.ref) == ("shapes@1", expected)
         made = open_store(file_uri(home / "store"))
         written = contents(made, expected.path)
@@ -307,30 +293,3 @@ def test_killed_at_any_point_and_run_again_gives_the_same_version(tmp_path, cata
         # Parts that were not removed any more are no part of the version.
         written = {path: data for path, data in written.items() if "/parts/" not in path}
         assert written == contents(reference, expected.path)
-
-
-def test_finished_tars_are_not_made_again(store):
-    selection = selection_of(store)
-
-    class KilledError(Exception):
-        pass
-
-    class Watcher:
-        def __init__(self, limit):
-            self.limit = limit
-            self.seen = []
-
-        def report(self, done, total, resumed=0):
-            self.seen.append((done, total, resumed))
-            if done == self.limit:
-                raise KilledError
-
-        def check(self):
-            pass
-
-    with pytest.raises(KilledError):
-        assemble(store, request_for(selection), Watcher(6))
-    watcher = Watcher(None)
-    assemble(store, request_for(selection), watcher)
-    assert watcher.seen[1] == (4, 9, 4)
-    assert watcher.seen[-1] == (9, 9, 4)

@@ -5,24 +5,21 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from hypothesis import given
-from hypothesis import strategies as st
-from pydantic import ValidationError
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
-from synthvlm.dataset.catalogue import Catalogue
 from synthvlm.dataset.config import DatasetSettings
-from synthvlm.dataset.database import migrate, open_database
+from synthvlm.dataset.migrations import MIGRATIONS
 from synthvlm.dataset.models import Base
-from synthvlm.dataset.pages import page_token, row_of
 from synthvlm.dataset.provenance import Maker, Provenance, read_provenance
 from synthvlm.dataset.publication import Reindexed, publish, reindex
 from synthvlm.dataset.selection import select
+from synthvlm.dataset.service import open_catalogue
 from synthvlm.dataset.versions import Reference, find_version, parse_reference
 from synthvlm.errors import InvalidInput, NotFound, Unavailable
 from synthvlm.progress import SILENT
+from synthvlm.sql.database import open_database
 from synthvlm.storage import ShardRef, sha256_digest
 from tests.dataset.shards import run_of
 
@@ -31,7 +28,7 @@ MAKER = Maker(git_revision="0123abc", software_version="1.2.3")
 
 @pytest.fixture
 def opened(settings):
-    catalogue = Catalogue(open_database(settings))
+    catalogue = open_catalogue(settings)
     yield catalogue
     catalogue.close()
 
@@ -173,95 +170,39 @@ def test_parsed_references():
     assert parse_reference("a@sha256:01234567") == Reference("a", None, "sha256:01234567")
 
 
-class TestPageTokens:
-    @given(st.sampled_from(["", "shapes"]), st.integers(1, 2**63))
-    def test_a_token_comes_back(self, name, row):
-        assert row_of(page_token(name, row), name) == row
-
-    def test_none_is_the_start(self):
-        assert row_of("", "shapes") is None
-
-    @given(st.text(min_size=1, max_size=60))
-    def test_anything_else_is_refused(self, text):
-        with pytest.raises(InvalidInput) as raised:
-            row_of(text, "")
-        assert raised.value.violations[0].field == "page_token"
-
-    def test_a_changed_token_is_refused(self):
-        token = page_token("shapes", 12)
-        for index, character in enumerate(token[:-1]):
-            other = "A" if character != "A" else "B"
-            with pytest.raises(InvalidInput):
-                row_of(token[:index] + other + token[index + 1 :], "shapes")
-
-    def test_a_token_of_another_list_is_refused(self):
-        with pytest.raises(InvalidInput, match="same name"):
-            row_of(page_token("shapes", 12), "")
+def test_migrations_give_the_models(settings):
+    database = open_database(settings, MIGRATIONS)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+    database.close()
 
 
-class TestSchema:
-    def test_migrations_give_the_models(self, settings):
-        engine = open_database(settings)
-        with engine.connect() as connection:
-            context = MigrationContext.configure(connection)
-            assert compare_metadata(context, Base.metadata) == []
-        engine.dispose()
-
-    def test_many_processes_may_start_at_once(self, settings):
-        with ThreadPoolExecutor(4) as pool:
-            engines = list(pool.map(lambda _: open_database(settings), range(4)))
-        for engine in engines:
-            migrate(engine)
-            assert Catalogue(engine).versions() == []
-            engine.dispose()
-
-    def test_sqlite_is_in_wal_mode_and_waits(self, tmp_path):
-        engine = open_database(
-            DatasetSettings(database=f"sqlite:///{tmp_path}/c.db", database_timeout_seconds=7)
-        )
-        with engine.connect() as connection:
-            pragmas = [
-                connection.execute(text(f"PRAGMA {name}")).scalar()
-                for name in ("journal_mode", "busy_timeout", "foreign_keys")
-            ]
-        engine.dispose()
-        assert pragmas == ["wal", 7000, 1]
-
-
-class TestConnection:
-    def test_a_server_that_is_not_there_is_unavailable(self, tmp_path):
-        url = f"postgresql://nobody@/none?host={tmp_path}"
-        with pytest.raises(Unavailable, match="database failed"):
-            open_database(DatasetSettings(database=url))
-
-    def test_a_database_that_is_locked_is_unavailable(self, tmp_path):
-        settings = DatasetSettings(
-            database=f"sqlite:///{tmp_path}/c.db", database_timeout_seconds=0.05
-        )
-        catalogue = Catalogue(open_database(settings))
-        other = create_engine(settings.database)
-        with other.connect() as connection:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            with pytest.raises(Unavailable, match="locked"):
-                enter(catalogue, "shapes", ref(1))
-        other.dispose()
-        enter(catalogue, "shapes", ref(1))
+def test_many_processes_may_start_at_once(settings):
+    with ThreadPoolExecutor(4) as pool:
+        catalogues = list(pool.map(lambda _: open_catalogue(settings), range(4)))
+    for catalogue in [*catalogues, open_catalogue(settings)]:
+        assert catalogue.versions() == []
         catalogue.close()
 
-    @pytest.mark.parametrize(
-        "url", ["mysql://u@h/d", "sqlite://", "sqlite:///:memory:", "postgresql://u:p@h/d", "x"]
-    )
-    def test_what_is_no_database(self, url):
-        with pytest.raises(ValidationError):
-            DatasetSettings(database=url)
+
+def test_a_locked_database_is_unavailable(tmp_path):
+    settings = DatasetSettings(database=f"sqlite:///{tmp_path}/c.db", database_timeout_seconds=0.05)
+    catalogue = open_catalogue(settings)
+    other = create_engine(settings.database)
+    with other.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"):
+            enter(catalogue, "shapes", ref(1))
+    other.dispose()
+    enter(catalogue, "shapes", ref(1))
+    catalogue.close()
 
 
 class TestReindex:
     def test_a_lost_catalogue_is_filled_again(self, store, settings, tmp_path):
         chains = run_of(store)
-        lost = Catalogue(
-            open_database(DatasetSettings(database=f"sqlite:///{tmp_path}/lost.sqlite"))
-        )
+        lost = open_catalogue(DatasetSettings(database=f"sqlite:///{tmp_path}/lost.sqlite"))
         for best in (3, 5, 4):
             made = select(store, chains, SelectionRule(top_k=best), SILENT)
             lost.enter_index(made.index, store.uri)
@@ -269,7 +210,7 @@ class TestReindex:
             publish(lost, store, "shapes", version, MAKER)
         unpublished = assemble(store, AssemblyRequest(made.ref, "other", 4), SILENT)
 
-        found = Catalogue(open_database(settings))
+        found = open_catalogue(settings)
         assert reindex(found, store, MAKER, SILENT) == Reindexed(versions=4, indexes=1)
         assert [(one.label, one.ref, one.provenance, one.bytes) for one in found.versions()] == [
             ("other@1", unpublished.ref, found.newest("other").provenance, unpublished.bytes),

@@ -20,9 +20,10 @@ from synthvlm.storage.schemas import PAIRS
 from tests.dataset.shards import run_of
 
 
-def version_of(store, top_k=9):
-    selection = select(store, run_of(store), SelectionRule(top_k=top_k), SILENT).ref
-    wanted = AssemblyRequest(selection, "shapes", 4, {"seed": 1})
+def version_of(store, top_k=9, captions=20, shard_size=4):
+    chains = run_of(store, captions=captions)
+    selection = select(store, chains, SelectionRule(top_k=top_k), SILENT).ref
+    wanted = AssemblyRequest(selection, "shapes", shard_size, {"seed": 1})
     return open_shard(store, assemble(store, wanted, SILENT).ref)
 
 
@@ -96,11 +97,11 @@ def test_parquet_streams_too(version, target, tmp_path):
     assert [sample["image_id"] for sample in streamed] == sorted(pairs_of(version))
 
 
-def test_row_groups_of_parquet_are_small(store, target, monkeypatch):
-    monkeypatch.setattr("synthvlm.dataset.exports.parquet._GROUP_ROWS", 3)
-    export_version(version_of(store), ExportFormat.PARQUET, target, SILENT)
-    file = pq.ParquetFile(io.BytesIO(target.read("data/train-00000-of-00003.parquet")))
-    assert [file.metadata.row_group(group).num_rows for group in range(2)] == [3, 1]
+def test_row_groups_of_parquet_are_small(store, target):
+    version = version_of(store, top_k=130, captions=140, shard_size=120)
+    export_version(version, ExportFormat.PARQUET, target, SILENT)
+    file = pq.ParquetFile(io.BytesIO(target.read("data/train-00000-of-00002.parquet")))
+    assert [file.metadata.row_group(group).num_rows for group in range(2)] == [100, 20]
 
 
 def test_llava_finds_every_image_of_its_export(version, target):

@@ -15,8 +15,8 @@ from synthvlm.dataset.v1 import dataset_pb2 as pb
 from synthvlm.dataset.v1 import dataset_pb2_grpc
 from synthvlm.serving.testing import running
 from synthvlm.storage import file_uri, open_store
+from synthvlm.storage.protos import ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_to_proto
 from tests.dataset.shards import image_id, picture, run_of
 
 
@@ -134,7 +134,7 @@ async def test_versions_are_listed_page_by_page(stub, store, chains):
         stub.ListVersions(pb.ListVersionsRequest(page_token=first.next_page_token))
     ) == (
         ["page_token"],
-        "page_token belongs to a list of other datasets; ask with the same name again",
+        "page_token belongs to a list with another filter; ask with the same filter again",
     )
     none = await stub.ListVersions(pb.ListVersionsRequest(name="nothing"))
     assert not none.versions

@@ -20,9 +20,9 @@ from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
 from synthvlm.serving.testing import running
 from synthvlm.storage import open_shard, open_store, sha256_digest
+from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.schemas import IMAGES
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 
 STEPS = 3
 TEXTS = [f"a scene with {n} circles" for n in range(6)]

@@ -1,12 +1,11 @@
 """The data model of human verification holds what the proto promises, in both databases."""
 
 from contextlib import contextmanager
-from uuid import uuid4
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event, select, text
+from sqlalchemy import create_engine, event, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,30 +19,14 @@ from synthvlm.review.models import (
     Verdict,
 )
 from synthvlm.review.v1 import review_pb2
-from tests.dataset import postgres
 
 
-@pytest.fixture(scope="module")
-def postgres_server():
-    if not postgres.can_start():
-        pytest.skip("no PostgreSQL server can be started here")
-    with postgres.server() as url:
-        yield url.replace("postgresql:", "postgresql+psycopg:")
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request, tmp_path):
-    if request.param == "sqlite":
-        opened = create_engine(f"sqlite:///{tmp_path}/review.sqlite")
+@pytest.fixture
+def engine(database_url, tmp_path):
+    (tmp_path / "new folder").mkdir()
+    opened = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
+    if opened.dialect.name == "sqlite":
         event.listen(opened, "connect", lambda one, _: one.execute("PRAGMA foreign_keys=ON"))
-    else:
-        url = request.getfixturevalue("postgres_server")
-        name = f"test_{uuid4().hex}"
-        administrator = create_engine(url.format("postgres"), isolation_level="AUTOCOMMIT")
-        with administrator.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        administrator.dispose()
-        opened = create_engine(url.format(name))
     Base.metadata.create_all(opened)
     yield opened
     opened.dispose()

@@ -15,13 +15,13 @@ import structlog
 from pydantic import Field
 
 from synthvlm import errors
+from synthvlm.atomic_files import write_atomically
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import (
     AnswerCache,
     Context,
-    Progress,
     RequestModel,
     Service,
     ServiceSettings,
@@ -102,7 +102,8 @@ def hold(path: Path, reporter: Reporter) -> None:
             reporter.check()
             time.sleep(0.01)
     except errors.OperationCancelled as error:
-        path.with_suffix(".cancelled").write_text(error.metadata["cause"])
+        # Whole at once: the test reads it as soon as it is there.
+        write_atomically(path.with_suffix(".cancelled"), error.metadata["cause"])
         raise
 
 
@@ -146,20 +147,15 @@ class Probe(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.GenerateShardResponse]:
         parsed = parse(GenerateShard, request)
 
-        def make(reporter: Reporter) -> int:
+        def make(reporter: Reporter) -> pb.GenerateShardResponse:
             for done in range(parsed.repeats):
                 reporter.report(done, parsed.repeats, 1)
             work(request.parameters.negative_prompt, reporter)
             reporter.report(parsed.repeats, parsed.repeats, 1)
-            return parsed.repeats
+            return pb.GenerateShardResponse(result={"generated": parsed.repeats})
 
-        async for event in stream(context, make):
-            if isinstance(event, Progress):
-                yield pb.GenerateShardResponse(
-                    progress={"done": event.done, "total": event.total, "resumed": event.resumed}
-                )
-            else:
-                yield pb.GenerateShardResponse(result={"generated": event.value})
+        async for response in stream(context, pb.GenerateShardResponse, make):
+            yield response
 
 
 class _Waiting:

@@ -8,10 +8,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthvlm.client.errors import typed_error
 from synthvlm.errors import QueueFull, Unavailable
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
+from synthvlm.grpc_errors import typed_error
 from synthvlm.serving.admission import Lane, Place
 from synthvlm.serving.calls import Kind
 from synthvlm.serving.testing import running, serving

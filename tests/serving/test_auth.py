@@ -9,9 +9,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from synthvlm.client import AsyncGenerationClient, GenerationClient, RetryPolicy
-from synthvlm.client import connect as connect_sync
-from synthvlm.client import connect_async as connect
+from synthvlm.client import GenerationClient, RetryPolicy, connect
 from synthvlm.errors import Unauthenticated, Unavailable
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
@@ -23,9 +21,9 @@ from tests.serving.probe import SERVICE, ProbeSettings, image_request, shard_req
 NO_RETRY = RetryPolicy(total_seconds=0)
 
 
-async def ask(channel: grpc.aio.Channel) -> str:
-    async with AsyncGenerationClient(channel, NO_RETRY) as client:
-        return (await client.get_model(pb.GetModelRequest())).engine
+async def ask(channel: grpc.Channel) -> str:
+    with GenerationClient(channel, NO_RETRY) as client:
+        return (await asyncio.to_thread(client.get_model, pb.GetModelRequest())).engine
 
 
 async def health(address: str) -> int:
@@ -55,12 +53,12 @@ async def test_streams_and_reflection_want_the_token_too(tmp_path: Path) -> None
     token_file = tmp_path / "token"
     token_file.write_text("right")
     async with serving(SERVICE, ProbeSettings(token_file=token_file)) as server:
-        with pytest.raises(Unauthenticated):
-            await AsyncGenerationClient(connect(server.address), NO_RETRY).generate_shard(
-                shard_request()
-            )
-        client = AsyncGenerationClient(connect(server.address, token="right"), NO_RETRY)
-        assert (await client.generate_shard(shard_request())).generated == 3
+        stranger = GenerationClient(connect(server.address), NO_RETRY)
+        with stranger, pytest.raises(Unauthenticated):
+            await asyncio.to_thread(stranger.generate_shard, shard_request())
+        with GenerationClient(connect(server.address, token="right"), NO_RETRY) as client:
+            made = await asyncio.to_thread(client.generate_shard, shard_request())
+        assert made.generated == 3
         async with grpc.aio.insecure_channel(server.address) as channel:
             shared: Any = channel
             stub: Any = reflection_pb2_grpc.ServerReflectionStub(shared)
@@ -91,9 +89,6 @@ async def test_tls_and_a_plain_port_for_probes(tmp_path: Path) -> None:
     )
     async with serving(SERVICE, settings) as server:
         assert await ask(connect(server.address, ca_file=authority.ca_file)) == "probe"
-        sync = GenerationClient(connect_sync(server.address, ca_file=authority.ca_file))
-        assert (await asyncio.to_thread(sync.get_model, pb.GetModelRequest())).engine == "probe"
-        sync.close()
         for ca_file in (None, stranger.ca_file):
             with pytest.raises(Unavailable):
                 await ask(connect(server.address, ca_file=ca_file))
@@ -115,7 +110,7 @@ async def test_client_certificates_and_their_renewal(tmp_path: Path) -> None:
         tls_client_ca_file=authority.ca_file,
     )
 
-    def channel(ca_file: Path, certificate: Path | None, key: Path | None) -> grpc.aio.Channel:
+    def channel(ca_file: Path, certificate: Path | None, key: Path | None) -> grpc.Channel:
         return connect(server.address, ca_file=ca_file, certificate_file=certificate, key_file=key)
 
     async with serving(SERVICE, settings) as server:
@@ -135,8 +130,8 @@ async def test_client_certificates_and_their_renewal(tmp_path: Path) -> None:
 async def test_large_messages_pass_up_to_the_limit() -> None:
     settings = ProbeSettings(max_message_mib=1)
     async with serving(SERVICE, settings) as server:
-        client = AsyncGenerationClient(connect(server.address), NO_RETRY)
-        with pytest.raises(Exception, match="larger than max") as caught:
-            await client.generate_image(image_request("x" * 2**21))
+        client = GenerationClient(connect(server.address), NO_RETRY)
+        with client, pytest.raises(Exception, match="larger than max") as caught:
+            await asyncio.to_thread(client.generate_image, image_request("x" * 2**21))
         # Nothing that waiting could mend.
         assert not isinstance(caught.value, Unavailable)

@@ -2,16 +2,12 @@
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2
-from hypothesis import given
-from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from synthvlm import errors
-from synthvlm.client.errors import typed_error
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
-from synthvlm.serving.errors import status_of
+from synthvlm.grpc_errors import typed_error
 from synthvlm.serving.testing import running
 from tests.serving.probe import ERRORS, SERVICE, ProbeSettings, image_request
 
@@ -80,18 +76,3 @@ async def test_details_of_any_size_arrive(monkeypatch: pytest.MonkeyPatch) -> No
     assert isinstance(arrived, errors.InvalidInput)
     assert len(arrived.violations) + int(arrived.metadata["violations_omitted"]) == len(many)
     assert arrived.violations[0].field == "pairs[0].caption"
-
-
-@given(st.text(), st.lists(st.tuples(st.text(), st.text()), max_size=30))
-def test_a_status_is_bounded_and_counts_what_it_omits(
-    message: str, violations: list[tuple[str, str]]
-) -> None:
-    error = errors.InvalidInput(message, [errors.FieldViolation(*entry) for entry in violations])
-    status = status_of(error)
-    assert status.ByteSize() <= 4_096
-    bad, info = error_details_pb2.BadRequest(), error_details_pb2.ErrorInfo()
-    for detail in status.details:
-        detail.Unpack(bad)
-        detail.Unpack(info)
-    omitted = int(info.metadata.get("violations_omitted", "0"))
-    assert len(bad.field_violations) + omitted == len(violations)

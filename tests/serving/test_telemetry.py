@@ -16,18 +16,14 @@ import structlog
 from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import SpanContext
 from prometheus_client.parser import text_string_to_metric_families
 
-from synthvlm.client import (
-    AsyncGenerationClient,
-    GenerationClient,
-    RetryPolicy,
-    connect,
-    connect_async,
-)
+from synthvlm.client import GenerationClient, RetryPolicy, connect
 from synthvlm.client.call import Reflection
 from synthvlm.errors import NotFound
 from synthvlm.generation.v1 import generation_pb2 as pb
+from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.testing import serving
 from tests.serving.probe import SERVICE, ProbeSettings, image_request, shard_request
@@ -54,14 +50,17 @@ async def test_metrics_count_calls_by_method_and_code(tmp_path: Path) -> None:
     settings = ProbeSettings(metrics_listen="127.0.0.1:0", max_item_calls=1)
     async with serving(SERVICE, settings) as server:
         assert server.metrics_address is not None
-        async with AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client:
-            await client.generate_image(image_request("quick"))
-            await client.generate_shard(shard_request())
+        with GenerationClient(connect(server.address), NO_RETRY) as client:
+
+            async def generate(prompt: str) -> None:
+                await asyncio.to_thread(client.generate_image, image_request(prompt))
+
+            await generate("quick")
+            await asyncio.to_thread(client.generate_shard, shard_request())
             with pytest.raises(NotFound):
-                await client.generate_image(image_request("raise:NotFound"))
+                await generate("raise:NotFound")
             held = [
-                asyncio.ensure_future(client.generate_image(image_request(f"hold:{tmp_path / n}")))
-                for n in ("a", "b")
+                asyncio.ensure_future(generate(f"hold:{tmp_path / name}")) for name in ("a", "b")
             ]
             await until(lambda: any(tmp_path.glob("*.started")))
             while (await samples(server.metrics_address))["synthvlm_probe_queued"] != {
@@ -104,11 +103,10 @@ async def test_logs_are_json_with_the_ids_of_the_call(
     configure_logs(settings, "probe")
     metadata = {"x-request-id": "r1", "x-synthvlm-run": "run-7", "x-synthvlm-shard": "3"}
     async with serving(SERVICE, settings) as server:
-        channel = connect_async(server.address, metadata=metadata)
-        async with AsyncGenerationClient(channel, NO_RETRY) as client:
-            await client.generate_image(image_request("log"))
-        async with AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client:
-            await client.get_model(pb.GetModelRequest())
+        with GenerationClient(connect(server.address, metadata=metadata), NO_RETRY) as client:
+            await asyncio.to_thread(client.generate_image, image_request("log"))
+        with GenerationClient(connect(server.address), NO_RETRY) as client:
+            await asyncio.to_thread(client.get_model, pb.GetModelRequest())
     logging.getLogger("library").warning("by %s", "the standard library", extra={"n": 1})
     entries = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     by_event = {entry["event"]: entry for entry in entries}
@@ -152,14 +150,18 @@ async def test_traces_cover_unary_and_streaming_calls_and_continue_the_callers(
     endpoint, collected = collector
     callers = TracerProvider().get_tracer("test")
     async with serving(SERVICE, ProbeSettings(otlp_endpoint=endpoint)) as server:
-        async with AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client:
-            await client.wait_until_serving(60)
-            with callers.start_as_current_span("caller") as span:
-                caller = span.get_span_context()
-                await client.generate_image(image_request("quick"))
-                assert (await client.generate_shard(shard_request())).generated == 3
-            with pytest.raises(NotFound):
-                await client.generate_image(image_request("raise:NotFound"))
+
+        def call() -> SpanContext:
+            with GenerationClient(connect(server.address), NO_RETRY) as client:
+                client.wait_until_serving(60)
+                with callers.start_as_current_span("caller") as span:
+                    client.generate_image(image_request("quick"))
+                    assert client.generate_shard(shard_request()).generated == 3
+                with pytest.raises(NotFound):
+                    client.generate_image(image_request("raise:NotFound"))
+            return span.get_span_context()
+
+        caller = await asyncio.to_thread(call)
 
         # Reflection is a stream-stream call, on which the library's instrumentation breaks.
         def listed() -> list[str]:
@@ -178,35 +180,17 @@ async def test_traces_cover_unary_and_streaming_calls_and_continue_the_callers(
     assert attributes["rpc.grpc.status_code"] == grpc.StatusCode.NOT_FOUND.value[0]
 
 
-async def test_synchronous_clients_send_their_trace_too(
-    collector: tuple[str, Collector], tmp_path: Path
-) -> None:
-    endpoint, collected = collector
-    callers = TracerProvider().get_tracer("test")
-
-    def call(address: str) -> int:
-        with (
-            callers.start_as_current_span("caller") as span,
-            GenerationClient(connect(address), NO_RETRY) as client,
-        ):
-            client.get_model(pb.GetModelRequest())
-            return span.get_span_context().trace_id
-
-    async with serving(SERVICE, ProbeSettings(otlp_endpoint=endpoint)) as server:
-        trace_id = await asyncio.to_thread(call, server.address)
-    (span,) = collected.spans.values()
-    assert span.trace_id.hex() == trace.format_trace_id(trace_id)
-
-
 async def test_a_cancelled_stream_ends_its_span(
     collector: tuple[str, Collector], tmp_path: Path
 ) -> None:
     endpoint, collected = collector
     async with (
         serving(SERVICE, ProbeSettings(otlp_endpoint=endpoint)) as server,
-        AsyncGenerationClient(connect_async(server.address), NO_RETRY) as client,
+        grpc.aio.insecure_channel(server.address) as channel,
     ):
-        call = asyncio.ensure_future(client.generate_shard(shard_request(f"hold:{tmp_path / 'a'}")))
+        stub = pb_grpc.GenerationServiceStub(channel)
+        call = stub.GenerateShard(shard_request(f"hold:{tmp_path / 'a'}"))
+        asyncio.ensure_future(call.read())  # noqa: RUF006 - ends with the call
         await until_exists(tmp_path / "a.started")
         call.cancel()
         await until_exists(tmp_path / "a.cancelled")

@@ -7,6 +7,7 @@ import random
 import pytest
 import yaml
 
+from synthvlm.atomic_files import write_atomically
 from synthvlm.cli.failures import WrongUsageError
 from synthvlm.errors import InvalidInput, PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
@@ -21,7 +22,7 @@ from synthvlm.tuning.captions import FILE, sampled
 from synthvlm.tuning.comparison import Measured, compare
 from synthvlm.tuning.grid import MOST_CELLS, Cell, cells
 from synthvlm.tuning.page import render_page
-from synthvlm.tuning.result import Result, write_text
+from synthvlm.tuning.result import Result
 from synthvlm.tuning.run import TuneRequest, require_refiner, tune_folder
 from synthvlm.tuning.search import Clock, Timings
 from tests.caption_sets import commit_caption_set
@@ -229,7 +230,7 @@ def result(**changes):
 
 
 def test_the_chosen_profile_is_the_profile_with_the_chosen_parameters(tmp_path):
-    file = write_text(tmp_path / "profile.yaml", result().chosen_profile())
+    file = write_atomically(tmp_path / "profile.yaml", result().chosen_profile())
     tuned, own = (
         load_settings(GenerationSettings, "generation", command_line={"profile": profile})
         for profile in (str(file), "mini")

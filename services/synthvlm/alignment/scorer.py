@@ -16,8 +16,8 @@ import numpy as np
 from prometheus_client import Histogram
 
 from synthvlm.alignment.clip_score import clip_scores, distinct, prompt
+from synthvlm.alignment.decoding import Unusable, decode
 from synthvlm.alignment.engine import Engine, Floats
-from synthvlm.alignment.images import Unusable, decode
 from synthvlm.alignment.ssim import ssim_score
 from synthvlm.alignment.weighted import Weighting
 from synthvlm.progress import Reporter

@@ -6,16 +6,16 @@ from typing import Any
 import grpc
 
 from synthvlm.alignment.config import AlignmentSettings
-from synthvlm.alignment.images import Unusable
+from synthvlm.alignment.decoding import Unusable
 from synthvlm.alignment.requests import ScorePairs, ScoreShard, complete
+from synthvlm.alignment.score_set import ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.scorer import Pair, Scorer
-from synthvlm.alignment.shard import ScoreSet, ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
-from synthvlm.serving import Progress, offload, parse, stream
+from synthvlm.serving import offload, parse, stream
 from synthvlm.storage import open_store
-from synthvlm.storage.wire import drop_counts, ref_to_proto
+from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 
 class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
@@ -93,20 +93,16 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
             model_digest=parsed.model_digest,
         )
 
-        def make(reporter: Reporter) -> ScoreSet:
+        def work(reporter: Reporter) -> alignment_pb2.ScoreShardResponse:
             store = open_store(parsed.store, self._settings.store_roots)
-            return self._maker.make(store, wanted, reporter)
-
-        async for event in stream(context, make):
-            if isinstance(event, Progress):
-                yield alignment_pb2.ScoreShardResponse(progress=event.to_proto())
-            else:
-                yield alignment_pb2.ScoreShardResponse(
-                    progress=event.progress.to_proto(), result=_result(event.value)
+            made = self._maker.make(store, wanted, reporter)
+            return alignment_pb2.ScoreShardResponse(
+                result=alignment_pb2.ScoreResult(
+                    score_set=ref_to_proto(made.ref),
+                    scored=made.ref.records,
+                    failed=drop_counts(made.failed),
                 )
+            )
 
-
-def _result(made: ScoreSet) -> alignment_pb2.ScoreResult:
-    return alignment_pb2.ScoreResult(
-        score_set=ref_to_proto(made.ref), scored=made.scored, failed=drop_counts(made.failed)
-    )
+        async for response in stream(context, alignment_pb2.ScoreShardResponse, work):
+            yield response

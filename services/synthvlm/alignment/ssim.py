@@ -23,7 +23,7 @@ MIN_SIDE = 8
 
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
-_STRIP_VALUES = 32_768
+STRIP_VALUES = 32_768
 """Values of one plane that are worked on at a time: five planes of float64 fit an L2 cache."""
 
 Pixels = npt.NDArray[np.uint8]
@@ -43,7 +43,7 @@ def window(side: int) -> _Values:
     return np.array(weights) / math.fsum(weights)
 
 
-def ssim(first: Pixels, second: Pixels) -> float:
+def ssim(first: Pixels, second: Pixels, strip_values: int = STRIP_VALUES) -> float:
     """Mean structural similarity of two images of the same size.
 
     The mean runs over all places where the window lies wholly within the image, and over the three
@@ -53,6 +53,8 @@ def ssim(first: Pixels, second: Pixels) -> float:
     Args:
         first: An image of at least 8 pixels in each direction.
         second: Another one of the same shape.
+        strip_values: Values of one plane that are worked on at a time; for the value it does not
+            matter.
 
     Returns:
         -1 to 1; 1 exactly when the images are equal.
@@ -68,7 +70,7 @@ def ssim(first: Pixels, second: Pixels) -> float:
     down, across = window(height), window(width)
     margin = len(down) - 1
     places = height - margin
-    strip = max(1, _STRIP_VALUES // (width * channels) - margin)
+    strip = max(1, strip_values // (width * channels) - margin)
     sums: list[float] = []
     for top in range(0, places, strip):
         rows = slice(top, min(top + strip, places) + margin)

@@ -14,23 +14,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from synthvlm.caption.pool import POOL_FILE
 from synthvlm.caption.recipe import Recipe
 from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
-from synthvlm.storage.schemas import CAPTIONS, DROPPED, POOL
+from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE, DROPPED, DROPPED_FILE, POOL, POOL_FILE
 from synthvlm.storage.tables import TableFile
 
 CODE_VERSION = 1
 """Raised whenever this code gives other verdicts or tables for the same shard and recipe."""
-
-CAPTIONS_FILE = "captions.parquet"
-"""The captions that are kept."""
-
-DROPPED_FILE = "dropped.parquet"
-"""The captions that are dropped."""
 
 _ROWS = 4096
 
@@ -63,7 +56,7 @@ def curate(store: Store, pool: ShardRef, recipe: Recipe, reporter: Reporter) -> 
 
     Raises:
         NotFound: There is no such shard.
-        InvalidInput: It is no pool shard.
+        InvalidInput: It is not a pool shard.
         DataCorrupt: Stored bytes are damaged.
         OperationCancelled: The reporter says that nobody waits any more.
     """

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from synthvlm.caption.identity import caption_id
+from synthvlm.caption.caption_ids import caption_id
 from synthvlm.caption.pool import PoolWriter, RowFile
 from synthvlm.caption.readers import (
     CaptionFile,
@@ -37,13 +37,10 @@ from synthvlm.storage import (
     open_shard,
     sha256_digest,
 )
-from synthvlm.storage.schemas import QUARANTINE
+from synthvlm.storage.schemas import QUARANTINE, QUARANTINE_FILE
 
 CODE_VERSION = 1
 """Raised whenever this code makes other shards of the same files."""
-
-QUARANTINE_FILE = "quarantine.parquet"
-"""The file of a quarantine shard."""
 
 MAX_CAPTION_BYTES = 16_384
 """Longest caption that is imported, in bytes of UTF-8."""

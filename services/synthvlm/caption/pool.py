@@ -7,11 +7,8 @@ from typing import Any
 import pyarrow as pa
 
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store
-from synthvlm.storage.schemas import POOL
+from synthvlm.storage.schemas import POOL, POOL_FILE
 from synthvlm.storage.tables import TableFile
-
-POOL_FILE = "pool.parquet"
-"""The file of a pool shard."""
 
 _ROWS = 1024
 

@@ -16,9 +16,9 @@ from synthvlm.caption.recipe import Recipe, parse_recipe
 from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.progress import Reporter
-from synthvlm.serving import Progress, iterate, offload, parse, stream
+from synthvlm.serving import iterate, offload, parse, stream
 from synthvlm.storage import open_store
-from synthvlm.storage.wire import drop_counts, ref_to_proto
+from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -76,22 +76,19 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         """Pool shards from caption files, with progress; the result is in the last message."""
         parsed = parse(requests.ImportCaptions, request)
 
-        def work(reporter: Reporter) -> Imported:
+        def work(reporter: Reporter) -> caption_pb2.ImportCaptionsResponse:
             store = open_store(parsed.store, self._settings.store_roots)
             files = [
                 find_caption_file(file, self._locations, f"files[{number}]")
                 for number, file in enumerate(parsed.files)
             ]
             size = parsed.shard_size or requests.DEFAULT_SHARD_SIZE
-            return import_captions(store, ImportRequest(files, parsed.column, size), reporter)
+            wanted = ImportRequest(files, parsed.column, size)
+            imported = import_captions(store, wanted, reporter)
+            return caption_pb2.ImportCaptionsResponse(result=_imported(imported))
 
-        async for event in stream(context, work):
-            if isinstance(event, Progress):
-                yield caption_pb2.ImportCaptionsResponse(progress=event.to_proto())
-            else:
-                yield caption_pb2.ImportCaptionsResponse(
-                    progress=event.progress.to_proto(), result=_imported(event.value)
-                )
+        async for response in stream(context, caption_pb2.ImportCaptionsResponse, work):
+            yield response
 
     async def CurateShard(
         self, request: caption_pb2.CurateShardRequest, context: Context
@@ -99,18 +96,14 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         """A CaptionSet from a pool shard, with progress; the result is in the last message."""
         parsed = parse(requests.CurateShard, request)
 
-        def work(reporter: Reporter) -> CaptionSet:
+        def work(reporter: Reporter) -> caption_pb2.CurateShardResponse:
             recipe = self._recipe(parsed.recipe_yaml)
             store = open_store(parsed.store, self._settings.store_roots)
-            return curate(store, parsed.pool, recipe, reporter)
+            made = curate(store, parsed.pool, recipe, reporter)
+            return caption_pb2.CurateShardResponse(result=_curated(made))
 
-        async for event in stream(context, work):
-            if isinstance(event, Progress):
-                yield caption_pb2.CurateShardResponse(progress=event.to_proto())
-            else:
-                yield caption_pb2.CurateShardResponse(
-                    progress=event.progress.to_proto(), result=_curated(event.value)
-                )
+        async for response in stream(context, caption_pb2.CurateShardResponse, work):
+            yield response
 
     def _recipe(self, text: str) -> Recipe:
         return parse_recipe(text, self._locations) if text else self._default

@@ -1,31 +1,33 @@
-"""The clients of the alignment service."""
+"""The client of the alignment service."""
 
 from synthvlm.alignment.v1 import alignment_pb2 as pb
-from synthvlm.client.asynchronous import AsyncClient
-from synthvlm.client.methods import Shard, Unary
-from synthvlm.client.synchronous import Client
-
-_SERVICE = pb.DESCRIPTOR.services_by_name["AlignmentService"]
+from synthvlm.client.client import ITEM_SECONDS, Client, OnProgress
 
 
-class _Methods:
-    """The service's methods, declared once for both kinds of client."""
+class AlignmentClient(Client):
+    """A client of ``AlignmentService``."""
 
-    service = _SERVICE
-    score_pairs = Unary(_SERVICE, "ScorePairs", pb.ScorePairsRequest, pb.ScorePairsResponse)
-    get_model = Unary(_SERVICE, "GetModel", pb.GetModelRequest, pb.GetModelResponse)
-    score_shard = Shard(
-        _SERVICE,
-        "ScoreShard",
-        pb.ScoreShardRequest,
-        pb.ScoreShardResponse,
-        lambda m: m.result if m.HasField("result") else None,
-    )
+    service = pb.DESCRIPTOR.services_by_name["AlignmentService"]
 
+    def score_pairs(
+        self, request: pb.ScorePairsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.ScorePairsResponse:
+        """Scores pairs of image and caption."""
+        return self._unary("ScorePairs", request, pb.ScorePairsResponse, timeout)
 
-class AlignmentClient(_Methods, Client):
-    """A synchronous client of ``AlignmentService``."""
+    def get_model(
+        self, request: pb.GetModelRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.GetModelResponse:
+        """The profile and model that the service has loaded."""
+        return self._unary("GetModel", request, pb.GetModelResponse, timeout)
 
-
-class AsyncAlignmentClient(_Methods, AsyncClient):
-    """An asynchronous client of ``AlignmentService``."""
+    def score_shard(
+        self,
+        request: pb.ScoreShardRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> pb.ScoreResult:
+        """Scores the images of an ImageSet shard."""
+        answer = self._shard("ScoreShard", request, pb.ScoreShardResponse, on_progress, timeout)
+        return answer.result

@@ -110,7 +110,7 @@ def parse_request(method: MethodDescriptor, text: str) -> Message:
     """The request of ``method`` from JSON; bytes fields are base64.
 
     Raises:
-        InvalidInput: The text is no JSON, or has no place in the request.
+        InvalidInput: The text is not JSON, or has no place in the request.
     """
     request = message_factory.GetMessageClass(method.input_type)()
     try:

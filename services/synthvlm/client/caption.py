@@ -1,42 +1,48 @@
-"""The clients of the caption service."""
+"""The client of the caption service."""
+
+from collections.abc import Iterator
 
 from synthvlm.caption.v1 import caption_pb2 as pb
-from synthvlm.client.asynchronous import AsyncClient
-from synthvlm.client.methods import Shard, Streaming, Unary
-from synthvlm.client.synchronous import Client
-
-_SERVICE = pb.DESCRIPTOR.services_by_name["CaptionService"]
+from synthvlm.client.client import ITEM_SECONDS, Client, OnProgress
 
 
-class _Methods:
-    """The service's methods, declared once for both kinds of client."""
+class CaptionClient(Client):
+    """A client of ``CaptionService``."""
 
-    service = _SERVICE
-    evaluate_captions = Unary(
-        _SERVICE, "EvaluateCaptions", pb.EvaluateCaptionsRequest, pb.EvaluateCaptionsResponse
-    )
-    evaluate_file = Streaming(
-        _SERVICE, "EvaluateFile", pb.EvaluateFileRequest, pb.EvaluateFileResponse
-    )
-    import_captions = Shard(
-        _SERVICE,
-        "ImportCaptions",
-        pb.ImportCaptionsRequest,
-        pb.ImportCaptionsResponse,
-        lambda m: m.result if m.HasField("result") else None,
-    )
-    curate_shard = Shard(
-        _SERVICE,
-        "CurateShard",
-        pb.CurateShardRequest,
-        pb.CurateShardResponse,
-        lambda m: m.result if m.HasField("result") else None,
-    )
+    service = pb.DESCRIPTOR.services_by_name["CaptionService"]
 
+    def evaluate_captions(
+        self, request: pb.EvaluateCaptionsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.EvaluateCaptionsResponse:
+        """Verdicts for captions given inline."""
+        return self._unary("EvaluateCaptions", request, pb.EvaluateCaptionsResponse, timeout)
 
-class CaptionClient(_Methods, Client):
-    """A synchronous client of ``CaptionService``."""
+    def evaluate_file(
+        self, request: pb.EvaluateFileRequest, *, timeout: float | None = None
+    ) -> Iterator[pb.EvaluateFileResponse]:
+        """Verdicts for every caption of a file, in its order."""
+        return self._stream("EvaluateFile", request, pb.EvaluateFileResponse, timeout)
 
+    def import_captions(
+        self,
+        request: pb.ImportCaptionsRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> pb.ImportResult:
+        """Makes pool shards of caption files."""
+        answer = self._shard(
+            "ImportCaptions", request, pb.ImportCaptionsResponse, on_progress, timeout
+        )
+        return answer.result
 
-class AsyncCaptionClient(_Methods, AsyncClient):
-    """An asynchronous client of ``CaptionService``."""
+    def curate_shard(
+        self,
+        request: pb.CurateShardRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> pb.CurateResult:
+        """Makes a CaptionSet shard of a pool shard."""
+        answer = self._shard("CurateShard", request, pb.CurateShardResponse, on_progress, timeout)
+        return answer.result

@@ -1,6 +1,6 @@
 """Channels to the services: message size, keepalive, load balancing, TLS, and call metadata."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +46,7 @@ def connect(
     metadata: Mapping[str, str] | None = None,
     max_message_mib: int = MAX_MESSAGE_MIB,
 ) -> grpc.Channel:
-    """A channel for the synchronous clients. It connects when it is first used.
+    """A channel for the clients. It connects when it is first used.
 
     Args:
         address: ``host:port``, ``dns:///name:port`` or ``unix:/path``.
@@ -71,26 +71,6 @@ def connect(
     else:
         channel = grpc.secure_channel(address, credentials, options)
     return grpc.intercept_channel(channel, _AddMetadata(_metadata_source(token, metadata)))
-
-
-def connect_async(
-    address: str,
-    *,
-    token: str | Path | None = None,
-    ca_file: Path | None = None,
-    certificate_file: Path | None = None,
-    key_file: Path | None = None,
-    metadata: Mapping[str, str] | None = None,
-    max_message_mib: int = MAX_MESSAGE_MIB,
-) -> grpc.aio.Channel:
-    """A channel for the asynchronous clients; see ``connect``."""
-    options = channel_options(max_message_mib)
-    source = _metadata_source(token, metadata)
-    interceptors = [_AddMetadataToUnary(source), _AddMetadataToStream(source)]
-    credentials = _credentials(ca_file, certificate_file, key_file)
-    if credentials is None:
-        return grpc.aio.insecure_channel(address, options, interceptors=interceptors)
-    return grpc.aio.secure_channel(address, credentials, options, interceptors=interceptors)
 
 
 def _credentials(
@@ -150,7 +130,7 @@ class _AddMetadata(
     grpc.UnaryStreamClientInterceptor,
     grpc.StreamStreamClientInterceptor,
 ):
-    """Adds the metadata to the calls of a synchronous channel."""
+    """Adds the metadata to every call of a channel."""
 
     def __init__(self, source: _Source) -> None:
         self._source = source
@@ -165,40 +145,3 @@ class _AddMetadata(
         self, continuation: Any, details: Any, requests: Iterator[Any]
     ) -> Any:
         return continuation(_with_metadata(details, self._source), requests)
-
-
-def _aio_details(details: Any, source: _Source) -> grpc.aio.ClientCallDetails:
-    metadata = grpc.aio.Metadata(*(details.metadata or ()), *source())
-    return grpc.aio.ClientCallDetails(
-        details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
-    )
-
-
-class _AddMetadataToUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    """Adds the metadata to the unary calls of an asynchronous channel.
-
-    gRPC's aio channels take an interceptor for one shape of call only, so there are two classes.
-    """
-
-    def __init__(self, source: _Source) -> None:
-        self._source = source
-
-    async def intercept_unary_unary(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> Any:
-        return await continuation(_aio_details(client_call_details, self._source), request)
-
-
-class _AddMetadataToStream(grpc.aio.UnaryStreamClientInterceptor):
-    """Adds the metadata to the server-streaming calls of an asynchronous channel."""
-
-    def __init__(self, source: _Source) -> None:
-        self._source = source
-
-    async def intercept_unary_stream(
-        self, continuation: Any, client_call_details: Any, request: Any
-    ) -> AsyncIterator[Any]:
-        call: AsyncIterator[Any] = await continuation(
-            _aio_details(client_call_details, self._source), request
-        )
-        return call

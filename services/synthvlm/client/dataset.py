@@ -1,47 +1,69 @@
-"""The clients of the dataset service."""
+"""The client of the dataset service."""
 
-from synthvlm.client.asynchronous import AsyncClient
-from synthvlm.client.methods import Shard, Unary
-from synthvlm.client.synchronous import Client
+from synthvlm.client.client import ITEM_SECONDS, Client, OnProgress
 from synthvlm.dataset.v1 import dataset_pb2 as pb
 
-_SERVICE = pb.DESCRIPTOR.services_by_name["DatasetService"]
 
+class DatasetClient(Client):
+    """A client of ``DatasetService``."""
 
-class _Methods:
-    """The service's methods, declared once for both kinds of client."""
+    service = pb.DESCRIPTOR.services_by_name["DatasetService"]
 
-    service = _SERVICE
-    select = Shard(
-        _SERVICE,
-        "Select",
-        pb.SelectRequest,
-        pb.SelectResponse,
-        lambda m: m.result if m.HasField("result") else None,
-    )
-    assemble = Shard(
-        _SERVICE,
-        "Assemble",
-        pb.AssembleRequest,
-        pb.AssembleResponse,
-        lambda m: m.version if m.HasField("version") else None,
-    )
-    list_versions = Unary(_SERVICE, "ListVersions", pb.ListVersionsRequest, pb.ListVersionsResponse)
-    get_version = Unary(_SERVICE, "GetVersion", pb.GetVersionRequest, pb.GetVersionResponse)
-    diff_versions = Unary(_SERVICE, "DiffVersions", pb.DiffVersionsRequest, pb.DiffVersionsResponse)
-    get_image = Unary(_SERVICE, "GetImage", pb.GetImageRequest, pb.GetImageResponse)
-    export_version = Shard(
-        _SERVICE,
-        "ExportVersion",
-        pb.ExportVersionRequest,
-        pb.ExportVersionResponse,
-        lambda m: list(m.files),
-    )
+    def select(
+        self,
+        request: pb.SelectRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> pb.SelectResult:
+        """Commits a Selection of the best pairs."""
+        answer = self._shard("Select", request, pb.SelectResponse, on_progress, timeout)
+        return answer.result
 
+    def assemble(
+        self,
+        request: pb.AssembleRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> pb.VersionSummary:
+        """Publishes a Selection as a version of a dataset."""
+        answer = self._shard("Assemble", request, pb.AssembleResponse, on_progress, timeout)
+        return answer.version
 
-class DatasetClient(_Methods, Client):
-    """A synchronous client of ``DatasetService``."""
+    def list_versions(
+        self, request: pb.ListVersionsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.ListVersionsResponse:
+        """One page of versions, the last entered first."""
+        return self._unary("ListVersions", request, pb.ListVersionsResponse, timeout)
 
+    def get_version(
+        self, request: pb.GetVersionRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.GetVersionResponse:
+        """A version with its manifest."""
+        return self._unary("GetVersion", request, pb.GetVersionResponse, timeout)
 
-class AsyncDatasetClient(_Methods, AsyncClient):
-    """An asynchronous client of ``DatasetService``."""
+    def diff_versions(
+        self, request: pb.DiffVersionsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.DiffVersionsResponse:
+        """What differs between two versions."""
+        return self._unary("DiffVersions", request, pb.DiffVersionsResponse, timeout)
+
+    def get_image(
+        self, request: pb.GetImageRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.GetImageResponse:
+        """One image with all that is known of it."""
+        return self._unary("GetImage", request, pb.GetImageResponse, timeout)
+
+    def export_version(
+        self,
+        request: pb.ExportVersionRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> list[str]:
+        """Writes a version in another form; the files that the export consists of."""
+        answer = self._shard(
+            "ExportVersion", request, pb.ExportVersionResponse, on_progress, timeout
+        )
+        return list(answer.files)

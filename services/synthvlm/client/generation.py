@@ -1,33 +1,35 @@
-"""The clients of the generation service."""
+"""The client of the generation service."""
 
-from synthvlm.client.asynchronous import AsyncClient
-from synthvlm.client.methods import Shard, Unary
-from synthvlm.client.synchronous import Client
+from synthvlm.client.client import ITEM_SECONDS, Client, OnProgress
 from synthvlm.generation.v1 import generation_pb2 as pb
 
-_SERVICE = pb.DESCRIPTOR.services_by_name["GenerationService"]
 
+class GenerationClient(Client):
+    """A client of ``GenerationService``."""
 
-class _Methods:
-    """The service's methods, declared once for both kinds of client."""
+    service = pb.DESCRIPTOR.services_by_name["GenerationService"]
 
-    service = _SERVICE
-    generate_image = Unary(
-        _SERVICE, "GenerateImage", pb.GenerateImageRequest, pb.GenerateImageResponse
-    )
-    get_model = Unary(_SERVICE, "GetModel", pb.GetModelRequest, pb.GetModelResponse)
-    generate_shard = Shard(
-        _SERVICE,
-        "GenerateShard",
-        pb.GenerateShardRequest,
-        pb.GenerateShardResponse,
-        lambda m: m.result if m.HasField("result") else None,
-    )
+    def generate_image(
+        self, request: pb.GenerateImageRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.GenerateImageResponse:
+        """Synthesises one image."""
+        return self._unary("GenerateImage", request, pb.GenerateImageResponse, timeout)
 
+    def get_model(
+        self, request: pb.GetModelRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.GetModelResponse:
+        """The profile and model that the service has loaded."""
+        return self._unary("GetModel", request, pb.GetModelResponse, timeout)
 
-class GenerationClient(_Methods, Client):
-    """A synchronous client of ``GenerationService``."""
-
-
-class AsyncGenerationClient(_Methods, AsyncClient):
-    """An asynchronous client of ``GenerationService``."""
+    def generate_shard(
+        self,
+        request: pb.GenerateShardRequest,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> pb.GenerateResult:
+        """Makes an ImageSet shard of a CaptionSet shard."""
+        answer = self._shard(
+            "GenerateShard", request, pb.GenerateShardResponse, on_progress, timeout
+        )
+        return answer.result

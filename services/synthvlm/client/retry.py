@@ -4,12 +4,14 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import tenacity
 
 from synthvlm.client.timing import Deadline
 from synthvlm.errors import RetryableError
+
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
@@ -56,15 +58,16 @@ class Window:
         limit = self._deadline.remaining()
         return left if limit is None else min(left, limit)
 
-    def arguments(self, sleep: Callable[[float], Any]) -> dict[str, Any]:
-        """For ``tenacity.Retrying`` or ``AsyncRetrying``."""
-        return {
-            "retry": tenacity.retry_if_exception_type(RetryableError),
-            "wait": self._wait,
-            "stop": self._stop,
-            "sleep": sleep,
-            "reraise": True,
-        }
+    def retried(self, attempt: Callable[[], R]) -> R:
+        """What ``attempt`` returns, called again while it raises ``RetryableError`` in time."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(RetryableError),
+            wait=self._wait,
+            stop=self._stop,
+            sleep=time.sleep,
+            reraise=True,
+        )
+        return retrying(attempt)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """The service's advice, doubled with each failure and spread by up to a half.

@@ -1,36 +1,46 @@
-"""The clients of the review service."""
+"""The client of the review service."""
 
-from synthvlm.client.asynchronous import AsyncClient
-from synthvlm.client.methods import Unary
-from synthvlm.client.synchronous import Client
+from synthvlm.client.client import ITEM_SECONDS, Client
 from synthvlm.review.v1 import review_pb2 as pb
 
-_SERVICE = pb.DESCRIPTOR.services_by_name["ReviewService"]
 
+class ReviewClient(Client):
+    """A client of ``ReviewService``."""
 
-class _Methods:
-    """The service's methods, declared once for both kinds of client."""
+    service = pb.DESCRIPTOR.services_by_name["ReviewService"]
 
-    service = _SERVICE
-    create_campaign = Unary(
-        _SERVICE, "CreateCampaign", pb.CreateCampaignRequest, pb.CreateCampaignResponse
-    )
-    get_campaign = Unary(_SERVICE, "GetCampaign", pb.GetCampaignRequest, pb.GetCampaignResponse)
-    list_campaigns = Unary(
-        _SERVICE, "ListCampaigns", pb.ListCampaignsRequest, pb.ListCampaignsResponse
-    )
-    assign_pairs = Unary(_SERVICE, "AssignPairs", pb.AssignPairsRequest, pb.AssignPairsResponse)
-    submit_verdict = Unary(
-        _SERVICE, "SubmitVerdict", pb.SubmitVerdictRequest, pb.SubmitVerdictResponse
-    )
-    finish_campaign = Unary(
-        _SERVICE, "FinishCampaign", pb.FinishCampaignRequest, pb.FinishCampaignResponse
-    )
+    def create_campaign(
+        self, request: pb.CreateCampaignRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.CreateCampaignResponse:
+        """Starts a campaign over a random sample of a Selection."""
+        return self._unary("CreateCampaign", request, pb.CreateCampaignResponse, timeout)
 
+    def get_campaign(
+        self, request: pb.GetCampaignRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.GetCampaignResponse:
+        """A campaign with its progress and agreement."""
+        return self._unary("GetCampaign", request, pb.GetCampaignResponse, timeout)
 
-class ReviewClient(_Methods, Client):
-    """A synchronous client of ``ReviewService``."""
+    def list_campaigns(
+        self, request: pb.ListCampaignsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.ListCampaignsResponse:
+        """One page of campaigns, newest first."""
+        return self._unary("ListCampaigns", request, pb.ListCampaignsResponse, timeout)
 
+    def assign_pairs(
+        self, request: pb.AssignPairsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.AssignPairsResponse:
+        """The next pairs for a reviewer to rate."""
+        return self._unary("AssignPairs", request, pb.AssignPairsResponse, timeout)
 
-class AsyncReviewClient(_Methods, AsyncClient):
-    """An asynchronous client of ``ReviewService``."""
+    def submit_verdict(
+        self, request: pb.SubmitVerdictRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.SubmitVerdictResponse:
+        """Records one reviewer's verdict on one pair."""
+        return self._unary("SubmitVerdict", request, pb.SubmitVerdictResponse, timeout)
+
+    def finish_campaign(
+        self, request: pb.FinishCampaignRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.FinishCampaignResponse:
+        """Closes a campaign and commits its verdicts as a ReviewSet."""
+        return self._unary("FinishCampaign", request, pb.FinishCampaignResponse, timeout)

@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthvlm.dataset import index
 from synthvlm.dataset.columns import combine_columns
 from synthvlm.dataset.pairs import extension, image_path, tar_name, verified_image
 from synthvlm.dataset.prompts import llava_record
@@ -35,16 +34,22 @@ from synthvlm.storage import (
     file_digest,
     open_shard,
 )
-from synthvlm.storage.schemas import CHAINS, PAIRS, SELECTION
+from synthvlm.storage.schemas import (
+    CHAINS,
+    CHAINS_FILE,
+    IMAGES_TAR,
+    LLAVA_FILE,
+    PAIRS,
+    PAIRS_FILE,
+    SELECTION,
+    SELECTION_FILE,
+)
 from synthvlm.storage.tables import TableFile
 from synthvlm.storage.tar import TarFile
 
 KIND = "dataset"
 CODE_VERSION = 1
 """Raised whenever this code gives another version for the same selection."""
-
-PAIRS_FILE = "pairs.parquet"
-LLAVA_FILE = "llava.json"
 
 _METADATA = [name for name in PAIRS.names if name not in ("shard", "file", "offset", "size")]
 _CHUNK_ROWS = 1024
@@ -162,7 +167,7 @@ class _Assembly:
 
     def _cut(self) -> Iterator[pa.Table]:
         """The selection's rows by image id, one output tar's at a time."""
-        columns = combine_columns([self._selection.table("selection.parquet", SELECTION)])
+        columns = combine_columns([self._selection.table(SELECTION_FILE, SELECTION)])
         order = pc.sort_indices(columns["image_id"])
         for start in range(0, len(order), self._request.shard_size):
             wanted = order.slice(start, self._request.shard_size)
@@ -218,7 +223,7 @@ class _Assembly:
         return entry, table
 
     def _read_image(self, row: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        return row, verified_image(self._store, f"{row['image_set']}/images.tar", row)
+        return row, verified_image(self._store, f"{row['image_set']}/{IMAGES_TAR}", row)
 
 
 def _key(request: AssemblyRequest) -> ShardKey:
@@ -252,7 +257,7 @@ def _assembled(ref: ShardRef, manifest: Manifest) -> Assembled:
 
 def _generations(run_index: Shard) -> dict[str, str]:
     """Digest of the generation's configuration by digest of the ImageSet."""
-    chains = run_index.table(index.CHAINS_FILE, CHAINS)
+    chains = run_index.table(CHAINS_FILE, CHAINS)
     digests, generations = chains["image_set_digest"], chains["generation"]
     return dict(zip(digests.to_pylist(), generations.to_pylist(), strict=True))
 

@@ -1,17 +1,15 @@
 """The catalogue: which versions there are, in which order, and where they lie."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
-from synthvlm.dataset.database import database_errors
 from synthvlm.dataset.models import Dataset, ImageIndex, Version
 from synthvlm.dataset.provenance import Maker, Provenance
 from synthvlm.errors import NotFound
+from synthvlm.sql.database import Database
 from synthvlm.storage import ShardRef
 
 
@@ -52,13 +50,12 @@ class IndexEntry:
 class Catalogue:
     """Reads and writes the catalogue's database; used from many threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def close(self) -> None:
         """Closes the connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def enter(
         self,
@@ -84,7 +81,7 @@ class Catalogue:
                 if its number is still free.
         """
         self._ensure_dataset(name)
-        with self._session() as session:
+        with self._database.session() as session:
             # The first statement writes: in both databases it waits here for others that number.
             session.execute(update(Dataset).where(Dataset.name == name).values(name=name))
             version = session.scalar(select(Version).where(Version.digest == ref.digest))
@@ -121,24 +118,23 @@ class Catalogue:
 
     def enter_index(self, ref: ShardRef, store_uri: str) -> None:
         """Enters an index of images, or finds it entered."""
-        with database_errors():
-            try:
-                with self._sessions.begin() as session:
-                    session.add(
-                        ImageIndex(
-                            digest=ref.digest,
-                            store_uri=store_uri,
-                            path=ref.path,
-                            images=ref.records,
-                        )
+        try:
+            with self._database.session() as session:
+                session.add(
+                    ImageIndex(
+                        digest=ref.digest,
+                        store_uri=store_uri,
+                        path=ref.path,
+                        images=ref.records,
                     )
-            except IntegrityError:
-                with self._sessions.begin() as session:
-                    session.execute(
-                        update(ImageIndex)
-                        .where(ImageIndex.digest == ref.digest)
-                        .values(store_uri=store_uri, path=ref.path)
-                    )
+                )
+        except IntegrityError:
+            with self._database.session() as session:
+                session.execute(
+                    update(ImageIndex)
+                    .where(ImageIndex.digest == ref.digest)
+                    .values(store_uri=store_uri, path=ref.path)
+                )
 
     def newest(self, name: str) -> Entry:
         """The version of the highest number.
@@ -147,7 +143,7 @@ class Catalogue:
             NotFound: There is no such dataset.
         """
         query = select(Version).where(Version.name == name).order_by(Version.number.desc())
-        with self._session() as session:
+        with self._database.session() as session:
             version = session.scalar(query.limit(1))
             if version is None:
                 raise NotFound(f"there is no dataset {name!r}")
@@ -160,7 +156,7 @@ class Catalogue:
             NotFound: There is no such dataset or version.
         """
         query = select(Version).where(Version.name == name, Version.number == number)
-        with self._session() as session:
+        with self._database.session() as session:
             version = session.scalar(query)
         if version is None:
             newest = self.newest(name).provenance.number
@@ -174,7 +170,7 @@ class Catalogue:
             .where(Version.name == name, Version.digest.startswith(prefix, autoescape=True))
             .order_by(Version.id.desc())
         )
-        with self._session() as session:
+        with self._database.session() as session:
             return [_entry(version) for version in session.scalars(query.limit(limit))]
 
     def page(self, name: str, before: int | None, size: int) -> list[Entry]:
@@ -190,18 +186,18 @@ class Catalogue:
             query = query.where(Version.name == name)
         if before is not None:
             query = query.where(Version.id < before)
-        with self._session() as session:
+        with self._database.session() as session:
             return [_entry(version) for version in session.scalars(query)]
 
     def versions(self) -> list[Entry]:
         """All versions, the last entered first."""
-        with self._session() as session:
+        with self._database.session() as session:
             query = select(Version).order_by(Version.id.desc())
             return [_entry(version) for version in session.scalars(query)]
 
     def indexes(self) -> list[IndexEntry]:
         """All indexes of images, the last entered first."""
-        with self._session() as session:
+        with self._database.session() as session:
             query = select(ImageIndex).order_by(ImageIndex.id.desc())
             return [
                 IndexEntry(ShardRef(row.path, row.digest, row.images), row.store_uri)
@@ -209,23 +205,17 @@ class Catalogue:
             ]
 
     def _ensure_dataset(self, name: str) -> None:
-        with database_errors():
-            try:
-                with self._sessions.begin() as session:
-                    if session.get(Dataset, name) is None:
-                        session.add(Dataset(name=name, latest=0))
-            except IntegrityError:
-                return  # another process has just made the row
+        try:
+            with self._database.session() as session:
+                if session.get(Dataset, name) is None:
+                    session.add(Dataset(name=name, latest=0))
+        except IntegrityError:
+            return  # another process has just made the row
 
     @staticmethod
     def _is_taken(session: Session, name: str, number: int) -> bool:
         query = select(Version.id).where(Version.name == name, Version.number == number)
         return session.scalar(query) is not None
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        with database_errors(), self._sessions.begin() as session:
-            yield session
 
 
 def _entry(version: Version) -> Entry:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthvlm.storage import Manifest, Shard, canonical_json
-from synthvlm.storage.schemas import PAIRS
+from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
 
 LISTED = 100
 """Most image ids that a comparison lists."""
@@ -56,7 +56,7 @@ def compare(older: Shard, newer: Shard) -> Difference:
     Raises:
         DataCorrupt: An index is damaged.
     """
-    old, new = (shard.table("pairs.parquet", _IDENTITY) for shard in (older, newer))
+    old, new = (shard.table(PAIRS_FILE, _IDENTITY) for shard in (older, newer))
     added, removed = _only_in(new, old), _only_in(old, new)
     return Difference(
         added=len(added),

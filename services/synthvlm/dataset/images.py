@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 
-from synthvlm.dataset import index
 from synthvlm.dataset.catalogue import Catalogue, Entry, IndexEntry
 from synthvlm.dataset.chains import stage_configuration
 from synthvlm.dataset.lookup import rows_by_prefix
@@ -22,7 +21,21 @@ from synthvlm.errors import (
     PreconditionFailed,
 )
 from synthvlm.storage import ShardRef, Store, canonical_json, open_shard
-from synthvlm.storage.schemas import CHAINS, IMAGE_INDEX, IMAGES, PAIRS, POOL, SCORES
+from synthvlm.storage.schemas import (
+    CAPTIONS_FILE,
+    CHAINS,
+    CHAINS_FILE,
+    IMAGE_INDEX,
+    IMAGE_INDEX_FILE,
+    IMAGES,
+    IMAGES_FILE,
+    IMAGES_TAR,
+    PAIRS,
+    PAIRS_FILE,
+    POOL,
+    SCORES,
+    SCORES_FILE,
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +132,7 @@ def _the_one(prefix: str, found: set[str]) -> str:
 def _in_versions(catalogue: Catalogue, stores: Stores, prefix: str) -> dict[str, list[_InVersion]]:
     found: dict[str, list[_InVersion]] = {}
     for entry in catalogue.versions():
-        path = f"{entry.ref.path}/pairs.parquet"
+        path = f"{entry.ref.path}/{PAIRS_FILE}"
         for store, row in _rows(stores, entry.store_uri, path, prefix, PAIRS):
             found.setdefault(row["image_id"], []).append(_InVersion(entry, store, row))
     return found
@@ -128,7 +141,7 @@ def _in_versions(catalogue: Catalogue, stores: Stores, prefix: str) -> dict[str,
 def _in_indexes(catalogue: Catalogue, stores: Stores, prefix: str) -> dict[str, _InIndex]:
     found: dict[str, _InIndex] = {}
     for entry in catalogue.indexes():
-        path = f"{entry.ref.path}/{index.INDEX_FILE}"
+        path = f"{entry.ref.path}/{IMAGE_INDEX_FILE}"
         for store, row in _rows(stores, entry.store_uri, path, prefix, IMAGE_INDEX):
             found.setdefault(row["image_id"], _InIndex(entry, store, row["chain"]))
     return found
@@ -165,23 +178,23 @@ def _from_versions(held: list[_InVersion]) -> FoundImage:
 def _from_chain(found: _InIndex, image_id: str) -> FoundImage:
     chain = _chain(found)
     images = open_shard(found.store, _ref(chain, "image_set"))
-    row = _row(images.table("images.parquet", IMAGES), "image_id", image_id)
+    row = _row(images.table(IMAGES_FILE, IMAGES), "image_id", image_id)
     captions = open_shard(found.store, _ref(chain, "caption_set"))
-    caption = _row(captions.table("captions.parquet", _TEXT), "caption_id", row["caption_id"])
-    scores = open_shard(found.store, _ref(chain, "score_set")).table("scores.parquet", SCORES)
+    caption = _row(captions.table(CAPTIONS_FILE, _TEXT), "caption_id", row["caption_id"])
+    scores = open_shard(found.store, _ref(chain, "score_set")).table(SCORES_FILE, SCORES)
     scored = scores.filter(pc.equal(scores["image_id"], image_id)).to_pylist()
     return FoundImage(
         row=row,
         text=caption["text"],
         generation=canonical_json(stage_configuration(images.manifest)).decode(),
         scores={name: one[name] for one in scored for name in _SCORES},
-        place=Place(found.store, images.path("images.tar"), row),
+        place=Place(found.store, images.path(IMAGES_TAR), row),
     )
 
 
 def _chain(found: _InIndex) -> Mapping[str, Any]:
     """The row of ``CHAINS`` that the image belongs to."""
-    chains = open_shard(found.store, found.entry.ref).table(index.CHAINS_FILE, CHAINS)
+    chains = open_shard(found.store, found.entry.ref).table(CHAINS_FILE, CHAINS)
     row: Mapping[str, Any] = chains.slice(found.chain, 1).to_pylist()[0]
     return row
 

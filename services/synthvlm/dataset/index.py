@@ -14,15 +14,19 @@ from synthvlm.dataset.chains import CheckedChain, CheckedChains
 from synthvlm.dataset.readahead import read_ahead
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
-from synthvlm.storage.schemas import CHAINS, IMAGE_INDEX, IMAGES
+from synthvlm.storage.schemas import (
+    CHAINS,
+    CHAINS_FILE,
+    IMAGE_INDEX,
+    IMAGE_INDEX_FILE,
+    IMAGES,
+    IMAGES_FILE,
+)
 from synthvlm.storage.tables import ROW_GROUP, TableFile, table_bytes
 
 KIND = "index"
 CODE_VERSION = 1
 """Raised whenever this code gives another index for the same chains."""
-
-INDEX_FILE = "images.parquet"
-CHAINS_FILE = "chains.parquet"
 
 _IMAGE_ID = pa.schema([IMAGES.field("image_id")])
 
@@ -49,18 +53,18 @@ def build_index(store: Store, chains: CheckedChains, reporter: Reporter) -> Shar
             ids.append(table["image_id"].combine_chunks())
             numbers.append(pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
     with tempfile.TemporaryDirectory(prefix="synthvlm-index-") as folder:
-        path = Path(folder) / INDEX_FILE
+        path = Path(folder) / IMAGE_INDEX_FILE
         images = _write_sorted(path, ids, numbers, reporter)
         return commit.finish(
-            files={INDEX_FILE: path, CHAINS_FILE: table_bytes(_chains_table(chains), CHAINS)},
+            files={IMAGE_INDEX_FILE: path, CHAINS_FILE: table_bytes(_chains_table(chains), CHAINS)},
             records=images,
-            file_records={INDEX_FILE: images, CHAINS_FILE: len(chains.chains)},
+            file_records={IMAGE_INDEX_FILE: images, CHAINS_FILE: len(chains.chains)},
             details={"stages": chains.stages},
         )
 
 
 def _image_ids(store: Store, chain: CheckedChain) -> pa.Table:
-    return open_shard(store, chain.shards.image_set).table("images.parquet", _IMAGE_ID)
+    return open_shard(store, chain.shards.image_set).table(IMAGES_FILE, _IMAGE_ID)
 
 
 def _write_sorted(

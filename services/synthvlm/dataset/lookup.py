@@ -29,7 +29,7 @@ def rows_by_prefix(
 
     Raises:
         NotFound: There is no such file.
-        DataCorrupt: It is no Parquet file.
+        DataCorrupt: It is not a Parquet file.
     """
     try:
         # The footer, and single row groups: a buffer would read more than is needed.

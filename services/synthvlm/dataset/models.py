@@ -1,24 +1,15 @@
 """The catalogue's tables. Manifests in the store are the truth; the catalogue finds them."""
 
-from sqlalchemy import BigInteger, ForeignKey, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-"""Names of constraints, the same in every database, so that migrations can refer to them."""
-
-# SQLite numbers rows by itself only in a column of exactly this type.
-_ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
+from synthvlm.sql.tables import ROW_ID, metadata
 
 
 class Base(DeclarativeBase):
     """Base of the catalogue's tables."""
 
-    metadata = MetaData(naming_convention=NAMING)
+    metadata = metadata()
 
 
 class Dataset(Base):
@@ -37,7 +28,7 @@ class Version(Base):
     __tablename__ = "version"
     __table_args__ = (UniqueConstraint("name", "number"),)
 
-    id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     name: Mapped[str] = mapped_column(ForeignKey("dataset.name"))
     number: Mapped[int] = mapped_column(Integer)
     digest: Mapped[str] = mapped_column(String(71), unique=True)
@@ -60,7 +51,7 @@ class ImageIndex(Base):
 
     __tablename__ = "image_index"
 
-    id: Mapped[int] = mapped_column(_ROW_ID, primary_key=True)
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
     digest: Mapped[str] = mapped_column(String(71), unique=True)
     store_uri: Mapped[str] = mapped_column(String(2048))
     path: Mapped[str] = mapped_column(String(512))

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage import Shard, Store, sha256_digest
-from synthvlm.storage.schemas import PAIRS
+from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
 
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _BATCH_ROWS = 1024
@@ -73,6 +73,6 @@ def pairs_by_tar(version: Shard) -> Iterator[tuple[str, Iterator[dict[str, Any]]
     Raises:
         DataCorrupt: The index is damaged.
     """
-    batches: Iterator[pa.RecordBatch] = version.batches("pairs.parquet", PAIRS, _BATCH_ROWS)
+    batches: Iterator[pa.RecordBatch] = version.batches(PAIRS_FILE, PAIRS, _BATCH_ROWS)
     rows = (row for batch in batches for row in batch.to_pylist())
     return groupby(rows, key=lambda row: str(row["shard"]))

@@ -16,14 +16,21 @@ from synthvlm.dataset.readahead import read_ahead
 from synthvlm.errors import DataCorrupt
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
-from synthvlm.storage.schemas import IMAGES, POOL, SCORES, SELECTION
+from synthvlm.storage.schemas import (
+    CAPTIONS_FILE,
+    IMAGES,
+    IMAGES_FILE,
+    POOL,
+    SCORES,
+    SCORES_FILE,
+    SELECTION,
+    SELECTION_FILE,
+)
 from synthvlm.storage.tables import ROW_GROUP, TableFile
 
 KIND = "selection"
 CODE_VERSION = 1
 """Raised whenever this code selects other pairs by the same rule."""
-
-SELECTION_FILE = "selection.parquet"
 
 _PLACE = [field for field in IMAGES if field.name not in ("image_id", "caption_id", "repeat")]
 _TEXT = [field for field in POOL if field.name != "caption_id"]
@@ -121,7 +128,7 @@ def select(
 
 
 def _scores(store: Store, chain: CheckedChain) -> pa.Table:
-    return open_shard(store, chain.shards.score_set).table("scores.parquet", SCORES)
+    return open_shard(store, chain.shards.score_set).table(SCORES_FILE, SCORES)
 
 
 def _write(
@@ -179,8 +186,8 @@ def _by_chain(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
 
 def _join(store: Store, chain: CheckedChain, rows: pa.Table) -> pa.Table:
     shards = chain.shards
-    images = open_shard(store, shards.image_set).table("images.parquet", IMAGES)
-    captions = open_shard(store, shards.caption_set).table("captions.parquet", POOL)
+    images = open_shard(store, shards.image_set).table(IMAGES_FILE, IMAGES)
+    captions = open_shard(store, shards.caption_set).table(CAPTIONS_FILE, POOL)
     columns = {name: rows[name] for name in ("rank", *SCORED.names)}
     for keys, table, fields in (("image_id", images, _PLACE), ("caption_id", captions, _TEXT)):
         places = pc.index_in(rows[keys], table[keys])

@@ -2,11 +2,12 @@
 
 from synthvlm.dataset.catalogue import Catalogue
 from synthvlm.dataset.config import DatasetSettings
-from synthvlm.dataset.database import open_database
+from synthvlm.dataset.migrations import MIGRATIONS
 from synthvlm.dataset.provenance import Maker, working_copy_revision
 from synthvlm.dataset.servicer import DatasetServicer
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.serving import Service
+from synthvlm.sql.database import open_database
 
 
 def open_catalogue(settings: DatasetSettings) -> Catalogue:
@@ -15,7 +16,7 @@ def open_catalogue(settings: DatasetSettings) -> Catalogue:
     Raises:
         Unavailable: The database cannot be reached.
     """
-    return Catalogue(open_database(settings))
+    return Catalogue(open_database(settings, MIGRATIONS))
 
 
 def maker(settings: DatasetSettings) -> Maker:

@@ -13,21 +13,22 @@ from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.diff import Difference, compare
 from synthvlm.dataset.exports.run import export_version
 from synthvlm.dataset.images import FoundImage, find_image
-from synthvlm.dataset.pages import page_token, row_of
 from synthvlm.dataset.provenance import Maker
 from synthvlm.dataset.publication import publish
-from synthvlm.dataset.selection import Selected, select
+from synthvlm.dataset.selection import select
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.dataset.versions import Stores, find_version
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
-from synthvlm.serving import Progress, offload, parse, stream
+from synthvlm.serving import offload, parse, stream
+from synthvlm.sql.page_tokens import PageTokens
 from synthvlm.storage import Store
-from synthvlm.storage.wire import ref_to_proto
+from synthvlm.storage.protos import ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 _PAGE_SIZE = 100
+_VERSION_PAGES = PageTokens("ListVersions")
 _log = structlog.get_logger(__name__)
 
 
@@ -53,26 +54,22 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         """Commits a Selection, with progress; the result is in the last message."""
         parsed = parse(requests.Select, request)
 
-        def work(reporter: Reporter) -> Selected:
+        def work(reporter: Reporter) -> dataset_pb2.SelectResponse:
             store = self._stores.open(parsed.store)
             chains = [message.chain() for message in parsed.shards]
             selected = select(store, chains, parsed.rule.rule(), reporter)
             self.catalogue.enter_index(selected.index, store.uri)
-            return selected
-
-        async for event in stream(context, work):
-            if isinstance(event, Progress):
-                yield dataset_pb2.SelectResponse(progress=event.to_proto())
-            else:
-                yield dataset_pb2.SelectResponse(
-                    progress=event.progress.to_proto(),
-                    result=dataset_pb2.SelectResult(
-                        selection=ref_to_proto(event.value.ref),
-                        scored=event.value.scored,
-                        captions=event.value.captions,
-                        selected=event.value.selected,
-                    ),
+            return dataset_pb2.SelectResponse(
+                result=dataset_pb2.SelectResult(
+                    selection=ref_to_proto(selected.ref),
+                    scored=selected.scored,
+                    captions=selected.captions,
+                    selected=selected.selected,
                 )
+            )
+
+        async for response in stream(context, dataset_pb2.SelectResponse, work):
+            yield response
 
     async def Assemble(
         self, request: dataset_pb2.AssembleRequest, context: Context
@@ -86,29 +83,24 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             configuration=parsed.configuration_json,
         )
 
-        def work(reporter: Reporter) -> Entry:
+        def work(reporter: Reporter) -> dataset_pb2.AssembleResponse:
             log = _log.bind(dataset=parsed.name, assemble_request_id=parsed.request_id)
             log.info("assembly_started", selection=parsed.selection.path)
             store = self._stores.open(parsed.store)
             assembled = assemble(store, wanted, reporter)
             entry = publish(self.catalogue, store, parsed.name, assembled, self._maker)
             log.info("assembly_finished", version=entry.label, digest=entry.ref.digest)
-            return entry
+            return dataset_pb2.AssembleResponse(version=_summary(entry))
 
-        async for event in stream(context, work):
-            if isinstance(event, Progress):
-                yield dataset_pb2.AssembleResponse(progress=event.to_proto())
-            else:
-                yield dataset_pb2.AssembleResponse(
-                    progress=event.progress.to_proto(), version=_summary(event.value)
-                )
+        async for response in stream(context, dataset_pb2.AssembleResponse, work):
+            yield response
 
     async def ListVersions(
         self, request: dataset_pb2.ListVersionsRequest, context: Context
     ) -> dataset_pb2.ListVersionsResponse:
         """One page of versions, the last entered first."""
         parsed = parse(requests.ListVersions, request)
-        before = row_of(parsed.page_token, parsed.name)
+        before = _VERSION_PAGES.row(parsed.page_token, parsed.name)
         size = parsed.page_size or _PAGE_SIZE
         # One more than is sent tells whether there is a next page.
         entries = await offload(
@@ -117,7 +109,9 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         more = len(entries) > size
         return dataset_pb2.ListVersionsResponse(
             versions=[_summary(entry) for entry in entries[:size]],
-            next_page_token=page_token(parsed.name, entries[size - 1].row) if more else "",
+            next_page_token=(
+                _VERSION_PAGES.token(parsed.name, entries[size - 1].row) if more else ""
+            ),
         )
 
     async def GetVersion(
@@ -169,18 +163,15 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         """Writes a version in another form, with progress; the files are in the last message."""
         parsed = parse(requests.ExportVersion, request)
 
-        def work(reporter: Reporter) -> list[str]:
+        def work(reporter: Reporter) -> dataset_pb2.ExportVersionResponse:
             entry = find_version(self.catalogue, parsed.version, "version")
             target = self._destination(parsed.destination_uri)
-            return export_version(self._stores.version(entry), parsed.form, target, reporter)
+            version = self._stores.version(entry)
+            files = export_version(version, parsed.form, target, reporter)
+            return dataset_pb2.ExportVersionResponse(files=files)
 
-        async for event in stream(context, work):
-            if isinstance(event, Progress):
-                yield dataset_pb2.ExportVersionResponse(progress=event.to_proto())
-            else:
-                yield dataset_pb2.ExportVersionResponse(
-                    progress=event.progress.to_proto(), files=event.value
-                )
+        async for response in stream(context, dataset_pb2.ExportVersionResponse, work):
+            yield response
 
     def _destination(self, uri: str) -> Store:
         try:

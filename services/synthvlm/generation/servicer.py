@@ -10,12 +10,12 @@ from synthvlm.generation import requests
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import Mark, encode
 from synthvlm.generation.engine import ImageRequest, Sampling, SharedEngine
-from synthvlm.generation.shard import ImageSet, ImageSetMaker, ImageSetRequest
+from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
-from synthvlm.serving import AnswerCache, Progress, offload, parse, stream
+from synthvlm.serving import AnswerCache, offload, parse, stream
 from synthvlm.storage import open_store, sha256_digest
-from synthvlm.storage.wire import drop_counts, ref_to_proto
+from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -84,17 +84,19 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
             model_digest=parsed.model_digest,
         )
 
-        def make(reporter: Reporter) -> ImageSet:
+        def work(reporter: Reporter) -> generation_pb2.GenerateShardResponse:
             store = open_store(parsed.store, self._settings.store_roots)
-            return self._maker.make(store, wanted, reporter)
-
-        async for event in stream(context, make):
-            if isinstance(event, Progress):
-                yield generation_pb2.GenerateShardResponse(progress=event.to_proto())
-            else:
-                yield generation_pb2.GenerateShardResponse(
-                    progress=event.progress.to_proto(), result=_result(event.value)
+            made = self._maker.make(store, wanted, reporter)
+            return generation_pb2.GenerateShardResponse(
+                result=generation_pb2.GenerateResult(
+                    image_set=ref_to_proto(made.ref),
+                    generated=made.ref.records,
+                    failed=drop_counts(made.failed),
                 )
+            )
+
+        async for response in stream(context, generation_pb2.GenerateShardResponse, work):
+            yield response
 
     def _image(
         self, parsed: requests.GenerateImage, wanted: ImageRequest, reporter: Reporter
@@ -124,11 +126,3 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
 
 def _parameters(sampling: Sampling) -> generation_pb2.SamplingParameters:
     return generation_pb2.SamplingParameters(**sampling.to_json())
-
-
-def _result(made: ImageSet) -> generation_pb2.GenerateResult:
-    return generation_pb2.GenerateResult(
-        image_set=ref_to_proto(made.ref),
-        generated=made.generated,
-        failed=drop_counts(made.failed),
-    )

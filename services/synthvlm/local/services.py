@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Self, TextIO
 
+from synthvlm.atomic_files import write_atomically
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.inputs import PAPER_RULES
 from synthvlm.errors import InvalidInput
@@ -161,9 +162,7 @@ def own_services(
 def register(home: Home, profile: str, owner: str, processes: Sequence[ServiceProcess]) -> None:
     """Makes services known to the other commands of this home."""
     content = {"owner": owner, "pid": os.getpid(), **asdict(as_services(profile, processes))}
-    fresh = home.services_file.with_suffix(".new")
-    fresh.write_text(json.dumps(content, indent=2))
-    fresh.replace(home.services_file)
+    write_atomically(home.services_file, json.dumps(content, indent=2))
 
 
 @contextmanager

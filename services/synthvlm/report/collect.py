@@ -19,6 +19,7 @@ from synthvlm.report.model import SCORES, Counts, Distribution, Gallery, RunRepo
 from synthvlm.report.record import RunRecord
 from synthvlm.storage import Manifest, Store, open_shard, schemas
 from synthvlm.storage.parts import failures_of
+from synthvlm.storage.schemas import SCORES_FILE, SELECTION_FILE
 
 BEST = 12
 """Pairs in the gallery of the best, and in that of the worst."""
@@ -124,7 +125,7 @@ class _Scores:
     def _read_selection(self, record: RunRecord) -> None:
         selection = open_shard(self._store, record.selection)
         captions, images = [], []
-        for batch in selection.batches("selection.parquet", _SELECTION, _READ_ROWS):
+        for batch in selection.batches(SELECTION_FILE, _SELECTION, _READ_ROWS):
             for name, sketch in self._selected.items():
                 sketch.add(batch[name].to_numpy(zero_copy_only=False))
             captions.append(batch["caption_id"])
@@ -141,7 +142,7 @@ class _Scores:
     def add(self, number: int) -> Manifest:
         """Reads the scores of the run's shard ``number``; returns their manifest."""
         shard = open_shard(self._store, self._shards[number].score_set)
-        table = shard.table("scores.parquet", schemas.SCORES)
+        table = shard.table(SCORES_FILE, schemas.SCORES)
         table = table.append_column("chain", pa.array([number] * table.num_rows, pa.int32()))
         for name, sketch in self._everything.items():
             sketch.add(table[name].to_numpy())

@@ -15,7 +15,7 @@ from synthvlm.report.model import (
     QuarantineReason,
 )
 from synthvlm.storage import Shard
-from synthvlm.storage.schemas import DROPPED, QUARANTINE
+from synthvlm.storage.schemas import DROPPED, DROPPED_FILE, QUARANTINE, QUARANTINE_FILE
 
 EXAMPLES = 4
 """Examples of each filter and of each reason."""
@@ -69,7 +69,7 @@ class Drops:
         """Reads what a CaptionSet shard says of the captions that it left out."""
         for rule, limits in _recipe(captions.manifest.configuration):
             self._limits.setdefault(rule, limits)
-        for batch in captions.batches("dropped.parquet", _COLUMNS, _READ_ROWS):
+        for batch in captions.batches(DROPPED_FILE, _COLUMNS, _READ_ROWS):
             for row in batch.to_pylist():
                 dropped = self._by_rule.setdefault(row["dropped_by"][0], _Dropped())
                 dropped.records += 1
@@ -108,7 +108,7 @@ def quarantined(counts: Mapping[str, int], shard: Shard | None) -> list[Quaranti
     """
     examples: dict[str, list[QuarantinedRecord]] = {}
     if shard is not None:
-        for batch in shard.batches("quarantine.parquet", QUARANTINE, _READ_ROWS):
+        for batch in shard.batches(QUARANTINE_FILE, QUARANTINE, _READ_ROWS):
             for row in batch.to_pylist():
                 kept = examples.setdefault(row["reason"], [])
                 if len(kept) < EXAMPLES:

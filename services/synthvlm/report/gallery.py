@@ -13,7 +13,7 @@ from synthvlm.report.model import SCORES, PairCard
 from synthvlm.report.pictures import data_uri, read_image
 from synthvlm.report.record import RunShard
 from synthvlm.storage import Store, open_shard
-from synthvlm.storage.schemas import CAPTIONS, IMAGES
+from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE, IMAGES, IMAGES_FILE, IMAGES_TAR
 
 _PLACE = pa.schema(
     [IMAGES.field(name) for name in ("image_id", "media_type", "offset", "size", "sha256")]
@@ -52,13 +52,13 @@ class Cards:
             captions = open_shard(self._store, shard.caption_set)
             images = open_shard(self._store, shard.image_set)
             wanted = pa.array(sorted({row["caption_id"] for row in members}))
-            for batch in captions.batches("captions.parquet", _TEXT, _READ_ROWS):
+            for batch in captions.batches(CAPTIONS_FILE, _TEXT, _READ_ROWS):
                 found = batch.filter(pc.is_in(batch["caption_id"], wanted)).to_pylist()
                 self._texts |= {row["caption_id"]: row["text"] for row in found}
             wanted = pa.array(sorted({row["image_id"] for row in members}))
-            for batch in images.batches("images.parquet", _PLACE, _READ_ROWS):
+            for batch in images.batches(IMAGES_FILE, _PLACE, _READ_ROWS):
                 found = batch.filter(pc.is_in(batch["image_id"], wanted)).to_pylist()
-                tar = images.path("images.tar")
+                tar = images.path(IMAGES_TAR)
                 self._places |= {row["image_id"]: {**row, "tar": tar} for row in found}
 
     def card(self, row: Row) -> PairCard:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from synthvlm.atomic_files import write_atomically
 from synthvlm.errors import DomainError
 from synthvlm.report.collect import collect
 from synthvlm.report.record import RunRecord
@@ -26,9 +27,7 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
         DataCorrupt: Stored bytes are damaged.
     """
     page = render_report(collect(open_store(store_uri), record))
-    unfinished = to.with_name(f".{to.name}.partial")
-    unfinished.write_text(page, encoding="utf-8")
-    return unfinished.replace(to)
+    return write_atomically(to, page)
 
 
 def report_run(

@@ -15,20 +15,12 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     String,
     UniqueConstraint,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-"""Names of constraints, the same in every database, so that migrations can refer to them."""
+from synthvlm.sql.tables import metadata
 
 MAX_SAMPLE = 100_000
 """Most pairs that a campaign draws."""
@@ -50,7 +42,7 @@ class CampaignState(IntEnum):
 class Base(DeclarativeBase):
     """Base of the tables of human verification."""
 
-    metadata = MetaData(naming_convention=NAMING)
+    metadata = metadata()
 
 
 class Campaign(Base):

@@ -9,7 +9,7 @@ from synthvlm.serving.calls import Context
 from synthvlm.serving.fields import RequestModel
 from synthvlm.serving.idempotency import AnswerCache
 from synthvlm.serving.lifecycle import main
-from synthvlm.serving.offload import Progress, Result, iterate, offload, stream
+from synthvlm.serving.offload import iterate, offload, stream
 from synthvlm.serving.service import Service
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.validation import parse
@@ -17,9 +17,7 @@ from synthvlm.serving.validation import parse
 __all__ = [
     "AnswerCache",
     "Context",
-    "Progress",
     "RequestModel",
-    "Result",
     "Service",
     "ServiceSettings",
     "iterate",

@@ -10,39 +10,20 @@ import asyncio
 import contextvars
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
+
+from google.protobuf.message import Message
 
 from synthvlm.progress import Reporter
 from synthvlm.serving.calls import Call, Context, current_call
 from synthvlm.storage.v1 import shard_pb2
 
+M = TypeVar("M", bound=Message)
 R = TypeVar("R")
 T = TypeVar("T")
 
 _PROGRESS_SECONDS = 0.1
 """Least time between two messages of progress; what is reported in between is coalesced."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Records done, in all (0: not known yet), and done by earlier attempts."""
-
-    done: int
-    total: int
-    resumed: int
-
-    def to_proto(self) -> shard_pb2.ShardProgress:
-        """As shard calls send it."""
-        return shard_pb2.ShardProgress(done=self.done, total=self.total, resumed=self.resumed)
-
-
-@dataclass(frozen=True)
-class Result(Generic[R]):
-    """What the work returned, and the progress it last reported."""
-
-    value: R
-    progress: Progress
 
 
 class _CallReporter:
@@ -64,12 +45,12 @@ class _StreamReporter(_CallReporter):
 
     def __init__(self, call: Call) -> None:
         super().__init__(call)
-        self.newest: Progress | None = None
+        self.newest: shard_pb2.ShardProgress | None = None
         self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
     def report(self, done: int, total: int, resumed: int = 0) -> None:
-        self.newest = Progress(done, total, resumed)
+        self.newest = shard_pb2.ShardProgress(done=done, total=total, resumed=resumed)
         self._loop.call_soon_threadsafe(self.changed.set)
         self.check()
 
@@ -93,20 +74,31 @@ async def offload(context: Context, work: Callable[[Reporter], R]) -> R:
 
 
 async def stream(
-    context: Context, work: Callable[[Reporter], R]
-) -> AsyncIterator[Progress | Result[R]]:
+    context: Context, response: type[M], work: Callable[[Reporter], M]
+) -> AsyncIterator[M]:
     """Runs the work of a shard call on a worker thread and yields its progress as it comes.
 
+    Args:
+        context: The call's context.
+        response: The call's response: a message with a field ``progress``.
+        work: Blocking work; it reports its progress and returns the response that has the result.
+
     Yields:
-        The newest ``Progress`` each time it has changed, at most ten a second, the last one always
-        (all zeros if the work reported none), and finally the ``Result``.
+        A response with the newest progress each time it has changed, at most ten a second, the last
+        one always (all zeros if the work reported none), and finally the one that ``work``
+        returned, with the last progress.
 
     Raises:
         Exception: What ``work`` raised.
     """
     call = current_call(context)
     reporter = _StreamReporter(call)
-    sent: Progress | None = None
+    sent: shard_pb2.ShardProgress | None = None
+
+    def with_progress(progress: shard_pb2.ShardProgress) -> M:
+        fields: dict[str, Any] = {"progress": progress}
+        return response(**fields)
+
     with _watched(call):
         running = _start(call, lambda: work(reporter))
         running.add_done_callback(lambda _: reporter.changed.set())
@@ -115,13 +107,14 @@ async def stream(
             reporter.changed.clear()
             if reporter.newest is not None and reporter.newest != sent and not running.done():
                 sent = reporter.newest
-                yield sent
+                yield with_progress(sent)
                 await asyncio.wait([running], timeout=_PROGRESS_SECONDS)
-        value = await running
-        last = reporter.newest or Progress(0, 0, 0)
+        result = await running
+        last = reporter.newest or shard_pb2.ShardProgress()
         if last != sent:
-            yield last
-        yield Result(value, last)
+            yield with_progress(last)
+        result.MergeFrom(with_progress(last))
+        yield result
 
 
 async def iterate(context: Context, work: Callable[[Reporter], Iterator[T]]) -> AsyncIterator[T]:

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import os
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import grpc
@@ -16,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 from opentelemetry.sdk.trace import TracerProvider
 
 import synthvlm
+from synthvlm.atomic_files import write_atomically
 from synthvlm.serving.admission import Admission
 from synthvlm.serving.auth import TokenCheck, server_credentials
 from synthvlm.serving.calls import Kind, Shutdown, methods_of
@@ -95,7 +94,8 @@ class Server(Generic[S]):
         await self._server.start()
         if settings.address_file is not None:
             self._address_text = json.dumps({"address": self.address, "pid": os.getpid()})
-            _write_atomically(settings.address_file, self._address_text)
+            settings.address_file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(settings.address_file, self._address_text)
         _log.info("listening", address=self.address, health=self.health_address)
 
     async def warm_up(self) -> None:
@@ -203,14 +203,6 @@ def _bind(server: grpc.aio.Server, listen: str, credentials: grpc.ServerCredenti
     else:
         port = server.add_secure_port(listen, credentials)
     return listen if listen.startswith("unix:") else f"{listen.rpartition(':')[0]}:{port}"
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    Path(temporary).replace(path)
 
 
 async def _on_thread(name: str, work: Any) -> Any:

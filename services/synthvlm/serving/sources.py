@@ -63,7 +63,7 @@ def load_settings(
         violations = [
             FieldViolation(
                 ".".join(str(step) for step in entry["loc"]),
-                "is no setting"
+                "is not a setting"
                 if entry["type"] == "extra_forbidden"
                 else entry["msg"].removeprefix("Value error, "),
             )
@@ -126,7 +126,7 @@ def _environment(settings: type[S], word: str) -> dict[str, Any]:
     prefix = f"SYNTHVLM_{word.upper()}_"
     names = {name.upper() for name in settings.model_fields}
     unknown = [
-        FieldViolation(variable, "is no setting")
+        FieldViolation(variable, "is not a setting")
         for variable in sorted(os.environ)
         if variable.startswith(prefix)
         and (rest := variable.removeprefix(prefix)).partition("__")[0] not in names

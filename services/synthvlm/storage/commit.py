@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synthvlm.errors import DataCorrupt, NotFound
+from synthvlm.errors import DataCorrupt, NotFound, PreconditionFailed
 from synthvlm.storage.digests import canonical_json, file_digest, sha256_digest
 from synthvlm.storage.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from synthvlm.storage.refs import ShardRef
@@ -53,6 +53,18 @@ class ShardKey:
         }
         digest = sha256_digest(canonical_json(identity)).removeprefix("sha256:")
         return f"{self.kind}/{digest[:32]}"
+
+    def require_model(self, expected: str) -> None:
+        """Returns when the shard is made with the model that the caller expects; empty: any.
+
+        Raises:
+            PreconditionFailed: It is made with another one.
+        """
+        if expected and expected != self.model_digest:
+            raise PreconditionFailed(
+                "the service has loaded another model than the one that the call expects",
+                {"expected": expected, "loaded": self.model_digest},
+            )
 
 
 class Commit:
@@ -116,8 +128,8 @@ class Commit:
             details: Further JSON values for the manifest.
 
         Raises:
-            DataCorrupt: The same key was committed with other bytes: the stage's key lacks
-                something that its result depends on.
+            DataCorrupt: The same key was committed with other bytes: something that the
+                stage's result depends on is missing in its key.
         """
         manifest = Manifest(
             kind=self.key.kind,

@@ -83,7 +83,7 @@ def read_manifest(data: bytes, path: str) -> Manifest:
     """Parses a manifest.
 
     Raises:
-        DataCorrupt: It is no manifest.
+        DataCorrupt: It is not a manifest.
     """
     try:
         return Manifest.model_validate_json(data)

@@ -1,4 +1,4 @@
-"""The Arrow schemas of every table that a stage writes, in one place.
+"""The tables that stages write, in one place: their Arrow schemas and the names of their files.
 
 A change of a schema raises its version, which is part of every manifest and so of every shard's
 key: tables of different versions are never mixed. All scores are float32; all digests are
@@ -18,8 +18,10 @@ QUARANTINE = pa.schema(
         pa.field("excerpt", pa.string(), nullable=False),
     ]
 )
-"""Records that are no captions: file name (without folders), line or record number from 1, reason,
-and the first 200 characters of what was read."""
+"""Records that cannot be used as captions: file name (without folders), line or record number from
+1, reason, and the first 200 characters of what was read."""
+
+QUARANTINE_FILE = "quarantine.parquet"
 
 POOL = pa.schema(
     [
@@ -32,11 +34,17 @@ POOL = pa.schema(
 """Imported captions: content-derived id, text, name of the file they came from (without folders and
 extensions) and the id they had there."""
 
+POOL_FILE = "pool.parquet"
+
 CAPTIONS = pa.schema([*POOL, pa.field("stats", pa.map_(pa.string(), pa.float64()), nullable=False)])
 """Captions that curation kept, with Data-Juicer's statistics."""
 
+CAPTIONS_FILE = "captions.parquet"
+
 DROPPED = pa.schema([*CAPTIONS, pa.field("dropped_by", pa.list_(pa.string()), nullable=False)])
 """Captions that curation dropped, with the rules that did, in the recipe's order."""
+
+DROPPED_FILE = "dropped.parquet"
 
 IMAGES = pa.schema(
     [
@@ -56,6 +64,11 @@ IMAGES = pa.schema(
 """Index of an ImageSet's tar: ``file`` is the member's name, ``offset`` and ``size`` say where its
 bytes lie, so that one image is one range read."""
 
+IMAGES_FILE = "images.parquet"
+
+IMAGES_TAR = "images.tar"
+"""An ImageSet's images, each with its caption as ``.txt``: a WebDataset."""
+
 FAILED = pa.schema(
     [
         pa.field("caption_id", pa.string(), nullable=False),
@@ -64,6 +77,8 @@ FAILED = pa.schema(
     ]
 )
 """Captions or images that a stage could not work on."""
+
+FAILED_FILE = "failed.parquet"
 
 SCORES = pa.schema(
     [
@@ -76,6 +91,8 @@ SCORES = pa.schema(
     ]
 )
 """Scores of the images of an ImageSet, in its order."""
+
+SCORES_FILE = "scores.parquet"
 
 CHAINS = pa.schema(
     [
@@ -91,6 +108,8 @@ CHAINS = pa.schema(
 """The shards that a selection was made from, in its canonical order: where each stage's shard lies,
 its digest, and the digest of the configuration that made the images."""
 
+CHAINS_FILE = "chains.parquet"
+
 IMAGE_INDEX = pa.schema(
     [
         pa.field("image_id", pa.string(), nullable=False),
@@ -98,6 +117,8 @@ IMAGE_INDEX = pa.schema(
     ]
 )
 """Every generated image of a run, sorted by id: the row of CHAINS that it belongs to."""
+
+IMAGE_INDEX_FILE = "images.parquet"
 
 SELECTION = pa.schema(
     [
@@ -114,6 +135,8 @@ SELECTION = pa.schema(
 )
 """Selected pairs, best first: rank from 0, the pair, and where its image lies."""
 
+SELECTION_FILE = "selection.parquet"
+
 PAIRS = pa.schema(
     [
         pa.field("shard", pa.string(), nullable=False),
@@ -127,3 +150,8 @@ PAIRS = pa.schema(
 )
 """Index of a dataset version: ``shard`` is the tar that holds the pair, ``file``, ``offset`` and
 ``size`` where its image lies in it, ``generation`` the digest of the configuration that made it."""
+
+PAIRS_FILE = "pairs.parquet"
+
+LLAVA_FILE = "llava.json"
+"""The pairs of a dataset version as LLaVA's training reads them."""

@@ -94,7 +94,7 @@ class Store:
             return sorted(str(entry["path"]) for batch in batches for entry in batch)
 
     def delete(self, paths: Sequence[str]) -> None:
-        """Removes objects; one that does not exist is no error."""
+        """Removes objects; one that does not exist is not an error."""
         for path in paths:
             try:
                 with _errors(self.uri, path):
@@ -174,7 +174,7 @@ def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
     scheme = root.partition("://")[0]
     if scheme not in _SCHEMES or ".." in root.split("/") or "\0" in root:
         raise _invalid(
-            f"{uri!r} is no object store; give file:///folder, s3://bucket/prefix, gs:// or az://"
+            f"{uri!r} is not an object store; give file:///folder, s3://bucket/prefix, gs:// or az://"
         )
     if allowed_roots is not None and not any(_is_below(root, allowed) for allowed in allowed_roots):
         raise _invalid(f"the store {uri} is not one that this service may use")
@@ -188,7 +188,7 @@ def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
         try:
             return Store(root, from_url(root))
         except ValueError as error:
-            raise _invalid(f"{uri!r} is no object store's URL: {error}") from error
+            raise _invalid(f"{uri!r} is not the URL of an object store: {error}") from error
 
 
 def file_uri(folder: Path) -> str:
@@ -208,7 +208,7 @@ def _invalid(message: str) -> InvalidInput:
 @contextmanager
 def _errors(uri: str, path: str) -> Iterator[None]:
     if path and not is_safe_path(path):
-        raise InvalidInput(f"{path!r} is no path below {uri}")
+        raise InvalidInput(f"{path!r} is not a path below {uri}")
     try:
         yield
     except FileNotFoundError as error:

@@ -11,10 +11,10 @@ from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import CaptionClient
 from synthvlm.errors import InvalidInput
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
+from synthvlm.storage.protos import ref_from_proto
 from synthvlm.storage.schemas import CAPTIONS
 from synthvlm.storage.tables import TableFile
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto
 
 FILE = "captions.parquet"
 """Name of the captions in a CaptionSet shard."""

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -83,10 +82,3 @@ def _cell(one: Compared, chosen: Compared) -> dict[str, Any]:
 def _number(value: float) -> float | None:
     """A margin; None where one caption gives none."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def write_text(file: Path, text: str) -> Path:
-    """Writes a file as a whole, or not at all."""
-    unfinished = file.with_name(f".{file.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    return unfinished.replace(file)

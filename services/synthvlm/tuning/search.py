@@ -15,12 +15,13 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from synthvlm.alignment.v1 import alignment_pb2
+from synthvlm.atomic_files import write_atomically
 from synthvlm.client import AlignmentClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage import ShardRef, Store, open_shard
-from synthvlm.storage.schemas import SCORES
+from synthvlm.storage.protos import ref_from_proto, ref_to_proto
+from synthvlm.storage.schemas import SCORES, SCORES_FILE
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.storage.wire import ref_from_proto, ref_to_proto
 from synthvlm.tuning.comparison import Measured
 from synthvlm.tuning.grid import Cell
 
@@ -78,9 +79,7 @@ class Timings:
     def keep(self, cell: Cell, seconds: float) -> None:
         """Writes them down."""
         self._known[str(cell)] = seconds
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(json.dumps(self._known, indent=2))
-        fresh.replace(self._file)
+        write_atomically(self._file, json.dumps(self._known, indent=2))
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ class Search:
 
     def _scores(self, score_set: ShardRef) -> dict[str, float]:
         columns = pa.schema([SCORES.field("caption_id"), SCORES.field(self.metric)])
-        table = open_shard(self.store, score_set).table("scores.parquet", columns)
+        table = open_shard(self.store, score_set).table(SCORES_FILE, columns)
         return dict(
             zip(
                 table.column("caption_id").to_pylist(),

@@ -20,8 +20,8 @@ from synthvlm.generation.engine import ImageRequest, Sampling
 from synthvlm.generation.engines.triton import TritonEngine
 from synthvlm.generation.forwarding import Forwarder
 from synthvlm.generation.identity import wanted_identity
+from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.service import SERVICE
-from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.triton.server import SHARED_MEMORY
 from synthvlm.generation.triton.wire import INPUTS, MODEL, OUTPUTS, read_sample, write_request
 from synthvlm.generation.v1 import generation_pb2 as pb

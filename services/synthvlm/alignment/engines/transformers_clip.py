@@ -136,7 +136,7 @@ def _weights(folder: Path) -> dict[str, torch.Tensor]:
     for name, value in stored.items():
         for prefix, tower in _TOWERS.items():
             rest = name.removeprefix(prefix)
-            # Position ids are no weights; older versions of the library stored them.
+            # Position ids are not weights; older versions of the library stored them.
             if rest == name or rest.endswith("position_ids"):
                 continue
             if ".q_proj." in rest:

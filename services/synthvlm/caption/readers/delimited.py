@@ -62,7 +62,7 @@ def delimited_records(file: CaptionFile, column: str) -> Iterator[Record]:
     """The records of a CSV or TSV file, numbered by their first line.
 
     Raises:
-        InvalidInput: The header is missing, unreadable, or lacks the column.
+        InvalidInput: The header is missing, unreadable, or without the column.
     """
     feed = _Feed(file.text_chunks())
     rows = csv.reader(feed, delimiter=_DELIMITERS[file.format])

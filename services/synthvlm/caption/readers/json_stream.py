@@ -18,7 +18,7 @@ from synthvlm.caption.readers.records import (
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NOT_UTF8 = re.compile(r"[\udc80-\udcff]")
-"""Bytes that are no UTF-8, as ``surrogateescape`` carries them."""
+"""Bytes that are not UTF-8, as ``surrogateescape`` carries them."""
 _NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
 _NEXT_VALUE = re.compile(r",")
 _PERHAPS_NEXT = re.compile(r"\}\s*,?\s*\Z")
@@ -43,14 +43,16 @@ def json_records(file: CaptionFile, column: str) -> Iterator[Record]:
             break
     whole = itertools.chain([head], chunks)
     if head.lstrip().startswith(b"["):
-        yield from _array_records(_Window(whole), column)
+        yield from array_records(whole, column)
     elif head.lstrip().startswith(b"{"):
         yield from json_line_records(whole, column)
     else:
-        raise file.unusable("is no JSON array of captions")
+        raise file.unusable("is not a JSON array of captions")
 
 
-def _array_records(window: "_Window", column: str) -> Iterator[Record]:
+def array_records(chunks: Iterable[bytes], column: str) -> Iterator[Record]:
+    """The records of a JSON array that comes in pieces, numbered from 1."""
+    window = _Window(chunks)
     window.next_character()
     window.position += 1
     number = 0
@@ -134,7 +136,7 @@ def _pass_over(window: "_Window") -> tuple[int, str]:
 class _Window:
     """A piece of the text, decoded, with a position in it.
 
-    Bytes that are no UTF-8 are carried as lone surrogates.
+    Bytes that are not UTF-8 are carried as lone surrogates.
 
     Attributes:
         text: The piece.
@@ -161,7 +163,7 @@ class _Window:
         return False
 
     def next_character(self) -> str:
-        """Moves to the next character that is no white space; empty at the end of the text."""
+        """Moves to the next character that is not white space; empty at the end of the text."""
         while True:
             match = _SPACE.match(self.text, self.position)
             self.position = match.end() if match else self.position

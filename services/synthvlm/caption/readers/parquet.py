@@ -30,7 +30,7 @@ def parquet_records(file: CaptionFile, column: str) -> Iterator[Record]:
     """The records of a Parquet file, numbered by row.
 
     Raises:
-        InvalidInput: It is no Parquet file, is damaged, or lacks a column of text.
+        InvalidInput: It is not a Parquet file, is damaged, or has no column of text.
     """
     with _seekable(file) as data:
         try:
@@ -48,7 +48,7 @@ def parquet_records(file: CaptionFile, column: str) -> Iterator[Record]:
                     number += 1
         except (pa.ArrowException, OSError) as error:
             message = str(error).splitlines()[0]
-            raise file.unusable(f"is no Parquet file, or a damaged one: {message}") from error
+            raise file.unusable(f"is not a Parquet file, or is a damaged one: {message}") from error
 
 
 def _record(number: int, text: bytes | None, identifier: int | bytes | None) -> Record:

@@ -20,7 +20,7 @@ def read_records(file: CaptionFile, column: str) -> Iterator[Record]:
             none.
 
     Raises:
-        InvalidInput: Nothing can be made of the file: it is empty, damaged, lacks the column, or
+        InvalidInput: Nothing can be made of the file: it is empty, damaged, without the column, or
             has no readable record at all. What was yielded before is right all the same.
     """
     captions = 0

@@ -38,7 +38,7 @@ class CaptionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that is no caption.
+    """A record that cannot be used as a caption.
 
     Attributes:
         line: Line or record number, from 1.
@@ -91,7 +91,7 @@ def checked(line: int, text: str, identifier: Any, raw: str | bytes) -> Record:
 
 
 def excerpt(raw: str | bytes) -> str:
-    """The beginning of what was read; what is no valid Unicode in it becomes U+FFFD."""
+    """The beginning of what was read; invalid Unicode in it becomes U+FFFD."""
     if isinstance(raw, bytes):
         # UTF-8 has at most 4 bytes a character.
         return raw[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]

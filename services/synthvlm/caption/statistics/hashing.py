@@ -8,7 +8,9 @@ import functools
 import numpy as np
 import numpy.typing as npt
 
-_BASE = 0x9E3779B97F4A7C15
+BASE = 0x9E3779B97F4A7C15
+"""An odd number, as only those have inverses."""
+
 _MODULUS = 2**64
 
 Hashes = npt.NDArray[np.uint64]
@@ -18,7 +20,7 @@ def span_hashes(
     codes: npt.NDArray[np.uint32], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
 ) -> Hashes:
     """Hashes of the spans ``codes[starts[i]:ends[i]]``, uint64 [spans]."""
-    powers, inverses = _powers(1 << len(codes).bit_length())
+    powers, inverses = _powers(BASE, 1 << len(codes).bit_length())
     # One more than the code, or leading NULs would not count.
     terms = (codes.astype(np.uint64) + np.uint64(1)) * powers[: len(codes)]
     before = np.zeros(len(codes) + 1, np.uint64)
@@ -31,7 +33,7 @@ def text_hash(text: str) -> int:
     """The hash that ``span_hashes`` gives a span with the characters of ``text``."""
     value = 0
     for character in reversed(text):
-        value = (value * _BASE + ord(character) + 1) % _MODULUS
+        value = (value * BASE + ord(character) + 1) % _MODULUS
     return value
 
 
@@ -41,21 +43,21 @@ def window_hashes(symbols: npt.NDArray[np.unsignedinteger], size: int) -> Hashes
     hashes, width = single, 1
     # As in binary exponentiation: a window twice as wide is two windows, one wider a symbol more.
     for bit in f"{size:b}"[1:]:
-        factor = np.uint64(pow(_BASE, width, _MODULUS))
+        factor = np.uint64(pow(BASE, width, _MODULUS))
         hashes = hashes[:-width] * factor + hashes[width:]
         width *= 2
         if bit == "1":
-            hashes = hashes[:-1] * np.uint64(_BASE) + single[width:]
+            hashes = hashes[:-1] * np.uint64(BASE) + single[width:]
             width += 1
     return hashes
 
 
 @functools.lru_cache(maxsize=4)
-def _powers(count: int) -> tuple[Hashes, Hashes]:
-    """The first ``count`` powers of the base, and their inverses; both odd, so these exist."""
-    inverse = pow(_BASE, -1, _MODULUS)
+def _powers(base: int, count: int) -> tuple[Hashes, Hashes]:
+    """The first ``count`` powers of ``base``, and their inverses; both odd, so these exist."""
+    inverse = pow(base, -1, _MODULUS)
     factors = np.ones((2, count), np.uint64)
-    factors[0, 1:] = _BASE
+    factors[0, 1:] = base
     factors[1, 1:] = inverse
     powers, inverses = np.cumprod(factors, axis=1, dtype=np.uint64)
     return powers, inverses

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthvlm.atomic_files import write_atomically
 from synthvlm.cli.options import (
     ColumnOption,
     HomeOption,
@@ -145,12 +146,12 @@ def _finish(result: "Result", folder: Path, *, json: bool) -> None:
 
     from synthvlm.cli.terminal import print_json, stdout_console
     from synthvlm.tuning.page import render_page
-    from synthvlm.tuning.result import NUMBERS_FILE, PAGE_FILE, PROFILE_FILE, write_text
+    from synthvlm.tuning.result import NUMBERS_FILE, PAGE_FILE, PROFILE_FILE
 
     content = result.to_json()
-    chosen = write_text(folder / PROFILE_FILE, result.chosen_profile())
-    page = write_text(folder / PAGE_FILE, render_page(result))
-    write_text(folder / NUMBERS_FILE, json_module.dumps(content, indent=2))
+    chosen = write_atomically(folder / PROFILE_FILE, result.chosen_profile())
+    page = write_atomically(folder / PAGE_FILE, render_page(result))
+    write_atomically(folder / NUMBERS_FILE, json_module.dumps(content, indent=2))
     if json:
         files = {"profile": str(chosen), "report": str(page)}
         print_json({**content, **files, "seconds": round(result.seconds, 3)})

@@ -12,7 +12,7 @@ from synthvlm.cli.run.state import RunState
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
-from synthvlm.storage.wire import counts_by_rule, ref_from_proto
+from synthvlm.storage.protos import counts_by_rule, ref_from_proto
 
 
 class RunOutcome:

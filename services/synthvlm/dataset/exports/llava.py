@@ -11,6 +11,7 @@ from synthvlm.dataset.readahead import read_ahead
 from synthvlm.errors import NotFound
 from synthvlm.progress import Reporter
 from synthvlm.storage import Shard, sha256_digest
+from synthvlm.storage.schemas import LLAVA_FILE
 
 IMAGES = "images"
 
@@ -42,7 +43,7 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> list
                 reporter.report(done, total, resumed)
     if not destination.has("dataset.json"):
         with tempfile.TemporaryDirectory(prefix="synthvlm-export-") as folder:
-            destination.put_file("dataset.json", version.download("llava.json", Path(folder)))
+            destination.put_file("dataset.json", version.download(LLAVA_FILE, Path(folder)))
     return folders
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from synthvlm.dataset.exports.destination import Destination
 from synthvlm.progress import Reporter
 from synthvlm.storage import Shard
+from synthvlm.storage.schemas import PAIRS_FILE
 
 
 def export(version: Shard, destination: Destination, reporter: Reporter) -> None:
@@ -18,7 +19,7 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> None
     total, done, resumed = version.manifest.records, 0, 0
     for entry in version.manifest.files:
         is_tar = entry.name.endswith(".tar")
-        if not is_tar and entry.name != "pairs.parquet":
+        if not is_tar and entry.name != PAIRS_FILE:
             continue
         records = entry.records or 0
         if destination.has(entry.name):

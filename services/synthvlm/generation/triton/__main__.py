@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from synthvlm.atomic_files import write_atomically
 from synthvlm.errors import DomainError, InvalidInput
 from synthvlm.generation.identity import Identity, wanted_identity
 from synthvlm.generation.loading import executor_of
@@ -62,9 +63,8 @@ def serve(settings: TritonServerSettings) -> NoReturn:
         drain_seconds=settings.drain_seconds,
     )
     if settings.address_file is not None:
-        fresh = settings.address_file.with_suffix(".new")
-        fresh.write_text(json.dumps({"address": listen, "pid": os.getpid()}), "utf-8")
-        fresh.replace(settings.address_file)
+        address = json.dumps({"address": listen, "pid": os.getpid()})
+        write_atomically(settings.address_file, address)
     os.execve(command[0], command, server.environment(files, os.environ))  # noqa: S606
 
 

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synthvlm.alignment.config import AlignmentSettings
+from synthvlm.alignment.decoding import Unusable
 from synthvlm.alignment.engines import open_clip as open_clip_engine
-from synthvlm.alignment.images import Unusable
 from synthvlm.alignment.requests import complete
 from synthvlm.alignment.scorer import Pair, PairScore, Scorer
 from synthvlm.generation.config import GenerationSettings

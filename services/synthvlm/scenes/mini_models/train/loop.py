@@ -14,6 +14,8 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from synthvlm.atomic_files import atomically_replaced
+
 
 def bfloat16() -> torch.autocast:
     """bfloat16 where the CPU supports it; emulating it elsewhere would be slow."""
@@ -121,8 +123,8 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "running": self.running,
         }
-        torch.save(state, self.out / "checkpoint.tmp")
-        (self.out / "checkpoint.tmp").replace(self.out / "checkpoint.pt")
+        with atomically_replaced(self.out / "checkpoint.pt") as fresh:
+            torch.save(state, fresh)
 
     def _share_gradients(self) -> None:
         """Averages the gradients over the workers, which therefore stay equal."""

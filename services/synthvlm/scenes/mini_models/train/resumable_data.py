@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from synthvlm.atomic_files import atomically_replaced
+
 Tensors = dict[str, torch.Tensor]
 
 
@@ -22,8 +24,9 @@ def make_or_load(folder: Path, seed: int, count: int, make: Callable[[int], Tens
     for number in range(seed, seed + count):
         path = folder / f"{number}.pt"
         if not path.exists():
-            torch.save(make(number), path.with_suffix(".tmp"))
-            path.with_suffix(".tmp").replace(path)
+            tensors = make(number)
+            with atomically_replaced(path) as fresh:
+                torch.save(tensors, fresh)
             print(f"file {number - seed + 1} of {count}", flush=True)
         loaded.append(torch.load(path))
     return {name: torch.cat([tensors[name] for tensors in loaded]) for name in loaded[0]}

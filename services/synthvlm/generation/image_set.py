@@ -1,31 +1,25 @@
 """A CaptionSet shard becomes an ImageSet shard.
 
 The images of a shard are numbered: caption by caption, and within a caption repeat by repeat.
-Batches are cut from that sequence at fixed places, so that a batch is the same whether it is made
-by the first attempt or by one that goes on after a crash, and each finished batch is kept as a part
-of the commit until the shard is committed. Between parts and result nothing but the batch in hand
-is in memory: the tar is assembled in a temporary file.
+Batches are cut from that sequence.
 """
 
 import itertools
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.assembly import PART, Assembly
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
 from synthvlm.generation.engine import ImageRequest, Sample, Sampling, SharedEngine
+from synthvlm.generation.image_set_files import PART, ImageSetFiles
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard, sha256_digest
-from synthvlm.storage.parts import failures_of, part_bytes
-from synthvlm.storage.schemas import CAPTIONS
-from synthvlm.storage.turns import Turns
+from synthvlm.storage.batch_stage import Attempt, Batch, BatchStage, MadeShard
+from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE
 
 CODE_VERSION = 1
 """Raised whenever this code gives other images for the same key."""
@@ -56,21 +50,6 @@ class ImageSetRequest:
 
 
 @dataclass(frozen=True)
-class ImageSet:
-    """A committed ImageSet shard.
-
-    Attributes:
-        ref: The shard: ``images.tar``, ``images.parquet``, ``failed.parquet``.
-        generated: Images in it.
-        failed: Images that could not be made, by reason.
-    """
-
-    ref: ShardRef
-    generated: int
-    failed: dict[str, int]
-
-
-@dataclass(frozen=True)
 class _Image:
     """One image to make."""
 
@@ -85,9 +64,9 @@ class ImageSetMaker:
     def __init__(self, shared: SharedEngine) -> None:
         self._shared = shared
         self._engine = shared.engine
-        self._turns = Turns()
+        self._stage = BatchStage()
 
-    def make(self, store: Store, request: ImageSetRequest, reporter: Reporter) -> ImageSet:
+    def make(self, store: Store, request: ImageSetRequest, reporter: Reporter) -> MadeShard:
         """Makes the shard, or finds it made.
 
         Args:
@@ -101,56 +80,34 @@ class ImageSetMaker:
             DataCorrupt: Stored bytes are damaged.
             OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
         """
-        self._require_model(request.model_digest)
-        commit = Commit(store, self._key(request))
-        with self._turns.take(commit, reporter):
-            if ref := commit.find():
-                made = self._committed(store, ref)
-                total = made.generated + sum(made.failed.values())
-                reporter.report(total, total, resumed=total)
-                return made
-            with tempfile.TemporaryDirectory(prefix="synthvlm-images-") as folder:
-                return self._make(store, request, commit, reporter, Path(folder))
+        key = self._key(request)
+        key.require_model(request.model_digest)
 
-    def _make(
-        self,
-        store: Store,
-        request: ImageSetRequest,
-        commit: Commit,
-        reporter: Reporter,
-        folder: Path,
-    ) -> ImageSet:
-        captions = open_shard(store, request.caption_set)
-        rows = captions.batches("captions.parquet", _CAPTION_COLUMNS, _READ_ROWS)
-        images = (
-            _Image(row["caption_id"], row["text"], repeat)
-            for batch in rows
-            for row in batch.to_pylist()
-            for repeat in range(request.repeats)
-        )
-        total = captions.manifest.records * request.repeats
-        done = resumed = 0
-        reporter.report(done, total)
-        with Assembly(folder, request.image_format) as assembly:
-            for index, batch in enumerate(_cut(images, self._shared.batch_size)):
-                part = commit.read_part(index)
-                if part is None:
-                    part = self._part(batch, request, reporter)
-                    commit.write_part(index, part)
-                else:
-                    resumed += len(batch)
-                assembly.add(part)
-                done += len(batch)
-                reporter.report(done, total, resumed)
-        ref = commit.finish(
-            files=assembly.files,
-            records=assembly.generated,
-            counts=assembly.counts,
-            file_records=assembly.file_records,
-        )
-        return ImageSet(ref, assembly.generated, failures_of(assembly.counts))
+        def begin() -> Attempt:
+            captions = open_shard(store, request.caption_set)
+            rows = captions.batches(CAPTIONS_FILE, _CAPTION_COLUMNS, _READ_ROWS)
+            images = (
+                _Image(row["caption_id"], row["text"], repeat)
+                for batch in rows
+                for row in batch.to_pylist()
+                for repeat in range(request.repeats)
+            )
+            return Attempt(
+                records=captions.manifest.records * request.repeats,
+                batches=(
+                    Batch(len(batch), partial(self._rows, batch, request, reporter))
+                    for batch in _cut(images, self._shared.batch_size)
+                ),
+                part=PART,
+                files=partial(ImageSetFiles, image_format=request.image_format),
+            )
 
-    def _part(self, batch: Sequence[_Image], request: ImageSetRequest, reporter: Reporter) -> bytes:
+        return self._stage.make(Commit(store, key), begin, reporter)
+
+    def _rows(
+        self, batch: Sequence[_Image], request: ImageSetRequest, reporter: Reporter
+    ) -> list[dict[str, Any]]:
+        """Makes a batch; its rows of ``PART``."""
         seeds = [image_seed(one.caption_id, one.repeat, request.run_seed) for one in batch]
         samples = self._shared.batch(
             [
@@ -159,11 +116,10 @@ class ImageSetMaker:
             ],
             reporter,
         )
-        rows = [
+        return [
             self._row(one, seed, sample, request)
             for one, seed, sample in zip(batch, seeds, samples, strict=True)
         ]
-        return part_bytes(rows, PART)
 
     def _row(
         self, image: _Image, seed: int, sample: Sample, request: ImageSetRequest
@@ -206,18 +162,6 @@ class ImageSetMaker:
             model_digest=self._engine.model_digest,
             code_version=CODE_VERSION,
         )
-
-    def _require_model(self, expected: str) -> None:
-        if expected and expected != self._engine.model_digest:
-            raise PreconditionFailed(
-                "the service has loaded another model than the one that the call expects",
-                {"expected": expected, "loaded": self._engine.model_digest},
-            )
-
-    @staticmethod
-    def _committed(store: Store, ref: ShardRef) -> ImageSet:
-        manifest = open_shard(store, ref).manifest
-        return ImageSet(ref, manifest.records, failures_of(manifest.counts))
 
 
 def _cut(images: Iterator[_Image], size: int) -> Iterator[list[_Image]]:

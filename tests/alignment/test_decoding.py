@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from synthvlm.alignment.images import (
+from synthvlm.alignment.decoding import (
     SEVERAL_PICTURES,
     TOO_MANY_PIXELS,
     TOO_SMALL,

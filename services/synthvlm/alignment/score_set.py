@@ -1,34 +1,48 @@
 """A CaptionSet and an ImageSet shard become a ScoreSet shard.
 
-Batches are cut from the ImageSet's index at fixed places, and each finished batch is kept as a part
-of the commit until the shard is committed: an attempt that goes on after a crash scores only what
-is missing, in the same batches. Besides the captions' texts, only the batch in hand is in memory.
+Batches are cut from the ImageSet's index. Besides the captions' texts, only the batch in hand is in
+memory.
 """
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 
-from synthvlm.alignment.assembly import PART, Assembly
-from synthvlm.alignment.images import Unusable
+from synthvlm.alignment.decoding import Unusable
 from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
-from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput, PreconditionFailed
+from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
-from synthvlm.storage.parts import failures_of, part_bytes
-from synthvlm.storage.schemas import CAPTIONS, IMAGES
-from synthvlm.storage.turns import Turns
+from synthvlm.storage.batch_stage import Attempt, Batch, BatchStage, MadeShard
+from synthvlm.storage.schemas import (
+    CAPTIONS,
+    CAPTIONS_FILE,
+    IMAGES,
+    IMAGES_FILE,
+    IMAGES_TAR,
+    SCORES,
+    SCORES_FILE,
+)
+from synthvlm.storage.shard_files import Row, ShardFiles
 
 CODE_VERSION = 1
 """Raised whenever this code gives other scores for the same key."""
 
 MAX_IMAGE_BYTES = 64 * 2**20
 """Most bytes of an encoded image in a shard: more than any image within the limit of pixels has."""
+
+PART = pa.schema(
+    [
+        *[field.with_nullable(True) for field in SCORES],
+        pa.field("reason", pa.string(), nullable=True),
+    ]
+)
+"""A finished batch. Scores are null where ``reason`` says why there are none."""
 
 _TOO_LARGE = Unusable("too_many_bytes", f"must have at most {MAX_IMAGE_BYTES} bytes")
 _CAPTION_COLUMNS = pa.schema([CAPTIONS.field("caption_id"), CAPTIONS.field("text")])
@@ -58,19 +72,18 @@ class ScoreSetRequest:
     model_digest: str = ""
 
 
-@dataclass(frozen=True)
-class ScoreSet:
-    """A committed ScoreSet shard.
+class ScoreSetFiles(ShardFiles):
+    """The scores, and the images that could not be scored."""
 
-    Attributes:
-        ref: The shard: ``scores.parquet``, ``failed.parquet``.
-        scored: Images in it.
-        failed: Images that could not be scored, by reason.
-    """
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, SCORES_FILE, SCORES)
 
-    ref: ShardRef
-    scored: int
-    failed: dict[str, int]
+    def add(self, rows: Sequence[Row]) -> None:
+        """Appends a finished batch: rows of ``PART``."""
+        self.append(
+            made=[row for row in rows if row["reason"] is None],
+            failed=[row for row in rows if row["reason"] is not None],
+        )
 
 
 class ScoreSetMaker:
@@ -79,9 +92,9 @@ class ScoreSetMaker:
     def __init__(self, scorer: Scorer) -> None:
         self._scorer = scorer
         self._engine = scorer.engine
-        self._turns = Turns()
+        self._stage = BatchStage()
 
-    def make(self, store: Store, request: ScoreSetRequest, reporter: Reporter) -> ScoreSet:
+    def make(self, store: Store, request: ScoreSetRequest, reporter: Reporter) -> MadeShard:
         """Makes the shard, or finds it made.
 
         Args:
@@ -96,64 +109,44 @@ class ScoreSetMaker:
             DataCorrupt: Stored bytes are damaged.
             OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
         """
-        self._require_model(request.model_digest)
-        commit = Commit(store, self._key(request))
-        with self._turns.take(commit, reporter):
-            if ref := commit.find():
-                return _committed(store, ref, reporter)
+        key = self._key(request)
+        key.require_model(request.model_digest)
+
+        def begin() -> Attempt:
             captions = open_shard(store, request.caption_set)
             images = open_shard(store, request.image_set)
             _require_same_captions(captions, images)
-            with tempfile.TemporaryDirectory(prefix="synthvlm-scores-") as folder:
-                assembly = self._assemble(captions, images, request, commit, reporter, Path(folder))
-                ref = commit.finish(
-                    files=assembly.files,
-                    records=assembly.scored,
-                    counts=assembly.counts,
-                    file_records=assembly.file_records,
-                )
-        return ScoreSet(ref, assembly.scored, failures_of(assembly.counts))
+            return Attempt(
+                records=images.manifest.records,
+                batches=self._batches(images, _texts(captions), request, reporter),
+                part=PART,
+                files=ScoreSetFiles,
+            )
 
-    def _assemble(
+        return self._stage.make(Commit(store, key), begin, reporter)
+
+    def _batches(
         self,
-        captions: Shard,
         images: Shard,
+        texts: Mapping[str, str],
         request: ScoreSetRequest,
-        commit: Commit,
         reporter: Reporter,
-        folder: Path,
-    ) -> Assembly:
-        texts = _texts(captions)
-        total = images.manifest.records
-        done = resumed = 0
-        reporter.report(done, total)
-        batches = images.batches("images.parquet", _IMAGE_COLUMNS, self._scorer.batch_size)
-        with (
-            Assembly(folder) as assembly,
-            closing(images.store.open(images.path("images.tar"))) as tar,
-        ):
-            for index, batch in enumerate(batches):
-                part = commit.read_part(index)
-                if part is None:
-                    rows = batch.to_pylist()
-                    part = part_bytes(self._score(rows, texts, tar, request, reporter), PART)
-                    commit.write_part(index, part)
-                else:
-                    resumed += batch.num_rows
-                assembly.add(part)
-                done += batch.num_rows
-                reporter.report(done, total, resumed)
-        return assembly
+    ) -> Iterator[Batch]:
+        with closing(images.store.open(images.path(IMAGES_TAR))) as tar:
+            for batch in images.batches(IMAGES_FILE, _IMAGE_COLUMNS, self._scorer.batch_size):
+                work = partial(self._score, batch, texts, tar, request, reporter)
+                yield Batch(batch.num_rows, work)
 
     def _score(
         self,
-        rows: Sequence[dict[str, Any]],
+        batch: pa.RecordBatch,
         texts: Mapping[str, str],
         tar: BinaryIO,
         request: ScoreSetRequest,
         reporter: Reporter,
     ) -> list[dict[str, Any]]:
-        """The rows of a part."""
+        """Scores a batch; its rows of ``PART``."""
+        rows = batch.to_pylist()
         readable = [row for row in rows if row["size"] <= MAX_IMAGE_BYTES]
         pairs = [Pair(_image(row, tar), _text(row, texts)) for row in readable]
         scores = self._scorer.score(pairs, request.parameters, reporter)
@@ -177,21 +170,6 @@ class ScoreSetMaker:
             code_version=CODE_VERSION,
         )
 
-    def _require_model(self, expected: str) -> None:
-        if expected and expected != self._engine.model_digest:
-            raise PreconditionFailed(
-                "the service has loaded another model than the one that the call expects",
-                {"expected": expected, "loaded": self._engine.model_digest},
-            )
-
-
-def _committed(store: Store, ref: ShardRef, reporter: Reporter) -> ScoreSet:
-    manifest = open_shard(store, ref).manifest
-    made = ScoreSet(ref, manifest.records, failures_of(manifest.counts))
-    total = made.scored + sum(made.failed.values())
-    reporter.report(total, total, resumed=total)
-    return made
-
 
 def _require_same_captions(captions: Shard, images: Shard) -> None:
     if images.manifest.inputs.get("captions") != captions.ref.digest:
@@ -200,7 +178,7 @@ def _require_same_captions(captions: Shard, images: Shard) -> None:
 
 
 def _texts(captions: Shard) -> dict[str, str]:
-    rows = captions.batches("captions.parquet", _CAPTION_COLUMNS, _READ_ROWS)
+    rows = captions.batches(CAPTIONS_FILE, _CAPTION_COLUMNS, _READ_ROWS)
     return {row["caption_id"]: row["text"] for batch in rows for row in batch.to_pylist()}
 
 

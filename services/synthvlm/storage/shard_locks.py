@@ -15,33 +15,33 @@ from synthvlm.storage.commit import Commit
 _POLL_SECONDS = 0.05
 
 
-class _Turn:
+class _ShardLock:
     """A lock that a weak reference can hold."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
 
 
-class Turns:
-    """Whose turn it is to work on which shard; for calls from many threads."""
+class ShardLocks:
+    """A lock for each shard that is being worked on; for calls from many threads."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        # A turn lives as long as a call holds or awaits it.
-        self._turns: WeakValueDictionary[tuple[str, str], _Turn] = WeakValueDictionary()
+        # A lock lives as long as a call holds or awaits it.
+        self._locks: WeakValueDictionary[tuple[str, str], _ShardLock] = WeakValueDictionary()
 
     @contextmanager
-    def take(self, commit: Commit, reporter: Reporter) -> Iterator[None]:
-        """Holds the turn at the shard of ``commit``.
+    def hold(self, commit: Commit, reporter: Reporter) -> Iterator[None]:
+        """Holds the lock of the shard of ``commit``.
 
         Raises:
             OperationCancelled: While waiting, the reporter says that nobody waits any more.
         """
         with self._guard:
-            turn = self._turns.setdefault((commit.store.uri, commit.path), _Turn())
-        while not turn.lock.acquire(timeout=_POLL_SECONDS):
+            held = self._locks.setdefault((commit.store.uri, commit.path), _ShardLock())
+        while not held.lock.acquire(timeout=_POLL_SECONDS):
             reporter.check()
         try:
             yield
         finally:
-            turn.lock.release()
+            held.lock.release()

@@ -1,0 +1,13 @@
+"""Runs migrations on the connection that ``synthvlm.sql.database.migrate`` hands over."""
+
+from alembic import context
+
+from synthvlm.sql.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    # Only for the names of constraints.
+    target_metadata=metadata(),
+)
+with context.begin_transaction():
+    context.run_migrations()

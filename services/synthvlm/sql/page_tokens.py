@@ -1,0 +1,62 @@
+"""Page tokens: where a list goes on, opaque to clients and checked when they come back."""
+
+import base64
+import binascii
+import hashlib
+import json
+
+from synthvlm.errors import FieldViolation, InvalidInput
+
+_CHECK_BYTES = 8
+
+
+class PageTokens:
+    """The tokens of one list method.
+
+    Args:
+        method: The RPC method, for example ``ListVersions``.
+    """
+
+    def __init__(self, method: str) -> None:
+        self._method = method
+
+    def token(self, filtered_by: str, row: int) -> str:
+        """The token of a page that ended at ``row`` of a list filtered by ``filtered_by``."""
+        content = json.dumps([filtered_by, row], separators=(",", ":")).encode()
+        return base64.urlsafe_b64encode(self._check(content) + content).decode().rstrip("=")
+
+    def row(self, token: str, filtered_by: str) -> int | None:
+        """The row that a token stands for; None for the empty token.
+
+        Args:
+            token: From ``token``.
+            filtered_by: The filter of the list that is asked for now.
+
+        Raises:
+            InvalidInput: It is not a token of this method, or that of a list with another filter.
+        """
+        if not token:
+            return None
+        try:
+            padded = token + "=" * (-len(token) % 4)
+            data = base64.b64decode(padded.encode(), altchars=b"-_", validate=True)
+        except (binascii.Error, ValueError):
+            raise self._foreign() from None
+        content = data[_CHECK_BYTES:]
+        if not content or data[:_CHECK_BYTES] != self._check(content):
+            raise self._foreign()
+        filtered, row = json.loads(content)
+        if filtered != filtered_by:
+            raise _invalid("belongs to a list with another filter; ask with the same filter again")
+        return int(row)
+
+    def _check(self, content: bytes) -> bytes:
+        # Against damage and mix-ups, not forgers: a token gives nothing that a request cannot.
+        return hashlib.sha256(self._method.encode() + content).digest()[:_CHECK_BYTES]
+
+    def _foreign(self) -> InvalidInput:
+        return _invalid(f"is not a token that {self._method} gave")
+
+
+def _invalid(description: str) -> InvalidInput:
+    return InvalidInput(f"page_token {description}", [FieldViolation("page_token", description)])

@@ -1,0 +1,122 @@
+"""A database that is opened, whatever service it belongs to, on SQLite and on PostgreSQL."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import ValidationError
+from sqlalchemy import Integer, String, UniqueConstraint, create_engine, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from synthvlm.errors import PreconditionFailed, Unavailable
+from synthvlm.sql.database import migrate, open_database
+from synthvlm.sql.settings import DatabaseSettings
+from synthvlm.sql.tables import metadata
+
+MIGRATIONS = str(Path(__file__).parent / "versions")
+
+
+class Base(DeclarativeBase):
+    metadata = metadata()
+
+
+class Note(Base):
+    __tablename__ = "note"
+    __table_args__ = (UniqueConstraint("text"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    text: Mapped[str] = mapped_column(String(64))
+
+
+@pytest.fixture
+def settings(database_url):
+    return DatabaseSettings(database=database_url)
+
+
+@pytest.fixture
+def database(settings):
+    opened = open_database(settings, MIGRATIONS)
+    yield opened
+    opened.close()
+
+
+def test_a_service_gives_its_migrations(database):
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, Base.metadata) == []
+        assert context.get_current_revision() == "r0001"
+
+
+def test_a_session_commits_or_rolls_back(database):
+    with database.session() as session:
+        session.add(Note(text="one"))
+    with pytest.raises(KeyError), database.session() as session:
+        session.add(Note(text="two"))
+        session.flush()
+        raise KeyError
+    with database.session() as session:
+        assert [note.text for note in session.scalars(select(Note))] == ["one"]
+    with pytest.raises(IntegrityError), database.session() as session:
+        session.add(Note(text="one"))
+
+
+def test_many_processes_may_start_at_once(settings):
+    with ThreadPoolExecutor(4) as pool:
+        databases = list(pool.map(lambda _: open_database(settings, MIGRATIONS), range(4)))
+    for database in databases:
+        migrate(database.engine, MIGRATIONS)
+        database.close()
+
+
+def test_sqlite_is_in_wal_mode_and_waits(tmp_path):
+    settings = DatabaseSettings(
+        database=f"sqlite:///{tmp_path}/new folder/c.db", database_timeout_seconds=7
+    )
+    database = open_database(settings, MIGRATIONS)
+    with database.engine.connect() as connection:
+        pragmas = [
+            connection.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "busy_timeout", "foreign_keys")
+        ]
+    database.close()
+    assert pragmas == ["wal", 7000, 1]
+
+
+def test_a_server_that_is_not_there_is_unavailable(tmp_path):
+    url = f"postgresql://nobody@/none?host={tmp_path}"
+    with pytest.raises(Unavailable, match="database failed"):
+        open_database(DatabaseSettings(database=url), MIGRATIONS)
+
+
+def test_a_locked_database_is_unavailable(tmp_path):
+    settings = DatabaseSettings(
+        database=f"sqlite:///{tmp_path}/c.db", database_timeout_seconds=0.05
+    )
+    database = open_database(settings, MIGRATIONS)
+    other = create_engine(settings.database)
+    with other.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable, match="locked"), database.session() as session:
+            session.add(Note(text="one"))
+            session.flush()
+    other.dispose()
+    database.close()
+
+
+def test_a_password_file_that_is_not_there(tmp_path):
+    settings = DatabaseSettings(
+        database="postgresql://u@h/d", database_password_file=tmp_path / "none"
+    )
+    with pytest.raises(PreconditionFailed, match="cannot be read"):
+        open_database(settings, MIGRATIONS)
+
+
+@pytest.mark.parametrize(
+    "url", ["mysql://u@h/d", "sqlite://", "sqlite:///:memory:", "postgresql://u:p@h/d", "x"]
+)
+def test_what_cannot_be_a_database(url):
+    with pytest.raises(ValidationError):
+        DatabaseSettings(database=url)
