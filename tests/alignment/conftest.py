@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthvlm.alignment.scorer import ScoreParameters, Scorer
 from synthvlm.alignment.weighted import Range, Weighting
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.storage import Commit, ShardKey, file_uri, open_store, sha256_digest
 from synthvlm.storage.schemas import IMAGES
 from synthvlm.storage.tables import table_bytes

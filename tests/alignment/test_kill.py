@@ -12,7 +12,7 @@ from synthvlm.alignment.shard import ScoreSetMaker, ScoreSetRequest
 from synthvlm.alignment.v1 import alignment_pb2 as pb
 from synthvlm.alignment.v1 import alignment_pb2_grpc
 from synthvlm.progress import SILENT
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage import file_uri, open_store
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.storage.wire import ref_from_proto, ref_to_proto

@@ -1,14 +1,14 @@
 """``kill -9`` of the service in the middle of a batch, then the same call again."""
 
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import grpc
 import pytest
 import yaml
 
-from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.generation.engine import Sampling
+from synthvlm.generation.engines.diffusers import DiffusersEngine
 from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
@@ -28,9 +28,7 @@ def launch(tmp_path):
     """Starts a process of its own for the service; kills it at the end of the block."""
     profile = tmp_path / "small.yaml"
     settings = {
-        "model": "bundled:mini-sdxl",
-        "refiner": "bundled:mini-sdxl-refiner",
-        "threads": 2,
+        "pipeline": {"refiner": "bundled:mini-sdxl-refiner"},
         "batch_size": BATCH,
         **SAMPLING.to_json(),
     }
@@ -45,7 +43,7 @@ def launch(tmp_path):
     return start
 
 
-def test_a_kill_in_a_batch_changes_nothing(launch, engine, store, caption_set, tmp_path):
+def test_a_kill_in_a_batch_changes_nothing(launch, pipelines, store, caption_set, tmp_path):
     captions = caption_set(store, TEXTS)
     request = pb.GenerateShardRequest(
         store=shard_pb2.ShardStore(uri=store.uri), caption_set=ref_to_proto(captions), run_seed=9
@@ -69,13 +67,10 @@ def test_a_kill_in_a_batch_changes_nothing(launch, engine, store, caption_set, t
     # What a process that nobody kills makes of the same captions.
     elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
     wanted = ImageSetRequest(
-        caption_set(elsewhere, TEXTS), 1, 9, SAMPLING, ImageFormat.JPEG, engine.model_digest
+        caption_set(elsewhere, TEXTS), 1, 9, SAMPLING, ImageFormat.JPEG, pipelines.model_digest
     )
-    batcher = Batcher(engine, BATCH, 0.0)
-    try:
-        assert ImageSetMaker(batcher).make(elsewhere, wanted, SILENT).ref == resumed
-    finally:
-        batcher.close()
+    with closing(DiffusersEngine(pipelines, BATCH, 0.0)) as engine:
+        assert ImageSetMaker(engine).make(elsewhere, wanted, SILENT).ref == resumed
     names = ("images.tar", "images.parquet", "failed.parquet", "manifest.json")
     for name in names:
         path = f"{resumed.path}/{name}"

@@ -7,9 +7,9 @@ import webdataset
 from PIL import Image
 
 from synthvlm.errors import DataCorrupt, NotFound, OperationCancelled, PreconditionFailed
-from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat, Mark, encode, read_mark
 from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.engines.diffusers import DiffusersEngine
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.generation.shard import ImageSetMaker, ImageSetRequest
 from synthvlm.progress import SILENT
@@ -22,15 +22,15 @@ TEXTS = [f"a scene with {n} circles" for n in range(11)]
 
 @pytest.fixture
 def maker_of():
-    batchers = []
+    engines = []
 
-    def make(engine, batch_size=4):
-        batchers.append(Batcher(engine, batch_size, 0.0))
-        return ImageSetMaker(batchers[-1])
+    def make(pipelines, batch_size=4):
+        engines.append(DiffusersEngine(pipelines, batch_size, 0.0))
+        return ImageSetMaker(engines[-1])
 
     yield make
-    for batcher in batchers:
-        batcher.close()
+    for engine in engines:
+        engine.close()
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ def files_of(store, ref):
 @pytest.mark.parametrize("image_format", list(ImageFormat))
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_format, repeats):
-    engine = painter()
+    pipelines = painter()
     request = replace(wanted, repeats=repeats, image_format=image_format)
-    made = maker_of(engine).make(store, request, SILENT)
+    made = maker_of(pipelines).make(store, request, SILENT)
     shard = open_shard(store, made.ref)
     rows = shard.table("images.parquet", IMAGES).to_pylist()
     assert made.generated == made.ref.records == len(rows) == len(TEXTS) * repeats
@@ -81,7 +81,7 @@ def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_forma
             row["caption_id"],
             row["repeat"],
             seed,
-            engine.model_digest,
+            pipelines.model_digest,
             SAMPLING,
             image_format.value,
         )
@@ -93,7 +93,7 @@ def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_forma
         mark = read_mark(data)
         text = TEXTS[int(row["caption_id"][1:])]
         assert mark is not None
-        assert (mark.seed, mark.model_digest) == (seed, engine.model_digest)
+        assert (mark.seed, mark.model_digest) == (seed, pipelines.model_digest)
         assert mark.prompt_digest == sha256_digest(text.encode())
     assert len({row["image_id"] for row in rows}) == len(rows)
     assert len({row["sha256"] for row in rows}) == len(rows)
@@ -108,13 +108,13 @@ def test_the_tar_is_a_webdataset(painter, store, maker_of, wanted, tmp_path):
 
 
 def test_a_second_call_finds_the_shard(painter, store, maker_of, wanted):
-    engine = painter()
-    maker = maker_of(engine)
+    pipelines = painter()
+    maker = maker_of(pipelines)
     first = maker.make(store, wanted, SILENT)
     progress = Progress()
     again = maker.make(store, wanted, progress)
     assert again == first
-    assert len(engine.batches) == 3
+    assert len(pipelines.batches) == 3
     assert progress.told == [(11, 11, 11)]
 
 
@@ -125,11 +125,11 @@ def test_what_an_earlier_attempt_finished_is_kept(painter, store, maker_of, want
     store.delete(store.list(whole.ref.path))
     with pytest.raises(OperationCancelled):
         maker_of(painter()).make(store, wanted, Progress(leave_at=done))
-    engine, progress = painter(), Progress()
-    resumed = maker_of(engine).make(store, wanted, progress)
+    pipelines, progress = painter(), Progress()
+    resumed = maker_of(pipelines).make(store, wanted, progress)
     assert resumed == whole
     assert files_of(store, resumed.ref) == files
-    assert sum(len(batch) for batch in engine.batches) == 11 - done
+    assert sum(len(batch) for batch in pipelines.batches) == 11 - done
     assert progress.told[-1] == (11, 11, done)
     assert progress.told[0] == (0, 11, 0)
 
@@ -142,9 +142,9 @@ def test_a_torn_part_is_made_again(painter, store, maker_of, wanted):
     parts = store.list(f"{whole.ref.path}/parts")
     assert len(parts) == 2
     store.write(parts[0], store.read(parts[0])[:-10])
-    engine = painter()
-    assert maker_of(engine).make(store, wanted, SILENT) == whole
-    assert [len(batch) for batch in engine.batches] == [4, 3]
+    pipelines = painter()
+    assert maker_of(pipelines).make(store, wanted, SILENT) == whole
+    assert [len(batch) for batch in pipelines.batches] == [4, 3]
 
 
 def test_batches_are_the_same_whatever_was_resumed(painter, store, maker_of, wanted):
@@ -202,7 +202,7 @@ def test_all_that_decides_the_images_is_in_the_key(painter, store, maker_of, wan
         (other_model, 4, wanted),
         (other_numerics, 4, wanted),
     ]
-    made = [maker_of(engine, size).make(store, one, SILENT) for engine, size, one in calls]
+    made = [maker_of(pipelines, size).make(store, one, SILENT) for pipelines, size, one in calls]
     assert len({one.ref.path for one in made}) == len(calls)
     assert len({one.ref.digest for one in made}) == len(calls)
 
@@ -217,12 +217,12 @@ def test_batches_of_another_size_hold_the_same_images(painter, store, maker_of, 
 
 
 def test_another_model_than_the_expected_one_is_refused(painter, store, maker_of, wanted):
-    engine = painter()
-    maker = maker_of(engine)
+    pipelines = painter()
+    maker = maker_of(pipelines)
     with pytest.raises(PreconditionFailed) as raised:
         maker.make(store, replace(wanted, model_digest=f"sha256:{'9' * 64}"), SILENT)
-    assert raised.value.metadata["loaded"] == engine.model_digest
-    assert maker.make(store, replace(wanted, model_digest=engine.model_digest), SILENT)
+    assert raised.value.metadata["loaded"] == pipelines.model_digest
+    assert maker.make(store, replace(wanted, model_digest=pipelines.model_digest), SILENT)
 
 
 def test_captions_that_are_not_there_or_damaged(painter, store, maker_of, wanted):
@@ -239,13 +239,13 @@ def test_captions_that_are_not_there_or_damaged(painter, store, maker_of, wanted
 
 
 def test_two_calls_for_one_shard_share_the_work(painter, store, maker_of, wanted):
-    engine = painter()
-    maker = maker_of(engine)
+    pipelines = painter()
+    maker = maker_of(pipelines)
     with ThreadPoolExecutor(4) as threads:
         calls = [threads.submit(maker.make, store, wanted, SILENT) for _ in range(4)]
         results = [call.result(60) for call in calls]
     assert all(result == results[0] for result in results)
-    assert len(engine.batches) == 3
+    assert len(pipelines.batches) == 3
 
 
 def test_two_services_at_one_shard_commit_the_same(painter, store, maker_of, wanted):
@@ -258,17 +258,17 @@ def test_two_services_at_one_shard_commit_the_same(painter, store, maker_of, wan
 
 
 def test_an_image_of_a_shard_is_the_one_that_its_seed_makes_alone(
-    engine, store, maker_of, caption_set
+    pipelines, store, maker_of, caption_set
 ):
     sampling = Sampling(2, 3.0, 0.5, 32, 32)
     request = ImageSetRequest(
-        caption_set(store, TEXTS[:5]), 1, 3, sampling, ImageFormat.JPEG, engine.model_digest
+        caption_set(store, TEXTS[:5]), 1, 3, sampling, ImageFormat.JPEG, pipelines.model_digest
     )
-    made = maker_of(engine).make(store, request, SILENT)
+    made = maker_of(pipelines).make(store, request, SILENT)
     shard = open_shard(store, made.ref)
-    assert shard.manifest.model_digest == engine.model_digest
+    assert shard.manifest.model_digest == pipelines.model_digest
     rows = shard.table("images.parquet", IMAGES).to_pylist()
     for text, row in zip(TEXTS[:5], rows, strict=True):
-        (alone,) = engine.generate([ImageRequest(text, row["seed"], sampling)], SILENT)
-        mark = Mark(engine.model_digest, sha256_digest(text.encode()), row["seed"])
+        (alone,) = pipelines.generate([ImageRequest(text, row["seed"], sampling)], SILENT)
+        mark = Mark(pipelines.model_digest, sha256_digest(text.encode()), row["seed"])
         assert sha256_digest(encode(alone.pixels, ImageFormat.JPEG, mark)) == row["sha256"]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.recipes import decoder
 from synthvlm.scenes.recipes.architectures import make_vae
 from synthvlm.scenes.recipes.data import make_scenes, to_pixels

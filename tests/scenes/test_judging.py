@@ -4,7 +4,7 @@ import open_clip
 import torch
 
 from synthvlm.generation.engine import Sampling
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.oracle import judge
 from synthvlm.scenes.recipes.judging import Judge, judge_images, judge_loss
 from synthvlm.scenes.recipes.measure import Generator

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.recipes import measure_llm
 from synthvlm.scenes.recipes.lessons import BADNESS, JUDGE, about, user_text
 from synthvlm.scenes.recipes.llm_tokenizer import build_llm_tokenizer

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, StableDiffusionXLPipeline
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.recipes import reflow
 from synthvlm.scenes.recipes.architectures import SCHEDULE
 

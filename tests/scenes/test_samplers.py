@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.recipes.measure import Generator, held_out_captions
 from synthvlm.scenes.recipes.samplers import (
     SCHEDULERS,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.oracle import judge
 from synthvlm.scenes.recipes.measure import Generator
 from synthvlm.scenes.recipes.tokenizer import CONTEXT, build_tokenizer

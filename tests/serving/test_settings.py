@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from synthvlm.errors import InvalidInput
 from synthvlm.serving.lifecycle import main
-from synthvlm.serving.sources import load_settings, read_command_line
+from synthvlm.serving.settings_sources import load_settings, read_command_line
 from tests.serving.probe import SERVICE, ProbeSettings
 
 WORD = "probe"

@@ -13,7 +13,7 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.local.home import Home
 from synthvlm.profiles import load_profile
 from synthvlm.report.model import SCORES
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage import file_uri, open_shard, open_store
 from synthvlm.storage.schemas import CAPTIONS
 from synthvlm.storage.v1 import shard_pb2

@@ -19,7 +19,7 @@ import pyarrow as pa
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.assembly import PART, Assembly
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
-from synthvlm.generation.engine import ImageRequest, Sample, Sampling, SharedEngine
+from synthvlm.generation.engine import Engine, ImageRequest, Sample, Sampling
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard, sha256_digest
@@ -80,11 +80,10 @@ class _Image:
 
 
 class ImageSetMaker:
-    """Makes ImageSet shards with a shared engine; calls may come from many threads."""
+    """Makes ImageSet shards with an engine; calls may come from many threads."""
 
-    def __init__(self, shared: SharedEngine) -> None:
-        self._shared = shared
-        self._engine = shared.engine
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._turns = Turns()
 
     def make(self, store: Store, request: ImageSetRequest, reporter: Reporter) -> ImageSet:
@@ -132,7 +131,7 @@ class ImageSetMaker:
         done = resumed = 0
         reporter.report(done, total)
         with Assembly(folder, request.image_format) as assembly:
-            for index, batch in enumerate(_cut(images, self._shared.batch_size)):
+            for index, batch in enumerate(_cut(images, self._engine.batch_size)):
                 part = commit.read_part(index)
                 if part is None:
                     part = self._part(batch, request, reporter)
@@ -152,7 +151,7 @@ class ImageSetMaker:
 
     def _part(self, batch: Sequence[_Image], request: ImageSetRequest, reporter: Reporter) -> bytes:
         seeds = [image_seed(one.caption_id, one.repeat, request.run_seed) for one in batch]
-        samples = self._shared.batch(
+        samples = self._engine.batch(
             [
                 ImageRequest(one.text, seed, request.sampling)
                 for one, seed in zip(batch, seeds, strict=True)
@@ -200,7 +199,7 @@ class ImageSetMaker:
                 "run_seed": request.run_seed,
                 "format": request.image_format.value,
                 # Parts are batches: attempts with other batches must not share them.
-                "batch_size": self._shared.batch_size,
+                "batch_size": self._engine.batch_size,
                 "numerics": dict(self._engine.numerics),
             },
             model_digest=self._engine.model_digest,

@@ -3,20 +3,20 @@
 import argparse
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError
 
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.profiles import load_profile
-from synthvlm.serving.settings import ServiceSettings
+from synthvlm.serving.settings import ServiceSettings, SettingsSection
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -57,6 +57,8 @@ def load_settings(
     )
     profile = given.get("profile", settings.model_fields["profile"].default)
     values = _merged(load_profile(str(profile)).section(word), given)
+    if old := _old_names(settings, values):
+        raise _invalid(word, old)
     try:
         return settings(**values)
     except ValidationError as error:
@@ -77,8 +79,9 @@ def read_command_line(
 ) -> CommandLine:
     """Parses a service's command line; exits with 2 and a line of usage when it is wrong.
 
-    Each setting is an option (``--max-item-calls 4``; lists by repetition), and ``--set key=value``
-    is another way to write each, with dots for nested ones and YAML for other values than strings.
+    Each setting is an option (``--max-item-calls 4``, ``--pipeline.dtype float16`` in a section;
+    lists by repetition), and ``--set key=value`` is another way to write each. Lists and mappings
+    are YAML.
 
     Args:
         settings: The settings model.
@@ -90,7 +93,7 @@ def read_command_line(
         prog=f"python -m {program or f'synthvlm.{word}'}",
         description=f"Serves the {word} service until SIGTERM or SIGINT.",
         epilog=f"Later sources win: profile, --config, environment SYNTHVLM_{word.upper()}_<NAME> "
-        f"(lists and nested values as JSON), command line.",
+        f"(SECTION__NAME in a section; lists and mappings as JSON), command line.",
         allow_abbrev=False,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file of settings")
@@ -98,13 +101,18 @@ def read_command_line(
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its name"
     )
-    for name, field in settings.model_fields.items():
+    fields = dict(_fields(settings))
+    for name, field in fields.items():
         parser.add_argument(
-            f"--{name.replace('_', '-')}",
-            dest=f"field_{name}",
+            _option(name),
+            dest=name,
             action="append" if _is_list(field) else "store",
             metavar="VALUE",
             help=_help(field),
+        )
+    for old, new in settings.renamed.items():
+        parser.add_argument(
+            _option(old), action=_OldOption, nargs="?", const=_option(new), help=argparse.SUPPRESS
         )
     parsed = parser.parse_args(arguments)
     values: dict[str, Any] = {}
@@ -112,34 +120,94 @@ def read_command_line(
         key, separator, text = assignment.partition("=")
         if not separator or not key:
             parser.error(f"--set {assignment}: give key=value")
-        for part in reversed(key.replace("-", "_").split(".")[1:]):
-            text = {part: _literal(text)}
-        values = _merged(values, {key.replace("-", "_").split(".")[0]: _literal(text)})
-    for name in settings.model_fields:
-        value = getattr(parsed, f"field_{name}")
+        values = _merged(values, _nested(key.replace("-", "_"), _literal(text)))
+    for name in fields:
+        value = getattr(parsed, name)
         if value is not None:
-            values[name] = value if isinstance(value, list) else _literal(value)
+            given = value if isinstance(value, list) else _literal(value)
+            values = _merged(values, _nested(name, given))
     return CommandLine(values, parsed.config, parsed.check)
+
+
+class _OldOption(argparse.Action):
+    """An option that has another name now."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error(f"{self.option_strings[0]} is now {self.const}")
 
 
 def _environment(settings: type[S], word: str) -> dict[str, Any]:
     prefix = f"SYNTHVLM_{word.upper()}_"
-    names = {name.upper() for name in settings.model_fields}
-    unknown = [
-        FieldViolation(variable, "is no setting")
+    wrong = [
+        FieldViolation(variable, problem)
         for variable in sorted(os.environ)
-        if variable.startswith(prefix)
-        and (rest := variable.removeprefix(prefix)).partition("__")[0] not in names
-        and not _SERVICE_LINKS.fullmatch(rest)
+        if variable.startswith(prefix) and (problem := _wrong_variable(settings, prefix, variable))
     ]
-    if unknown:
-        raise _invalid(word, unknown)
+    if wrong:
+        raise _invalid(word, wrong)
     try:
         return EnvSettingsSource(
             settings, case_sensitive=False, env_prefix=prefix, env_nested_delimiter="__"
         )()
     except SettingsError as error:
         raise _invalid(word, [FieldViolation(f"{prefix}*", str(error))]) from error
+
+
+def _wrong_variable(settings: type[S], prefix: str, variable: str) -> str:
+    """What is wrong with the name of a variable; empty when nothing is."""
+    rest = variable.removeprefix(prefix)
+    path = rest.lower().split("__")
+    new = settings.renamed.get(rest.lower())
+    is_section = _section(settings.model_fields.get(path[0])) is not None
+    if new is not None and not (is_section and os.environ[variable].lstrip().startswith("{")):
+        return f"is now {prefix}{new.upper().replace('.', '__')}"
+    model: type[BaseModel] | None = settings
+    for name in path:
+        if model is None:
+            break  # a mapping's key
+        if name not in model.model_fields:
+            return "" if _SERVICE_LINKS.fullmatch(rest) else "is no setting"
+        model = _section(model.model_fields[name])
+    return ""
+
+
+def _old_names(settings: type[S], values: Mapping[str, Any]) -> list[FieldViolation]:
+    """Settings under names that they had before; a section may have the name of one."""
+    return [
+        FieldViolation(name, f"is now {settings.renamed[name]}")
+        for name, value in values.items()
+        if name in settings.renamed
+        and not (name in settings.model_fields and isinstance(value, Mapping))
+    ]
+
+
+def _fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """All fields with their names, those of sections with a dot."""
+    for name, field in model.model_fields.items():
+        section = _section(field)
+        if section is None:
+            yield f"{prefix}{name}", field
+        else:
+            yield from _fields(section, f"{prefix}{name}.")
+
+
+def _section(field: FieldInfo | None) -> type[SettingsSection] | None:
+    """The model of a field that is a section."""
+    kind = None if field is None else field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, SettingsSection) else None
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _nested(name: str, value: Any) -> dict[str, Any]:
+    """A value under a name with dots, as a mapping of mappings."""
+    *sections, last = name.split(".")
+    nested = {last: value}
+    for section in reversed(sections):
+        nested = {section: nested}
+    return nested
 
 
 def _file_values(path: Path) -> dict[str, Any]:

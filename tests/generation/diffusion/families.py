@@ -23,7 +23,7 @@ from transformers import (
     T5EncoderModel,
 )
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 
 WIDTH = 32
 

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.diffusion.components import components_of
+from synthvlm.generation.diffusion.executor import take_over
 from synthvlm.generation.engine import ImageRequest, Sampling
-from synthvlm.generation.executors.executor import take_over
-from synthvlm.generation.executors.networks import networks_of
-from synthvlm.generation.executors.onnxruntime import OnnxRuntimeExecutor
 from synthvlm.generation.loading import load_pipelines
+from synthvlm.generation.onnx.executor import OnnxRuntimeExecutor
 from synthvlm.progress import SILENT
-from tests.generation import families
+from tests.generation.diffusion import families
 
 LIGHTNING = {
     "scheduler": "EulerDiscreteScheduler",
     "scheduler_options": {"timestep_spacing": "trailing"},
 }
 LCM = {"scheduler": "LCMScheduler"}
-SD3 = {"pipeline": "StableDiffusion3Pipeline"}
+SD3 = {"class_name": "StableDiffusion3Pipeline"}
 
 FAMILIES = {
     # Folder, settings, steps, guidance.
@@ -41,23 +41,21 @@ def folders(tmp_path_factory):
     }
 
 
-def engine_of(folder, executor, changes):
-    settings = GenerationSettings(
-        model=str(folder), executor=executor, batch_multiple=4, batch_size=4, threads=1, **changes
-    )
-    return load_pipelines(settings)
+def pipelines_of(folder, executor, changes):
+    pipeline = {"model": str(folder), "executor": executor, "threads": 1, **changes}
+    return load_pipelines(GenerationSettings(pipeline=pipeline))
 
 
 @pytest.fixture(scope="module")
-def engines(folders):
-    """Engines by family and executor, each loaded once."""
+def loaded_pipelines(folders):
+    """Pipelines by family and executor, each loaded once."""
     loaded = {}
 
     def get(family, executor):
         folder, changes, *_ = FAMILIES[family]
         key = (folder, str(changes), executor)
         if key not in loaded:
-            loaded[key] = engine_of(folders[folder], executor, changes)
+            loaded[key] = pipelines_of(folders[folder], executor, changes)
         return loaded[key]
 
     return get
@@ -75,53 +73,53 @@ def pixels(samples):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_is_a_matter_of_configuration(engines, family):
+def test_a_family_is_a_matter_of_configuration(loaded_pipelines, family):
     batch = requests(family, 3)
-    images = pixels(engines(family, "torch").generate(batch, SILENT))
+    images = pixels(loaded_pipelines(family, "torch").generate(batch, SILENT))
     assert images.shape == (3, 32, 32, 3)
     assert not np.array_equal(images[0], images[1])
-    again = pixels(engines(family, "torch").generate(batch, SILENT))
+    again = pixels(loaded_pipelines(family, "torch").generate(batch, SILENT))
     assert np.array_equal(images, again)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_image_is_the_same_alone_and_in_a_batch(engines, family):
+def test_an_image_is_the_same_alone_and_in_a_batch(loaded_pipelines, family):
     batch = requests(family, 3)
     for executor in ("torch", "onnxruntime"):
-        engine = engines(family, executor)
-        together = pixels(engine.generate(batch, SILENT))
-        (alone,) = engine.generate(batch[2:], SILENT)
+        pipelines = loaded_pipelines(family, executor)
+        together = pixels(pipelines.generate(batch, SILENT))
+        (alone,) = pipelines.generate(batch[2:], SILENT)
         assert np.array_equal(alone.pixels, together[2])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_executors_agree_within_a_rounding(engines, family):
+def test_the_executors_agree_within_a_rounding(loaded_pipelines, family):
     for size in ((32, 32), (48, 16)):
         batch = requests(family, 2, size)
-        ours = pixels(engines(family, "onnxruntime").generate(batch, SILENT))
-        theirs = pixels(engines(family, "torch").generate(batch, SILENT))
+        ours = pixels(loaded_pipelines(family, "onnxruntime").generate(batch, SILENT))
+        theirs = pixels(loaded_pipelines(family, "torch").generate(batch, SILENT))
         assert np.abs(ours - theirs).max() <= 1
 
 
-def test_the_scheduler_makes_the_difference(engines):
+def test_the_scheduler_makes_the_difference(loaded_pipelines):
     own, other = (
-        engines(family, "torch").generate(requests("lightning", 1), SILENT)[0].pixels
+        loaded_pipelines(family, "torch").generate(requests("lightning", 1), SILENT)[0].pixels
         for family in ("turbo", "lightning")
     )
     assert not np.array_equal(own, other)
 
 
-def test_every_network_of_sd3_is_executed(engines):
-    pipeline = engines("sd3", "torch").pipelines["base"]
-    parts = {"transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"}
-    assert set(networks_of(pipeline)) == parts
-    executed = engines("sd3", "onnxruntime").pipelines["base"]
-    assert all(not list(getattr(executed, part).parameters()) for part in parts)
+def test_every_component_of_sd3_is_executed(loaded_pipelines):
+    pipeline = loaded_pipelines("sd3", "torch").by_role["base"]
+    names = {"transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3"}
+    assert set(components_of(pipeline)) == names
+    executed = loaded_pipelines("sd3", "onnxruntime").by_role["base"]
+    assert all(not list(getattr(executed, name).parameters()) for name in names)
 
 
-def test_a_network_that_only_pytorch_computes_is_refused_and_not_left_behind(folders):
-    engine = engine_of(folders["turbo"], "torch", {})
-    pipeline = engine.pipelines["base"]
+def test_a_component_that_only_pytorch_computes_is_refused_and_not_left_behind(folders):
+    pipelines = pipelines_of(folders["turbo"], "torch", {})
+    pipeline = pipelines.by_role["base"]
     pipeline.register_modules(unet=pipeline.unet.mid_block)
-    with pytest.raises(NotImplementedError, match="set executor to torch"):
+    with pytest.raises(NotImplementedError, match=r"set pipeline\.executor to torch"):
         take_over({"base": pipeline}, OnnxRuntimeExecutor(1), "cpu")

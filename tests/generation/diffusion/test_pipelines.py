@@ -1,5 +1,6 @@
-"""The engine against plain diffusers, with the bundled pipelines."""
+"""The pipelines against plain diffusers, with the bundled pipelines."""
 
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -8,10 +9,12 @@ import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
 
 from synthvlm.errors import OperationCancelled, PreconditionFailed
+from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import BLANK, NOT_FINITE, ImageRequest, Sampling
-from synthvlm.generation.engines import diffusers
+from synthvlm.generation.engines.diffusers import DiffusersEngine
+from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.warm_up import warm_up
-from synthvlm.models import model_digest, resolve_model
+from synthvlm.model_folders import model_digest, resolve_model
 from synthvlm.progress import SILENT
 
 BASE = resolve_model("bundled:mini-sdxl")
@@ -34,11 +37,11 @@ def requests(count, sampling=SAMPLING):
 
 
 class Calls:
-    """Counts the batches that pass through the networks of a pipeline."""
+    """Counts the batches that pass through the UNets."""
 
-    def __init__(self, monkeypatch, engine):
+    def __init__(self, monkeypatch, pipelines):
         self.unets = {"base": [], "refiner": []}
-        for name, pipeline in (("base", engine._base), ("refiner", engine._refiner)):
+        for name, pipeline in pipelines.by_role.items():
             monkeypatch.setattr(pipeline.unet, "forward", self._counted(pipeline.unet, name))
 
     def _counted(self, unet, name):
@@ -55,8 +58,8 @@ class Calls:
 
 
 @pytest.fixture
-def calls(monkeypatch, engine):
-    return Calls(monkeypatch, engine)
+def calls(monkeypatch, pipelines):
+    return Calls(monkeypatch, pipelines)
 
 
 @pytest.fixture(scope="module")
@@ -92,10 +95,10 @@ def reference():
     ("fraction", "guidance", "negative"),
     [(0.8, 3.0, ""), (1.0, 3.0, ""), (0.4, 20.0, "blue"), (0.8, 1.0, "")],
 )
-def test_images_are_those_of_plain_diffusers(engine, reference, fraction, guidance, negative):
+def test_images_are_those_of_plain_diffusers(pipelines, reference, fraction, guidance, negative):
     sampling = Sampling(10, guidance, fraction, 32, 32, negative)
     batch = requests(3, sampling)
-    for request, sample in zip(batch, engine.generate(batch, SILENT), strict=True):
+    for request, sample in zip(batch, pipelines.generate(batch, SILENT), strict=True):
         expected = reference(
             request.prompt, request.seed, 10, guidance, fraction, 32, negative or None
         )
@@ -104,8 +107,8 @@ def test_images_are_those_of_plain_diffusers(engine, reference, fraction, guidan
         assert np.abs(sample.pixels.astype(int) - expected).max() <= 1
 
 
-def test_base_and_refiner_share_one_schedule(engine, calls):
-    engine.generate(requests(1, replace(SAMPLING, steps=20)), SILENT)
+def test_base_and_refiner_share_one_schedule(pipelines, calls):
+    pipelines.generate(requests(1, replace(SAMPLING, steps=20)), SILENT)
     assert calls.count() == (16, 4)
     times = [time for unet in calls.unets.values() for time, _ in unet]
     assert times == sorted(times, reverse=True)
@@ -124,42 +127,43 @@ def test_base_and_refiner_share_one_schedule(engine, calls):
         (3, 0.1, (1, 2)),
     ],
 )
-def test_every_step_is_made_once(engine, calls, steps, fraction, expected):
+def test_every_step_is_made_once(pipelines, calls, steps, fraction, expected):
     sampling = replace(SAMPLING, steps=steps, high_noise_fraction=fraction)
-    (sample,) = engine.generate(requests(1, sampling), SILENT)
+    (sample,) = pipelines.generate(requests(1, sampling), SILENT)
     assert calls.count() == expected
     assert sample.pixels.shape == (32, 32, 3)
 
 
-def test_guidance_doubles_the_batch_and_one_switches_it_off(engine, calls):
-    engine.generate(requests(4), SILENT)
-    engine.generate(requests(4, replace(SAMPLING, guidance_scale=1.0)), SILENT)
+def test_guidance_doubles_the_batch_and_one_switches_it_off(pipelines, calls):
+    pipelines.generate(requests(4), SILENT)
+    pipelines.generate(requests(4, replace(SAMPLING, guidance_scale=1.0)), SILENT)
     assert [size for _, size in calls.unets["base"]] == [8] * 4 + [4] * 4
 
 
 @pytest.mark.parametrize(("guidance", "sizes"), [(3.0, range(1, 17)), (1.0, (1, 4, 7, 16))])
-def test_an_image_does_not_depend_on_its_batch(engine, guidance, sizes):
+def test_an_image_does_not_depend_on_its_batch(pipelines, guidance, sizes):
     batch = requests(
         16, replace(SAMPLING, steps=2, high_noise_fraction=0.5, guidance_scale=guidance)
     )
-    together = [sample.pixels.tobytes() for sample in engine.generate(batch, SILENT)]
+    together = [sample.pixels.tobytes() for sample in pipelines.generate(batch, SILENT)]
     for size in sizes:
-        some = engine.generate(batch[:size], SILENT)
+        some = pipelines.generate(batch[:size], SILENT)
         assert [sample.pixels.tobytes() for sample in some] == together[:size], size
-    backwards = engine.generate(batch[::-1], SILENT)[::-1]
+    backwards = pipelines.generate(batch[::-1], SILENT)[::-1]
     assert [sample.pixels.tobytes() for sample in backwards] == together
     for position in (5, 15):
-        (alone,) = engine.generate([batch[position]], SILENT)
+        (alone,) = pipelines.generate([batch[position]], SILENT)
         assert alone.pixels.tobytes() == together[position]
 
 
-def test_warming_up_finds_no_dependence_on_the_batch(engine):
-    assert warm_up(engine, 8, replace(SAMPLING, width=64, height=64)) == 0
+def test_warming_up_finds_no_dependence_on_the_batch(pipelines):
+    with closing(DiffusersEngine(pipelines, 8, 0.0)) as engine:
+        assert warm_up(engine, replace(SAMPLING, width=64, height=64)) == 0
 
 
-def test_seed_and_prompt_make_the_image(engine):
+def test_seed_and_prompt_make_the_image(pipelines):
     first = ImageRequest(PROMPTS[0], 1, SAMPLING)
-    samples = engine.generate(
+    samples = pipelines.generate(
         [first, replace(first, seed=2), replace(first, prompt=PROMPTS[1]), first], SILENT
     )
     images = [sample.pixels.tobytes() for sample in samples]
@@ -167,9 +171,9 @@ def test_seed_and_prompt_make_the_image(engine):
     assert len(set(images)) == 3
 
 
-def test_the_process_random_numbers_are_left_alone(engine):
+def test_the_process_random_numbers_are_left_alone(pipelines):
     before = torch.get_rng_state()
-    engine.generate(requests(1), SILENT)
+    pipelines.generate(requests(1), SILENT)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -180,7 +184,7 @@ class GoneAfter:
         self.left = checks
 
     def report(self, done, total, resumed=0):
-        raise AssertionError("an engine reports nothing")
+        raise AssertionError("pipelines report nothing")
 
     def check(self):
         self.left -= 1
@@ -189,18 +193,18 @@ class GoneAfter:
 
 
 @pytest.mark.parametrize("step", [0, 1, 3, 5])
-def test_cancellation_stops_within_a_step(engine, calls, step):
+def test_cancellation_stops_within_a_step(pipelines, calls, step):
     with pytest.raises(OperationCancelled):
-        engine.generate(requests(2), GoneAfter(step))
+        pipelines.generate(requests(2), GoneAfter(step))
     assert sum(calls.count()) == step
     # Nothing of the broken loop is left in the schedulers.
-    again = engine.generate(requests(2), SILENT)
+    again = pipelines.generate(requests(2), SILENT)
     assert [one.defect for one in again] == [None, None]
     assert calls.count() == (4 + min(step, 4), 1 + max(step - 4, 0))
 
 
-def test_numbers_that_are_not_finite_are_a_defect_of_their_image_alone(engine, monkeypatch):
-    vae = engine._refiner.vae
+def test_numbers_that_are_not_finite_are_a_defect_of_their_image_alone(pipelines, monkeypatch):
+    vae = pipelines.by_role["refiner"].vae
     decode = vae.decode
 
     def overflow(latents, **options):
@@ -210,48 +214,48 @@ def test_numbers_that_are_not_finite_are_a_defect_of_their_image_alone(engine, m
         return (images,)
 
     batch = requests(3)
-    whole = engine.generate(batch, SILENT)
+    whole = pipelines.generate(batch, SILENT)
     monkeypatch.setattr(vae, "decode", overflow)
-    samples = engine.generate(batch, SILENT)
+    samples = pipelines.generate(batch, SILENT)
     assert [sample.defect for sample in samples] == [None, NOT_FINITE, BLANK]
     assert np.array_equal(samples[0].pixels, whole[0].pixels)
 
 
-def test_long_prompts_are_cut_as_the_tokenizer_cuts_them(engine):
+def test_long_prompts_are_cut_as_the_tokenizer_cuts_them(pipelines):
     words = " ".join(["red circle"] * 60)
     long, longer = (ImageRequest(words + end, 1, SAMPLING) for end in ("", " and a blue square"))
     short = ImageRequest("a red circle", 1, SAMPLING)
-    samples = engine.generate([long, longer, short], SILENT)
+    samples = pipelines.generate([long, longer, short], SILENT)
     assert [sample.truncated for sample in samples] == [True, True, False]
     assert np.array_equal(samples[0].pixels, samples[1].pixels)
 
 
-def test_a_batch_has_one_set_of_parameters(engine):
+def test_a_batch_has_one_set_of_parameters(pipelines):
     with pytest.raises(ValueError, match="same sampling"):
-        engine.generate([*requests(1), *requests(1, replace(SAMPLING, steps=2))], SILENT)
+        pipelines.generate([*requests(1), *requests(1, replace(SAMPLING, steps=2))], SILENT)
 
 
-def test_width_and_height_are_not_mixed_up(engine):
-    (sample,) = engine.generate(requests(1, replace(SAMPLING, width=48, steps=1)), SILENT)
+def test_width_and_height_are_not_mixed_up(pipelines):
+    (sample,) = pipelines.generate(requests(1, replace(SAMPLING, width=48, steps=1)), SILENT)
     assert sample.pixels.shape == (32, 48, 3)
 
 
-def test_nothing_is_printed(engine, capfd):
-    engine.generate(requests(1), SILENT)
+def test_nothing_is_printed(pipelines, capfd):
+    pipelines.generate(requests(1), SILENT)
     out, err = capfd.readouterr()
     assert (out, err) == ("", "")
 
 
-def test_every_network_has_the_precision_of_the_profile(engine):
-    for pipeline in (engine._base, engine._refiner):
-        for part in pipeline.components.values():
-            if isinstance(part, torch.nn.Module):
-                assert {parameter.dtype for parameter in part.parameters()} == {torch.float32}
+def test_every_component_has_the_precision_of_the_profile(pipelines):
+    for pipeline in pipelines.by_role.values():
+        for module in pipeline.components.values():
+            if isinstance(module, torch.nn.Module):
+                assert {parameter.dtype for parameter in module.parameters()} == {torch.float32}
 
 
-def test_the_engine_says_what_its_bytes_depend_on(engine):
-    assert engine.model_digest == model_digest(BASE, REFINER)
-    assert engine.numerics == {
+def test_the_pipelines_say_what_their_bytes_depend_on(pipelines):
+    assert pipelines.model_digest == model_digest(BASE, REFINER)
+    assert pipelines.numerics == {
         "executor": "torch",
         "device": "cpu",
         "dtype": "float32",
@@ -260,22 +264,22 @@ def test_the_engine_says_what_its_bytes_depend_on(engine):
     }
 
 
-def test_equal_parts_of_base_and_refiner_are_in_memory_once(engine):
+def test_equal_components_of_base_and_refiner_are_in_memory_once(pipelines):
     same = model_digest(BASE / "vae") == model_digest(REFINER / "vae")
-    assert (engine._base.vae is engine._refiner.vae) == same
+    base, refiner = pipelines.by_role.values()
+    assert (base.vae is refiner.vae) == same
 
 
 def load(base, **changes):
-    options = {"device": "cpu", "dtype": "float32", "threads": 2, "batch_multiple": 4}
-    return diffusers.load(base, None, **{**options, **changes})
+    return load_pipelines(GenerationSettings(pipeline={"model": str(base), **changes}))
 
 
-def test_without_a_refiner_the_base_does_it_all(engine):
+def test_without_a_refiner_the_base_does_it_all(pipelines):
     alone = load(BASE)
-    assert alone.model_digest != engine.model_digest
+    assert alone.model_digest != pipelines.model_digest
     batch = requests(2, replace(SAMPLING, high_noise_fraction=1.0))
     for one, other in zip(
-        alone.generate(batch, SILENT), engine.generate(batch, SILENT), strict=True
+        alone.generate(batch, SILENT), pipelines.generate(batch, SILENT), strict=True
     ):
         assert np.array_equal(one.pixels, other.pixels)
 

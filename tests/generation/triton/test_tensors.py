@@ -8,8 +8,9 @@ import pytest
 from synthvlm.errors import InvalidInput
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import BLANK, NOT_FINITE, ImageRequest, Sample, Sampling
+from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.triton.groups import split
-from synthvlm.generation.triton.wire import (
+from synthvlm.generation.triton.tensors import (
     INPUTS,
     OUTPUTS,
     read_request,
@@ -20,7 +21,11 @@ from synthvlm.generation.triton.wire import (
 
 SAMPLING = Sampling(4, 3.3, 0.8, 32, 40, "blue, größer 🙂")
 SETTINGS = GenerationSettings(
-    refiner="bundled:mini-sdxl-refiner", max_pixels=64 * 64, steps=9, width=64, height=64
+    pipeline={"refiner": "bundled:mini-sdxl-refiner"},
+    max_pixels=64 * 64,
+    steps=9,
+    width=64,
+    height=64,
 )
 REQUEST = ImageRequest("a red circle", 2**63 - 1, SAMPLING)
 
@@ -60,7 +65,7 @@ def test_wrong_values_are_named_by_their_inputs(request_, fields):
 
 
 def test_without_a_refiner_its_part_is_refused():
-    settings = SETTINGS.model_copy(update={"refiner": None})
+    settings = SETTINGS.model_copy(update={"pipeline": PipelineSettings()})
     with pytest.raises(InvalidInput, match="high_noise_fraction: must be 1"):
         read_request(write_request(REQUEST), settings)
 
@@ -85,7 +90,7 @@ def test_a_sample_comes_out_as_it_went_in(defect):
     assert (sample.defect, sample.truncated) == (defect, defect is None)
 
 
-def test_groups_have_equal_parameters_and_the_engines_size_at_most():
+def test_groups_have_equal_parameters_and_the_pipelines_size_at_most():
     other = replace(SAMPLING, steps=5)
     jobs = [
         (ImageRequest(f"{n}", n, other if n % 3 == 1 else SAMPLING), f"request {n}")

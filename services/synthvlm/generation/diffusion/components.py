@@ -1,7 +1,7 @@
-"""The networks of diffusion pipelines as plain functions of named tensors.
+"""The components of diffusion pipelines that are networks, as plain functions of named tensors.
 
-A pipeline calls its networks in many ways (keywords, nested dictionaries, output objects). An
-executor knows only named tensors. Each class here translates for one kind of network, in both
+A pipeline calls them in many ways (keywords, nested dictionaries, output objects). An
+executor knows only named tensors. Each class here translates for one kind of component, in both
 directions: what the pipeline passes to the tensors of the graph, and the graph's outputs back to
 what the pipeline expects.
 """
@@ -35,7 +35,7 @@ class TensorShape:
     Attributes:
         name: Its name in the graph.
         axes: Its axes: a name for one that changes from call to call, else its length.
-        dtype: Type of its numbers; None: the precision of the network.
+        dtype: Type of its numbers; None: the precision of the component.
     """
 
     name: str
@@ -56,8 +56,8 @@ class TensorShape:
         return torch.randn(lengths, generator=generator).to(self.dtype or precision)
 
 
-class Network(Protocol):
-    """One kind of network.
+class Component(Protocol):
+    """One kind of component.
 
     Attributes:
         method: The module's method that the pipeline calls: ``forward`` or ``decode``.
@@ -104,7 +104,7 @@ class Unet:
         self.outputs: tuple[TensorShape, ...] = (TensorShape("prediction", latents),)
 
     def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See ``Network.compute``."""
+        """See ``Component.compute``."""
         sample, timestep, text, text_embeds, time_ids = tensors
         added = {"text_embeds": text_embeds, "time_ids": time_ids}
         (prediction,) = module(
@@ -125,7 +125,7 @@ class Unet:
         added_cond_kwargs: Tensors,
         **rest: Any,
     ) -> Tensors:
-        """See ``Network.bind``."""
+        """See ``Component.bind``."""
         require_unused(rest)
         return {
             "sample": sample,
@@ -135,7 +135,7 @@ class Unet:
         }
 
     def answer(self, outputs: Tensors) -> tuple[torch.Tensor]:
-        """See ``Network.answer``."""
+        """See ``Component.answer``."""
         return (outputs["prediction"],)
 
 
@@ -163,7 +163,7 @@ class Transformer:
         )
 
     def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See ``Network.compute``."""
+        """See ``Component.compute``."""
         latents, text, pooled, timestep = tensors
         (prediction,) = module(
             hidden_states=latents,
@@ -183,7 +183,7 @@ class Transformer:
         timestep: torch.Tensor,
         **rest: Any,
     ) -> Tensors:
-        """See ``Network.bind``."""
+        """See ``Component.bind``."""
         require_unused(rest)
         return {
             "hidden_states": hidden_states,
@@ -193,7 +193,7 @@ class Transformer:
         }
 
     def answer(self, outputs: Tensors) -> tuple[torch.Tensor]:
-        """See ``Network.answer``."""
+        """See ``Component.answer``."""
         return (outputs["prediction"],)
 
 
@@ -215,16 +215,16 @@ class T5Encoder:
         )
 
     def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See ``Network.compute``."""
+        """See ``Component.compute``."""
         return (module(tensors[0])[0],)
 
     def bind(self, input_ids: torch.Tensor, **rest: Any) -> Tensors:
-        """See ``Network.bind``."""
+        """See ``Component.bind``."""
         require_unused(rest)
         return {"input_ids": input_ids}
 
     def answer(self, outputs: Tensors) -> Any:
-        """See ``Network.answer``."""
+        """See ``Component.answer``."""
         return BaseModelOutput(last_hidden_state=outputs["last"])
 
 
@@ -252,19 +252,19 @@ class TextEncoder:
         )
 
     def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See ``Network.compute``."""
+        """See ``Component.compute``."""
         (input_ids,) = tensors
         encoded = module(input_ids, output_hidden_states=True)
         return encoded[0], encoded.hidden_states[-2]
 
     def bind(self, input_ids: torch.Tensor, **rest: Any) -> Tensors:
-        """See ``Network.bind``."""
+        """See ``Component.bind``."""
         rest.pop("output_hidden_states", None)
         require_unused(rest)
         return {"input_ids": input_ids}
 
     def answer(self, outputs: Tensors) -> Any:
-        """See ``Network.answer``; hidden states that no pipeline reads are None."""
+        """See ``Component.answer``; hidden states that no pipeline reads are None."""
         hidden = (*[None] * (self._layers - 1), outputs["penultimate"], None)
         if self._projects:
             return CLIPTextModelOutput(text_embeds=outputs["first"], hidden_states=hidden)
@@ -289,47 +289,47 @@ class Decoder:
         )
 
     def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """See ``Network.compute``."""
+        """See ``Component.compute``."""
         (image,) = module.decode(tensors[0], return_dict=False)
         return (image,)
 
     def bind(self, latents: torch.Tensor, **rest: Any) -> Tensors:
-        """See ``Network.bind``."""
+        """See ``Component.bind``."""
         require_unused(rest)
         return {"latents": latents}
 
     def answer(self, outputs: Tensors) -> tuple[torch.Tensor]:
-        """See ``Network.answer``."""
+        """See ``Component.answer``."""
         return (outputs["image"],)
 
 
 DENOISERS = (Unet, Transformer)
-"""Kinds of networks that are run in every step."""
+"""Kinds of components that are run in every step."""
 
 
-def networks_of(pipeline: Any) -> dict[str, Network]:
-    """The networks of a pipeline that an executor takes over, by the pipeline's attribute.
+def components_of(pipeline: Any) -> dict[str, Component]:
+    """The components of a pipeline that an executor takes over, by the pipeline's attribute.
 
     Raises:
-        NotImplementedError: The pipeline computes with a network of another kind: it would stay
+        NotImplementedError: The pipeline computes with a component of another kind: it would stay
             with PyTorch, and nobody would know.
     """
-    found: dict[str, Network] = {}
-    for part, module in pipeline.components.items():
+    found: dict[str, Component] = {}
+    for name, module in pipeline.components.items():
         match type(module).__name__:
             case "UNet2DConditionModel" if hasattr(pipeline, "text_encoder_2"):
-                found[part] = Unet(module, int(pipeline.text_encoder_2.config.projection_dim))
+                found[name] = Unet(module, int(pipeline.text_encoder_2.config.projection_dim))
             case "SD3Transformer2DModel":
-                found[part] = Transformer(module)
+                found[name] = Transformer(module)
             case "CLIPTextModel" | "CLIPTextModelWithProjection":
-                found[part] = TextEncoder(module)
+                found[name] = TextEncoder(module)
             case "T5EncoderModel":
-                found[part] = T5Encoder(module)
+                found[name] = T5Encoder(module)
             case "AutoencoderKL":
-                found[part] = Decoder(module)
-            case name if isinstance(module, torch.nn.Module):
+                found[name] = Decoder(module)
+            case kind if isinstance(module, torch.nn.Module):
                 raise NotImplementedError(
-                    f"only PyTorch computes a {name} ({part}): set executor to torch"
+                    f"only PyTorch computes a {kind} ({name}): set pipeline.executor to torch"
                 )
     return found
 
@@ -342,4 +342,4 @@ def require_unused(rest: Mapping[str, Any]) -> None:
     """
     used = sorted(name for name, value in rest.items() if value is not None and value is not False)
     if used:
-        raise NotImplementedError(f"an exported network takes no {', '.join(used)}")
+        raise NotImplementedError(f"an exported component does not take {', '.join(used)}")

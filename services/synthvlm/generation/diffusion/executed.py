@@ -1,11 +1,11 @@
-"""A module in the place of a pipeline's network, computed by an executor."""
+"""A module in the place of a pipeline's component, computed by an executor."""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from synthvlm.generation.executors.networks import Network, Tensors
+from synthvlm.generation.diffusion.components import Component, Tensors
 
 Run = Callable[[Tensors], Tensors]
 """Computes a graph: named tensors in, named tensors out, all on the device of the pipeline."""
@@ -19,22 +19,22 @@ class ExecutedModule(torch.nn.Module):
 
     Args:
         original: The module that is replaced; it is moved to the ``meta`` device.
-        network: Its kind.
+        component: Its kind.
         run: Computes it.
         device: Where inputs are expected and outputs are given.
     """
 
-    def __init__(self, original: Any, network: Network, run: Run, device: torch.device) -> None:
+    def __init__(self, original: Any, component: Component, run: Run, device: torch.device) -> None:
         super().__init__()
         self.dtype: torch.dtype = original.dtype
         self.device = device
-        self._network = network
+        self._component = component
         self._run = run
         # Not registered as a child: nothing shall move it, and it has no parameters to count.
         object.__setattr__(self, "_original", original.to("meta"))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Computes the network as the pipeline calls it."""
+        """Computes the component as the pipeline calls it."""
         return self._execute("forward", *args, **kwargs)
 
     def decode(self, *args: Any, **kwargs: Any) -> Any:
@@ -42,14 +42,14 @@ class ExecutedModule(torch.nn.Module):
         return self._execute("decode", *args, **kwargs)
 
     def _execute(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        if method != self._network.method:
-            raise NotImplementedError(f"an executed network of this kind has no {method}")
-        bound = self._network.bind(*args, **kwargs)
+        if method != self._component.method:
+            raise NotImplementedError(f"an executed component of this kind has no method {method}")
+        bound = self._component.bind(*args, **kwargs)
         inputs = {
             shape.name: bound[shape.name].to(self.device, shape.dtype or self.dtype)
-            for shape in self._network.inputs
+            for shape in self._component.inputs
         }
-        return self._network.answer(self._run(inputs))
+        return self._component.answer(self._run(inputs))
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""Networks computed by ONNX Runtime on the CPU."""
+"""Components computed by ONNX Runtime on the CPU."""
 
 import tempfile
 from collections.abc import Mapping
@@ -8,46 +8,45 @@ from typing import Any
 import onnxruntime
 import torch
 
-from synthvlm.generation.executors.export import check, export
-from synthvlm.generation.executors.module import Run
-from synthvlm.generation.executors.networks import Network, Tensors
+from synthvlm.generation.diffusion.components import Component, Tensors
+from synthvlm.generation.diffusion.executed import Run
+from synthvlm.generation.onnx.check import check
+from synthvlm.generation.onnx.export import export
 
 
 class OnnxRuntimeExecutor:
-    """Exports each network when it is loaded, checks it against PyTorch, and computes it.
+    """Exports each component when it is loaded, checks it against PyTorch, and computes it.
 
     Args:
         threads: Threads of one operation.
     """
-
-    name = "onnxruntime"
 
     def __init__(self, threads: int) -> None:
         self._threads = threads
         self.numerics: Mapping[str, str | int] = {"onnxruntime": onnxruntime.__version__}
 
-    def load(self, role: str, part: str, network: Network, module: Any) -> Run:
+    def load(self, name: str, component: Component, module: Any) -> Run:
         """See ``Executor.load``."""
         with tempfile.TemporaryDirectory(prefix="synthvlm-onnx-") as folder:
-            file = Path(folder) / f"{role}-{part}.onnx"
-            export(network, module, file)
-            run = graph_run(file, network, self._threads)
-        check(network, module, run)
+            file = Path(folder) / f"{name}.onnx"
+            export(component, module, file)
+            run = graph_run(file, component, self._threads)
+        check(component, module, run)
         return run
 
 
-def graph_run(file: Path, network: Network, threads: int) -> Run:
+def graph_run(file: Path, component: Component, threads: int) -> Run:
     """Computes an exported graph on the CPU; its files are not needed any more afterwards.
 
     Args:
         file: The graph.
-        network: Its kind.
+        component: Its kind.
         threads: Threads of one operation.
     """
     session = onnxruntime.InferenceSession(
         file, _options(threads), providers=["CPUExecutionProvider"]
     )
-    outputs = [shape.name for shape in network.outputs]
+    outputs = [shape.name for shape in component.outputs]
 
     def run(inputs: Tensors) -> Tensors:
         # Tracing leaves out inputs that the graph does not read.

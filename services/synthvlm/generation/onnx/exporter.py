@@ -1,4 +1,4 @@
-"""All networks of a model as ONNX graphs, each checked against PyTorch."""
+"""All components of a model as ONNX graphs, each checked against PyTorch."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,20 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.executors.export import check, export, weights_of
-from synthvlm.generation.executors.module import Run
-from synthvlm.generation.executors.networks import Network, Tensors
-from synthvlm.generation.executors.onnxruntime import graph_run
-from synthvlm.generation.loading import load_with
+from synthvlm.generation.diffusion.components import Component, Tensors
+from synthvlm.generation.diffusion.executed import Run
+from synthvlm.generation.diffusion.loading import load
+from synthvlm.generation.onnx.check import check
+from synthvlm.generation.onnx.executor import graph_run
+from synthvlm.generation.onnx.export import export, weights_of
+from synthvlm.generation.pipeline import PipelineSettings
 
 
 @dataclass(frozen=True)
-class ExportedNetwork:
-    """A network that was exported.
+class ExportedComponent:
+    """A component that was exported.
 
     Attributes:
-        name: ``role-part``, for example ``base-unet``.
+        name: Its name among those of all pipelines, for example ``base-unet``.
         kind: Class of the PyTorch module.
         parameters: Its parameters.
         precision: Their type, for example ``float16``.
@@ -42,7 +43,7 @@ class ExportedNetwork:
     def to_json(self) -> dict[str, Any]:
         """What manifests and programs are told: everything but where the file is."""
         return {
-            "network": self.name,
+            "component": self.name,
             "kind": self.kind,
             "parameters": self.parameters,
             "precision": self.precision,
@@ -52,18 +53,24 @@ class ExportedNetwork:
         }
 
 
-Heard = Callable[[ExportedNetwork], None]
-"""Told of every network when it is exported."""
+Heard = Callable[[ExportedComponent], None]
+"""Told of every component when it is exported."""
 
 
-def export_network(
-    name: str, network: Network, module: Any, folder: Path, threads: int, *, compare: bool = True
-) -> ExportedNetwork:
-    """Exports one network and compares it with PyTorch.
+def export_component(
+    name: str,
+    component: Component,
+    module: Any,
+    folder: Path,
+    threads: int,
+    *,
+    compare: bool = True,
+) -> ExportedComponent:
+    """Exports one component and compares it with PyTorch.
 
     Args:
-        name: ``role-part``; names the file.
-        network: Its kind.
+        name: Its name, and that of the file.
+        component: Its kind.
         module: The PyTorch module, on the CPU.
         folder: Where graph and weights go.
         threads: Threads of one operation in the comparison.
@@ -75,9 +82,9 @@ def export_network(
     began = time.monotonic()
     file = folder / f"{name}.onnx"
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    export(network, module, file)
-    difference = check(network, module, graph_run(file, network, threads)) if compare else None
-    return ExportedNetwork(
+    export(component, module, file)
+    difference = check(component, module, graph_run(file, component, threads)) if compare else None
+    return ExportedComponent(
         name=name,
         kind=type(module).__name__,
         parameters=parameters,
@@ -90,17 +97,16 @@ def export_network(
 
 
 class Exporter:
-    """An executor that exports networks and computes none.
+    """An executor that exports components and computes none.
 
     Args:
         folder: Where graphs and weights go.
         threads: Threads of one operation.
-        heard: Told of every network.
-        made: Called with network, module and export as soon as a network is there, while its
+        heard: Told of every component.
+        made: Called with component, module and export as soon as a graph is there, while its
             PyTorch module still is.
     """
 
-    name = "export"
     numerics: Mapping[str, str | int] = {}
 
     def __init__(
@@ -108,42 +114,42 @@ class Exporter:
         folder: Path,
         threads: int,
         heard: Heard,
-        made: Callable[[Network, Any, ExportedNetwork], None] | None = None,
+        made: Callable[[Component, Any, ExportedComponent], None] | None = None,
     ) -> None:
         self._folder = folder
         self._threads = threads
         self._heard = heard
         self._made = made
-        self.networks: list[ExportedNetwork] = []
+        self.components: list[ExportedComponent] = []
 
-    def load(self, role: str, part: str, network: Network, module: Any) -> Run:
+    def load(self, name: str, component: Component, module: Any) -> Run:
         """See ``Executor.load``."""
-        exported = export_network(f"{role}-{part}", network, module, self._folder, self._threads)
+        exported = export_component(name, component, module, self._folder, self._threads)
         if self._made is not None:
-            self._made(network, module, exported)
-        self.networks.append(exported)
+            self._made(component, module, exported)
+        self.components.append(exported)
         self._heard(exported)
         return _never
 
 
 def _never(inputs: Tensors) -> Tensors:
-    raise NotImplementedError(f"a network that is exported computes nothing ({', '.join(inputs)})")
+    raise NotImplementedError(f"an exported component computes nothing ({', '.join(inputs)})")
 
 
 def export_model(
-    settings: GenerationSettings, folder: Path, heard: Heard = lambda _: None
-) -> list[ExportedNetwork]:
-    """Exports all networks of a profile's pipelines, on the CPU.
+    settings: PipelineSettings, folder: Path, heard: Heard = lambda _: None
+) -> list[ExportedComponent]:
+    """Exports all components of pipelines, on the CPU.
 
     Args:
-        settings: The profile's settings.
+        settings: The pipelines.
         folder: Where graphs and weights go.
-        heard: Told of every network.
+        heard: Told of every component.
 
     Raises:
         NotFound: A model folder does not exist.
         PreconditionFailed: A model cannot be loaded, or a graph differs from PyTorch.
     """
     exporter = Exporter(folder, settings.threads, heard)
-    load_with(settings, exporter, "cpu")
-    return exporter.networks
+    load(settings.in_torch("cpu"), exporter)
+    return exporter.components

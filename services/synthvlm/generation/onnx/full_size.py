@@ -1,4 +1,4 @@
-"""Networks of a full-size configuration with random weights, to try the export without downloads.
+"""Components of a full-size configuration with random weights, to try the export without downloads.
 
 The configurations are those that the published folders of SDXL base and refiner state.
 """
@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from synthvlm.generation.executors.networks import Decoder, Network, TextEncoder, Unet
+from synthvlm.generation.diffusion.components import Component, Decoder, TextEncoder, Unet
 
 POOLED = 1280
 """Length of SDXL's pooled text embedding."""
@@ -97,7 +97,7 @@ def _vae() -> Any:
     )
 
 
-_MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Network]]] = {
+_MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Component]]] = {
     "text_encoder": (_text_encoder, TextEncoder),
     "vae": (_vae, Decoder),
     "text_encoder_2": (_text_encoder_2, TextEncoder),
@@ -105,15 +105,15 @@ _MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Network]]] = {
     "unet": (_unet, lambda module: Unet(module, POOLED)),
 }
 
-NETWORKS = tuple(_MAKERS)
+COMPONENTS = tuple(_MAKERS)
 """What there is, smallest first."""
 
 
-def make_network(name: str, precision: torch.dtype) -> tuple[Network, Any]:
-    """A network of SDXL with random weights.
+def make_component(name: str, precision: torch.dtype) -> tuple[Component, Any]:
+    """A component of SDXL with random weights.
 
     Args:
-        name: One of ``NETWORKS``.
+        name: One of ``COMPONENTS``.
         precision: Type of its weights; they are made in it, so that no more memory is needed.
 
     Returns:

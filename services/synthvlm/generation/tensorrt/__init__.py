@@ -1,6 +1,6 @@
-"""TensorRT engines: what they are built for, where they are kept, and how they are built.
+"""TensorRT engines: what they are built for, where they are kept, how they are built and run.
 
-TensorRT calls an engine that is written to a file a *plan*; so do the names here, because the
-engines of this service are something else. A set of plans, one a network, is one committed folder
-of the object store.
+A set of engines, one a component, is one committed folder of the object store. It is built from the
+graphs of ``onnx/``. The engines of the service itself, which synthesise images, are something else:
+``engine.py`` and ``engines/``.
 """

@@ -1,4 +1,4 @@
-"""Sets of plans in the object store: finding the right one, waiting for it, refusing others."""
+"""Sets of engines in the object store: finding the right one, waiting for it, refusing others."""
 
 import time
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from pathlib import Path
 import structlog
 
 from synthvlm.errors import DataCorrupt, PreconditionFailed
-from synthvlm.generation.plans.identity import KIND, PlanIdentity, mismatches
+from synthvlm.generation.tensorrt.identity import KIND, EngineIdentity, mismatches
 from synthvlm.storage import Commit, Shard, ShardRef, Store, open_shard
-from synthvlm.storage.manifest import MANIFEST, Manifest, read_manifest
+from synthvlm.storage.manifest import MANIFEST, read_manifest
 
-NETWORKS = "networks"
-"""Key of a manifest's details: what is known of each network, by ``role-part``."""
+COMPONENTS = "components"
+"""Key of a manifest's details: what is known of each component, by its name."""
 
 FILE = "file"
-"""Key of a network's details: the name of its plan."""
+"""Key of a component's details: the name of its engine's file."""
 
 _POLL_SECONDS = 2.0
 _REMIND_SECONDS = 60.0
@@ -26,8 +26,8 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class PlanSet:
-    """A committed set of plans that is not the right one, or may be.
+class EngineSet:
+    """A committed set of engines that is not the right one, or may be.
 
     Attributes:
         path: Its folder in the store.
@@ -35,11 +35,11 @@ class PlanSet:
     """
 
     path: str
-    identity: PlanIdentity
+    identity: EngineIdentity
 
 
-def stored_plans(store: Store) -> Iterator[PlanSet]:
-    """All committed sets of plans in a store, by path; damaged ones are left out."""
+def stored_engines(store: Store) -> Iterator[EngineSet]:
+    """All committed sets of engines in a store, by path; damaged ones are left out."""
     for path in store.list(KIND):
         folder, _, name = path.rpartition("/")
         if name != MANIFEST:
@@ -48,15 +48,15 @@ def stored_plans(store: Store) -> Iterator[PlanSet]:
             manifest = read_manifest(store.read(path), folder)
         except DataCorrupt:
             continue
-        if identity := PlanIdentity.of(manifest):
-            yield PlanSet(folder, identity)
+        if identity := EngineIdentity.of(manifest):
+            yield EngineSet(folder, identity)
 
 
-def await_plans(store: Store, wanted: PlanIdentity, wait_seconds: float) -> Shard:
-    """The set of plans that a server needs; waits for the job that builds it.
+def await_engines(store: Store, wanted: EngineIdentity, wait_seconds: float) -> Shard:
+    """The set of engines that a server needs; waits for the job that builds it.
 
     Args:
-        store: Where plans are kept.
+        store: Where engines are kept.
         wanted: What they must be built for.
         wait_seconds: How long to wait.
 
@@ -70,7 +70,7 @@ def await_plans(store: Store, wanted: PlanIdentity, wait_seconds: float) -> Shar
     while (ref := commit.find()) is None:
         now = time.monotonic()
         if now - began >= wait_seconds:
-            raise PreconditionFailed(refusal(wanted, list(stored_plans(store))))
+            raise PreconditionFailed(refusal(wanted, list(stored_engines(store))))
         if reminded == began or now - reminded >= _REMIND_SECONDS:
             reminded = now
             _log.info("waiting for TensorRT engines", path=commit.path, store=store.uri)
@@ -78,44 +78,38 @@ def await_plans(store: Store, wanted: PlanIdentity, wait_seconds: float) -> Shar
     return opened(store, ref, wanted)
 
 
-def opened(store: Store, ref: ShardRef, wanted: PlanIdentity) -> Shard:
-    """Opens a set of plans, and makes sure that its manifest says what its place says.
+def opened(store: Store, ref: ShardRef, wanted: EngineIdentity) -> Shard:
+    """Opens a set of engines, and makes sure that its manifest says what its place says.
 
     Raises:
         PreconditionFailed: It was built for something else.
         DataCorrupt: It is damaged.
     """
     shard = open_shard(store, ref)
-    found = PlanIdentity.of(shard.manifest)
+    found = EngineIdentity.of(shard.manifest)
     if found is None:
-        raise DataCorrupt(f"{ref.path} is no set of TensorRT engines; delete the folder")
+        raise DataCorrupt(f"{ref.path} is not a set of TensorRT engines; delete the folder")
     if found != wanted:
-        raise PreconditionFailed(refusal(wanted, [PlanSet(ref.path, found)]))
+        raise PreconditionFailed(refusal(wanted, [EngineSet(ref.path, found)]))
     return shard
 
 
-def plan_files(shard: Shard, folder: Path) -> dict[str, Path]:
-    """Downloads the plans of a set, each checked against its digest.
+def engine_files(shard: Shard, folder: Path) -> dict[str, Path]:
+    """Downloads the engines of a set, each checked against its digest.
 
     Returns:
-        Local files by ``role-part``, for example ``base-unet``.
+        Local files by component, for example ``base-unet``.
 
     Raises:
-        DataCorrupt: A plan is gone or damaged.
+        DataCorrupt: An engine is gone or damaged.
     """
     return {
-        name: shard.download(str(network[FILE]), folder)
-        for name, network in networks_of(shard.manifest).items()
+        name: shard.download(str(details[FILE]), folder)
+        for name, details in shard.manifest.details.get(COMPONENTS, {}).items()
     }
 
 
-def networks_of(manifest: Manifest) -> dict[str, dict[str, object]]:
-    """What a set's manifest says of its networks, by ``role-part``."""
-    networks = manifest.details.get(NETWORKS, {})
-    return {str(name): dict(network) for name, network in networks.items()}
-
-
-def refusal(wanted: PlanIdentity, found: list[PlanSet]) -> str:
+def refusal(wanted: EngineIdentity, found: list[EngineSet]) -> str:
     """Why there is no engine to run: expected, found, remedy."""
     nearest = sorted(found, key=lambda one: len(mismatches(one.identity, wanted)))[:_NAMED]
     lines = [f"{one.path} has {'; '.join(mismatches(one.identity, wanted))}" for one in nearest]

@@ -1,31 +1,31 @@
-"""What decides whether a set of plans is the right one."""
+"""What decides whether a set of engines is the right one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from synthvlm.generation.plans.sizes import BatchProfile
+from synthvlm.generation.tensorrt.sizes import BatchProfile
 from synthvlm.storage import Manifest, ShardKey
 
 KIND = "engines"
-"""The kind of shard that a set of plans is, and the first part of its path."""
+"""The kind of shard that a set of engines is, and the first part of its path."""
 
 CODE_VERSION = 1
-"""Raised whenever the export of networks changes: plans of other graphs are other plans."""
+"""Raised whenever the export of components changes: engines of other graphs are other engines."""
 
 
 @dataclass(frozen=True)
-class PlanIdentity:
-    """What a set of plans was built for; a server needs exactly its own.
+class EngineIdentity:
+    """What a set of engines was built for; a server needs exactly its own.
 
     Attributes:
         model_digest: ``sha256:`` digest of the files of base and refiner.
-        tensorrt: Version of TensorRT, whole: plans of another one are refused by its runtime.
-        sm: Compute capability of the GPU, for example ``9.0``: plans hold machine code for it.
-        precision: Precision of the networks in their graphs, for example ``float16``.
+        tensorrt: Version of TensorRT, whole: engines of another one are refused by its runtime.
+        sm: Compute capability of the GPU, for example ``9.0``: engines hold machine code for it.
+        precision: Precision of the components in their graphs, for example ``float16``.
         quantization: ``fp8``, ``int8`` or empty.
         steps: Denoising steps for which a quantisation was calibrated.
-        batches: Sizes that the plans take.
+        batches: Sizes that the engines take.
     """
 
     model_digest: str
@@ -38,7 +38,7 @@ class PlanIdentity:
 
     @property
     def key(self) -> ShardKey:
-        """Where the plans are kept."""
+        """Where the engines are kept."""
         return ShardKey(
             kind=KIND,
             inputs={},
@@ -55,8 +55,8 @@ class PlanIdentity:
         )
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "PlanIdentity | None":
-        """What the plans of a manifest were built for; None when it is none of plans."""
+    def of(cls, manifest: Manifest) -> "EngineIdentity | None":
+        """What the engines of a manifest were built for; None when it does not describe engines."""
         try:
             values: Mapping[str, Any] = manifest.configuration
             return cls(
@@ -72,8 +72,8 @@ class PlanIdentity:
             return None
 
 
-def mismatches(found: PlanIdentity, wanted: PlanIdentity) -> list[str]:
-    """In what plans differ from those that are wanted, in words; nothing when they are the same."""
+def mismatches(found: EngineIdentity, wanted: EngineIdentity) -> list[str]:
+    """In what engines differ from those that are wanted, in words; empty when they do not."""
     pairs = [
         ("model", found.model_digest, wanted.model_digest),
         ("TensorRT", found.tensorrt, wanted.tensorrt),

@@ -2,7 +2,7 @@
 
 Written to the API of ``nvidia-modelopt`` 0.47, whose ``modelopt.onnx.quantization.quantize`` puts
 pairs of Q and DQ nodes into a graph: in strongly typed networks those decide what TensorRT computes
-in 8 bits. The ranges of the numbers are measured on what the network gets when real captions are
+in 8 bits. The ranges of the numbers are measured on what the component gets when real captions are
 synthesised with the profile's steps. Text encoders and decoder keep their precision.
 """
 
@@ -14,27 +14,28 @@ import torch
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.diffusion.components import DENOISERS, Component, Tensors, components_of
+from synthvlm.generation.diffusion.executor import component_name
 from synthvlm.generation.engine import ImageRequest
-from synthvlm.generation.executors.networks import DENOISERS, Network, Tensors, networks_of
 from synthvlm.progress import SILENT
 
 if TYPE_CHECKING:
-    from synthvlm.generation.engines.diffusers import DiffusersEngine
+    from synthvlm.generation.diffusion.pipelines import Pipelines
 
 Calibration = Mapping[str, Sequence[Tensors]]
-"""What each denoising network got, by ``role-part``."""
+"""What each denoising network got, by component."""
 
 STEPS_KEPT = 8
 """Calls of a network that are kept of each batch, spread over its part of the schedule."""
 
 
 def record_inputs(
-    engine: "DiffusersEngine", settings: GenerationSettings, captions: Sequence[str]
+    pipelines: "Pipelines", settings: GenerationSettings, captions: Sequence[str]
 ) -> Calibration:
     """Synthesises captions, and keeps what the denoising networks get.
 
     Args:
-        engine: The pipelines in PyTorch.
+        pipelines: The pipelines in PyTorch.
         settings: The profile's settings: its steps, guidance and sizes are used.
         captions: What to synthesise, one batch of ``batch_multiple`` at a time.
 
@@ -42,17 +43,17 @@ def record_inputs(
         InvalidInput: There is no caption.
     """
     if not captions:
-        raise InvalidInput("a quantisation needs captions to be calibrated with: --calibration")
+        raise InvalidInput("quantisation needs captions to be calibrated with: --calibration")
     recorded: dict[str, list[Tensors]] = {}
-    with _Recorders(engine.pipelines, recorded):
-        size = settings.batch_multiple
+    with _Recorders(pipelines.by_role, recorded):
+        size = settings.pipeline.batch_multiple
         for start in range(0, len(captions), size):
             requests = [
                 ImageRequest(caption, seed, settings.sampling)
                 for seed, caption in enumerate(captions[start : start + size], start)
             ]
             before = {name: len(calls) for name, calls in recorded.items()}
-            engine.generate(requests, SILENT)
+            pipelines.generate(requests, SILENT)
             for name, calls in recorded.items():
                 fresh = calls[before.get(name, 0) :]
                 calls[before.get(name, 0) :] = spread(fresh, STEPS_KEPT)
@@ -64,22 +65,23 @@ class _Recorders:
 
     def __init__(self, pipelines: Mapping[str, Any], recorded: dict[str, list[Tensors]]) -> None:
         self._hooks = [
-            getattr(pipeline, part).register_forward_pre_hook(
-                self._keep(network, recorded.setdefault(f"{role}-{part}", [])), with_kwargs=True
+            getattr(pipeline, attribute).register_forward_pre_hook(
+                self._keep(component, recorded.setdefault(component_name(role, attribute), [])),
+                with_kwargs=True,
             )
             for role, pipeline in pipelines.items()
-            for part, network in networks_of(pipeline).items()
-            if isinstance(network, DENOISERS)
+            for attribute, component in components_of(pipeline).items()
+            if isinstance(component, DENOISERS)
         ]
 
     @staticmethod
-    def _keep(network: Network, calls: list[Tensors]) -> Any:
+    def _keep(component: Component, calls: list[Tensors]) -> Any:
         def keep(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            bound = network.bind(*args, **kwargs)
+            bound = component.bind(*args, **kwargs)
             calls.append(
                 {
                     shape.name: bound[shape.name].detach().to("cpu", shape.dtype or module.dtype)
-                    for shape in network.inputs
+                    for shape in component.inputs
                 }
             )
 
@@ -131,7 +133,7 @@ def quantize_graph(graph: Path, mode: str, calls: Sequence[Tensors]) -> Path:
     Args:
         graph: The ONNX graph.
         mode: ``fp8`` or ``int8``.
-        calls: What its network got.
+        calls: What its component got.
 
     Returns:
         The quantised graph, beside the other one.

@@ -1,4 +1,4 @@
-"""The ranges of a network's tensors under a batch profile."""
+"""The ranges of a component's tensors under a batch profile."""
 
 import json
 from collections.abc import Mapping
@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.executors.networks import (
+from synthvlm.generation.diffusion.components import (
     BATCH,
     HEIGHT,
     TOKENS,
     WIDTH,
     WINDOW,
+    Component,
     Decoder,
-    Network,
     T5Encoder,
     TensorShape,
     TextEncoder,
 )
-from synthvlm.generation.plans.sizes import BatchProfile, Range
+from synthvlm.generation.tensorrt.sizes import BatchProfile, Range
 
 Shape = tuple[int, ...]
 
@@ -32,20 +32,20 @@ class ShapeRange:
     most: Shape
 
 
-def axis_ranges(network: Network, batches: BatchProfile, factor: int) -> dict[str, Range]:
-    """Ranges of the axes of a network that change from call to call.
+def axis_ranges(component: Component, batches: BatchProfile, factor: int) -> dict[str, Range]:
+    """Ranges of the axes of a component that change from call to call.
 
     Text encoders and decoders get one sample an image; the denoiser one or, with guidance, two.
 
     Args:
-        network: Its kind.
+        component: Its kind.
         batches: Sizes of images.
         factor: Pixels a latent, along a side.
 
     Raises:
-        PreconditionFailed: A side is no multiple of ``factor``.
+        PreconditionFailed: A side is not a multiple of ``factor``.
     """
-    once = isinstance(network, TextEncoder | T5Encoder | Decoder)
+    once = isinstance(component, TextEncoder | T5Encoder | Decoder)
     try:
         return {
             BATCH: batches.images if once else batches.denoised,

@@ -1,27 +1,23 @@
-"""Networks computed by TensorRT on an NVIDIA GPU.
+"""One TensorRT engine, run on an NVIDIA GPU.
 
 Written to the Python API of TensorRT 11.4 (``tensorrt`` 11.4.0.106 on PyPI). Its networks are
-strongly typed: precision is a property of the graph that a plan was built from, and there are no
-builder flags for it. ``plans/`` builds and keeps the plans; this module runs them.
+strongly typed: precision is a property of the graph that an engine was built from, and there are no
+builder flags for it.
 
-A plan's inputs and outputs are PyTorch's own tensors on the GPU, given by address, and its kernels
-are put on a stream that waits for PyTorch's current one and that one for it: nothing is copied and
-nothing waits on the CPU.
+An engine's inputs and outputs are PyTorch's own tensors on the GPU, given by address, and its
+kernels are put on a stream that waits for PyTorch's current one and that one for it: nothing is
+copied and nothing waits on the CPU.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.executors.module import Run
-from synthvlm.generation.executors.networks import Network, Tensors
-from synthvlm.generation.plans.ranges import ShapeRange, axis_ranges, shape_ranges
-from synthvlm.generation.plans.sizes import BatchProfile
-from synthvlm.generation.plans.target import Target, tensorrt_library
+from synthvlm.generation.diffusion.components import Component, Tensors
+from synthvlm.generation.tensorrt.ranges import ShapeRange
 
 _DTYPES = {
     "FLOAT": torch.float32,
@@ -35,12 +31,12 @@ _DTYPES = {
 
 
 @dataclass(frozen=True)
-class PlanTensor:
-    """An input or output of a plan, as TensorRT says.
+class EngineTensor:
+    """An input or output of an engine, as TensorRT says.
 
     Attributes:
         name: Its name.
-        dtype: Type of its numbers; None: one that no network of a pipeline has.
+        dtype: Type of its numbers; None: one that no component of a pipeline has.
         shapes: Shapes that it takes; None for an output.
     """
 
@@ -49,84 +45,19 @@ class PlanTensor:
     shapes: ShapeRange | None = None
 
 
-class TensorRtExecutor:
-    """Runs plans.
+class EngineRun:
+    """Computes one engine; not to be called from two threads at a time.
 
     Args:
-        files: Plans by ``role-part``, for example ``base-unet``. They are read at once.
-        digest: Digest of the set. TensorRT chooses kernels by timing them, so two sets that were
-            built alike may differ in the last bit of their numbers: it is part of ``numerics``.
-        batches: Sizes that the plans were built for.
-        factor: Pixels a latent, along a side.
-        target: The GPU.
-        device: torch device of it.
-
-    Raises:
-        PreconditionFailed: TensorRT refuses a plan.
-    """
-
-    name = "tensorrt"
-
-    def __init__(
-        self,
-        files: Mapping[str, Path],
-        digest: str,
-        batches: BatchProfile,
-        factor: int,
-        target: Target,
-        device: str,
-    ) -> None:
-        self._batches = batches
-        self._factor = factor
-        self._device = device
-        self.numerics: Mapping[str, str | int] = {
-            "tensorrt": target.tensorrt,
-            "sm": target.sm,
-            "engines": digest,
-        }
-        self._library = tensorrt_library()
-        self._logger = self._library.Logger(self._library.Logger.WARNING)
-        # Engines need their runtime as long as they live.
-        self._runtime = self._library.Runtime(self._logger)
-        with torch.cuda.device(device):
-            self._engines = {name: self._engine(file) for name, file in files.items()}
-
-    def load(self, role: str, part: str, network: Network, module: Any) -> Run:
-        """See ``Executor.load``."""
-        name = f"{role}-{part}"
-        engine = self._engines.get(name)
-        if engine is None:
-            raise PreconditionFailed(
-                f"the TensorRT engines have none for {name}, only {', '.join(self._engines)}; "
-                f"build them again with `synthvlm engines build`"
-            )
-        axes = axis_ranges(network, self._batches, self._factor)
-        tensors = plan_tensors(self._library, engine)
-        require_network(name, tensors, network, module.dtype, shape_ranges(network.inputs, axes))
-        return PlanRun(name, engine, tensors, self._device)
-
-    def _engine(self, file: Path) -> Any:
-        engine = self._runtime.deserialize_cuda_engine(file.read_bytes())
-        if engine is None:
-            raise PreconditionFailed(
-                f"TensorRT {self._library.__version__} refuses the engine {file.name}; it was "
-                f"built by another version or for another GPU. Build it again with "
-                f"`synthvlm engines build`"
-            )
-        return engine
-
-
-class PlanRun:
-    """Computes one plan; not to be called from two threads at a time.
-
-    Args:
-        name: ``role-part``, for messages.
-        engine: The plan, deserialised.
+        name: The component, for messages.
+        engine: The engine, deserialised.
         tensors: Its inputs and outputs.
         device: torch device of the GPU.
     """
 
-    def __init__(self, name: str, engine: Any, tensors: Sequence[PlanTensor], device: str) -> None:
+    def __init__(
+        self, name: str, engine: Any, tensors: Sequence[EngineTensor], device: str
+    ) -> None:
         self._name = name
         self._engine = engine
         self._device = torch.device(device)
@@ -146,10 +77,10 @@ class PlanRun:
         self._stream.synchronize()
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        """Computes the plan on the device; returns before the device has finished.
+        """Computes the engine on the device; returns before the device has finished.
 
         Raises:
-            PreconditionFailed: A shape is outside the range that the plan was built for.
+            PreconditionFailed: A shape is outside the range that the engine was built for.
             RuntimeError: TensorRT failed.
         """
         with torch.cuda.device(self._device):
@@ -162,7 +93,7 @@ class PlanRun:
         for name, tensor in given.items():
             if not context.set_input_shape(name, tuple(tensor.shape)):
                 raise PreconditionFailed(
-                    f"the TensorRT engine of {self._name} takes no {name} of shape "
+                    f"the TensorRT engine of {self._name} does not take {name} of shape "
                     f"{tuple(tensor.shape)}; build engines for that batch and size"
                 )
             context.set_tensor_address(name, tensor.data_ptr())
@@ -179,47 +110,47 @@ class PlanRun:
             raise RuntimeError(f"the TensorRT engine of {self._name} failed; its log says why")
         current.wait_stream(stream)
         for tensor in (*given.values(), *made.values()):
-            tensor.record_stream(stream)  # its memory is not given away before the plan is done
+            tensor.record_stream(stream)  # its memory is not given away before the engine is done
         return made
 
 
-def plan_tensors(library: Any, engine: Any) -> list[PlanTensor]:
-    """The inputs and outputs of a plan."""
+def engine_tensors(library: Any, engine: Any) -> list[EngineTensor]:
+    """The inputs and outputs of an engine."""
     found = []
     for index in range(engine.num_io_tensors):
         name = engine.get_tensor_name(index)
         dtype = _DTYPES.get(engine.get_tensor_dtype(name).name)
         if engine.get_tensor_mode(name) == library.TensorIOMode.INPUT:
             shapes = (tuple(shape) for shape in engine.get_tensor_profile_shape(name, 0))
-            found.append(PlanTensor(name, dtype, ShapeRange(*shapes)))
+            found.append(EngineTensor(name, dtype, ShapeRange(*shapes)))
         else:
-            found.append(PlanTensor(name, dtype))
+            found.append(EngineTensor(name, dtype))
     return found
 
 
-def require_network(
+def require_component(
     name: str,
-    tensors: Sequence[PlanTensor],
-    network: Network,
+    tensors: Sequence[EngineTensor],
+    component: Component,
     precision: torch.dtype,
     ranges: Mapping[str, ShapeRange],
 ) -> None:
-    """Checks that a plan is one of a network, for the sizes that are needed.
+    """Checks that an engine is one of a component, for the sizes that are needed.
 
-    Inputs that the network does not read may be missing: tracing leaves them out.
+    Inputs that the component does not read may be missing: tracing leaves them out.
 
     Args:
-        name: ``role-part``, for the message.
-        tensors: The plan's inputs and outputs.
-        network: The kind of network.
+        name: The component, for the message.
+        tensors: The engine's inputs and outputs.
+        component: Its kind.
         precision: Its precision.
         ranges: Shapes that its inputs must take, by name.
 
     Raises:
         PreconditionFailed: It is not; the message says in what.
     """
-    shapes = {shape.name: shape for shape in (*network.inputs, *network.outputs)}
-    outputs = {shape.name for shape in network.outputs}
+    shapes = {shape.name: shape for shape in (*component.inputs, *component.outputs)}
+    outputs = {shape.name for shape in component.outputs}
     problems = [f"lacks the output {one}" for one in sorted(outputs - {t.name for t in tensors})]
     for tensor in tensors:
         expected = shapes.get(tensor.name)
@@ -234,8 +165,8 @@ def require_network(
             problems.append(f"takes {tensor.name} of {tensor.shapes}, not {ranges[tensor.name]}")
     if problems:
         raise PreconditionFailed(
-            f"the TensorRT engine of {name} is a wrong one: it {'; it '.join(problems)}. Build it "
-            f"again with `synthvlm engines build`"
+            f"the TensorRT engine of {name} is the wrong one: it {'; it '.join(problems)}. "
+            f"Build it again with `synthvlm engines build`"
         )
 
 

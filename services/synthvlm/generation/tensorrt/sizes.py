@@ -1,4 +1,4 @@
-"""The sizes for which plans are built: TensorRT's optimisation profiles, in the domain's terms."""
+"""The sizes for which engines are built: TensorRT's optimisation profiles in the domain's terms."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,7 +23,9 @@ class Range:
 
     def __post_init__(self) -> None:
         if not 0 < self.least <= self.best <= self.most:
-            raise ValueError(f"{self.least} to {self.best} to {self.most} is no range of lengths")
+            raise ValueError(
+                f"{self.least} to {self.best} to {self.most} is not a range of lengths"
+            )
 
     def scaled(self, numerator: int, denominator: int = 1) -> "Range":
         """Every length times a fraction, which must leave whole numbers.
@@ -33,13 +35,13 @@ class Range:
         """
         lengths = (self.least, self.best, self.most)
         if any(length * numerator % denominator for length in lengths):
-            raise ValueError(f"{lengths} times {numerator}/{denominator} are no whole numbers")
+            raise ValueError(f"{lengths} times {numerator}/{denominator} are not whole numbers")
         return Range(*(length * numerator // denominator for length in lengths))
 
 
 @dataclass(frozen=True)
 class BatchProfile:
-    """The batches of images that a set of plans takes.
+    """The batches of images that a set of engines takes.
 
     Attributes:
         images: Images in a batch, after padding.
@@ -68,7 +70,7 @@ class BatchProfile:
         """The profile that ``to_json`` wrote.
 
         Raises:
-            KeyError, TypeError, ValueError: It is no such value.
+            KeyError, TypeError, ValueError: It is not such a value.
         """
         axes = {name: Range(**value[name]) for name in ("images", "width", "height")}
         return cls(**axes, guided=bool(value["guided"]))
@@ -86,12 +88,12 @@ def batch_profile(settings: GenerationSettings) -> BatchProfile:
     """The batches that a service with these settings makes.
 
     Batches are padded to a multiple of ``batch_multiple``, so that is the smallest one. Sides may
-    vary within ``tensorrt_sides``; without it every image has the profile's size.
+    vary within ``tensorrt.sides``; without it every image has the profile's size.
     """
     width, height = settings.width, settings.height
-    small, large = settings.tensorrt_sides or (None, None)
+    small, large = settings.tensorrt.sides or (None, None)
     return BatchProfile(
-        images=Range(settings.batch_multiple, settings.batch_size, settings.batch_size),
+        images=Range(settings.pipeline.batch_multiple, settings.batch_size, settings.batch_size),
         width=Range(small or width, width, large or width),
         height=Range(small or height, height, large or height),
         guided=settings.guidance_scale > 1,

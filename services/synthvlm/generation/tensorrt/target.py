@@ -1,13 +1,12 @@
-"""What plans are built for and run on, and the identity that this gives the plans of a profile."""
+"""What engines are built for and run on, and the identity that this gives those of a profile."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.plans.identity import PlanIdentity
-from synthvlm.generation.plans.sizes import batch_profile
-from synthvlm.models import model_digest, resolve_model
+from synthvlm.generation.tensorrt.identity import EngineIdentity
+from synthvlm.generation.tensorrt.sizes import batch_profile
 
 API = 11
 """Major version of TensorRT to whose Python API the code is written."""
@@ -66,23 +65,20 @@ def detect(device: str) -> Target:
     return Target(tensorrt.__version__, f"{major}.{minor}", torch.cuda.get_device_name(device))
 
 
-def plan_identity(settings: GenerationSettings, target: Target) -> PlanIdentity:
-    """What the plans of a profile must be built for on a target.
+def engine_identity(settings: GenerationSettings, target: Target) -> EngineIdentity:
+    """What the engines of a profile must be built for on a target.
 
-    The digest is that of the files alone: another scheduler runs the same networks.
+    The digest is that of the files alone: another scheduler runs the same components.
 
     Raises:
         NotFound: A model folder does not exist.
     """
-    folders = [resolve_model(settings.model)]
-    if settings.refiner is not None:
-        folders.append(resolve_model(settings.refiner))
-    return PlanIdentity(
-        model_digest=model_digest(*folders),
+    return EngineIdentity(
+        model_digest=settings.pipeline.files_digest(),
         tensorrt=target.tensorrt,
         sm=target.sm,
-        precision=settings.dtype,
-        quantization=settings.tensorrt_quantization or "",
+        precision=settings.pipeline.dtype,
+        quantization=settings.tensorrt.quantization or "",
         steps=settings.steps,
         batches=batch_profile(settings),
     )

@@ -23,7 +23,7 @@ MODEL = "sdxl"
 Arrays = Mapping[str, npt.NDArray[Any]]
 
 _DEFECTS = (None, NOT_FINITE, BLANK)
-"""Defects by their number on the wire."""
+"""Defects by their number in the tensor."""
 
 
 @dataclass(frozen=True)
