@@ -7,8 +7,8 @@ batches of as many images as there are clients; with the executor ``onnxruntime`
 pipelines with their components exported. Service: a real server process with the profile's
 settings, with the engine in process or with a Triton server beside it, and that many clients who
 each ask for one image after another over gRPC. Both make images of the same prompts with the
-profile's parameters. They take turns, so that a machine whose speed changes favours neither, and neither
-works while it is the other's. Memory is the peak resident size of all processes that serve.
+profile's parameters. They take turns, so that a machine whose speed changes favours neither, and
+neither works while it is the other's. Memory is the peak resident size of all processes that serve.
 
 Both sides sum in one order and wait alike, as the service does: its OpenMP threads do not spin.
 

@@ -12,7 +12,8 @@ import yaml
 from synthvlm.cli import engines
 from synthvlm.cli.__main__ import run
 from synthvlm.cluster.engine_job import JobRequest, job_manifests, render_job
-from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.config import GenerationSettings, TensorRtSettings
+from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.tensorrt import identity
 from synthvlm.generation.tensorrt.engine_sets import COMPONENTS, FILE
 from synthvlm.generation.tensorrt.target import Target, engine_identity
@@ -49,8 +50,8 @@ def test_all_components_of_the_bundled_models_agree_with_pytorch(
 def home(tmp_path: Path) -> Path:
     """A home with one set of engines in its store."""
     settings = GenerationSettings(
-        pipeline={"executor": "tensorrt", "device": "cuda", "dtype": "float16"},
-        tensorrt={"store": "file:///engines"},
+        pipeline=PipelineSettings(executor="tensorrt", device="cuda", dtype="float16"),
+        tensorrt=TensorRtSettings(store="file:///engines"),
     )
     built_for = engine_identity(settings, Target("11.4.0.106", "9.0", "NVIDIA H100 80GB HBM3"))
     Commit(open_store(file_uri(tmp_path / "store")), built_for.key).finish(

@@ -17,7 +17,7 @@ from synthvlm.storage.v1 import shard_pb2
 
 DIGEST = f"sha256:{'a' * 64}"
 SETTINGS = GenerationSettings(
-    pipeline={"refiner": "bundled:mini-sdxl-refiner"},
+    pipeline=PipelineSettings(refiner="bundled:mini-sdxl-refiner"),
     steps=20,
     guidance_scale=3.0,
     high_noise_fraction=0.8,

@@ -13,7 +13,7 @@ _log = structlog.get_logger(__name__)
 
 
 def warm_up(engine: Engine, sampling: Sampling) -> int:
-    """Makes a full batch and one of its images alone, in as few steps as reach every network.
+    """Makes a full batch and one of its images alone, in as few steps as reach every component.
 
     Args:
         engine: A fresh engine.

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.config import GenerationSettings, TensorRtSettings
+from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.tensorrt.target import Target, engine_identity
 from synthvlm.model_folders import resolve_model
 
@@ -17,8 +18,8 @@ def settings(
     on_gpu = {"executor": "tensorrt", "device": "cuda", "dtype": "float16"}
     return GenerationSettings(
         **{"width": 64, "height": 64, **changes},
-        pipeline={**on_gpu, **(pipeline or {})},
-        tensorrt={"store": "file:///engines", **(tensorrt or {})},
+        pipeline=PipelineSettings(**{**on_gpu, **(pipeline or {})}),
+        tensorrt=TensorRtSettings(**{"store": "file:///engines", **(tensorrt or {})}),
     )
 
 

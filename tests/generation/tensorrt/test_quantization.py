@@ -26,7 +26,7 @@ def test_a_quantisation_is_calibrated_with_what_the_denoisers_really_get(pipelin
     )
     recorded = record_inputs(pipelines, wanted, ["a red circle", "a blue square", "x", "y", "z"])
     assert set(recorded) == {"base-unet", "refiner-unet"}
-    # Two batches, of whose six steps each network took all.
+    # Two batches, of whose six steps each UNet took all.
     assert {name: len(calls) for name, calls in recorded.items()} == {
         "base-unet": 12,
         "refiner-unet": 12,

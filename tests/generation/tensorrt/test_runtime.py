@@ -24,7 +24,7 @@ def decoder_tensors(component, dtype=torch.float16):
     )
 
 
-def test_a_engine_of_the_network_is_accepted(pipelines):
+def test_an_engine_of_the_component_is_accepted(pipelines):
     tensors, ranges = decoder_tensors(decoder(pipelines))
     require_component("base-vae", tensors, decoder(pipelines), torch.float16, ranges)
 

@@ -21,7 +21,7 @@ from synthvlm.generation.triton.tensors import (
 
 SAMPLING = Sampling(4, 3.3, 0.8, 32, 40, "blue, größer 🙂")
 SETTINGS = GenerationSettings(
-    pipeline={"refiner": "bundled:mini-sdxl-refiner"},
+    pipeline=PipelineSettings(refiner="bundled:mini-sdxl-refiner"),
     max_pixels=64 * 64,
     steps=9,
     width=64,
