@@ -72,7 +72,7 @@ class Sample:
 
     Attributes:
         pixels: uint8 RGB of shape (height, width, 3).
-        defect: Why the pixels are no image (``NOT_FINITE``, ``BLANK``); None when they are one.
+        defect: Why the pixels are not an image (``NOT_FINITE``, ``BLANK``); None when they are.
         truncated: Whether the prompt was longer than the text encoders' window.
     """
 
@@ -140,7 +140,7 @@ class Engine(Protocol):
 
 
 def find_defect(pixels: npt.NDArray[np.uint8], finite: bool) -> str | None:
-    """Why ``pixels`` are no image; None when they may be one.
+    """Why ``pixels`` are not an image; None when they may be one.
 
     Args:
         pixels: uint8 of shape (height, width, 3).

@@ -65,7 +65,7 @@ def load_settings(
         violations = [
             FieldViolation(
                 ".".join(str(step) for step in entry["loc"]),
-                "is no setting"
+                "is not a setting"
                 if entry["type"] == "extra_forbidden"
                 else entry["msg"].removeprefix("Value error, "),
             )
@@ -166,7 +166,7 @@ def _wrong_variable(settings: type[S], prefix: str, variable: str) -> str:
         if model is None:
             break  # a mapping's key
         if name not in model.model_fields:
-            return "" if _SERVICE_LINKS.fullmatch(rest) else "is no setting"
+            return "" if _SERVICE_LINKS.fullmatch(rest) else "is not a setting"
         model = _section(model.model_fields[name])
     return ""
 
