@@ -101,7 +101,7 @@ def _gather_weights(file: Path) -> None:
                 source = file.parent / external_data_helper.ExternalDataInfo(tensor).location
                 data = source.read_bytes()
                 scattered.add(source)
-            elif len(tensor.raw_data) < _SMALL:  # shapes and the like; also what is not bytes at all
+            elif len(tensor.raw_data) < _SMALL:  # shapes and the like, and what is not bytes
                 continue
             else:
                 data = tensor.raw_data
