@@ -16,7 +16,7 @@ import yaml
 from tritonclient.utils import InferenceServerException
 
 from synthvlm.generation.triton.server import remove_leftovers
-from synthvlm.generation.triton.wire import MODEL
+from synthvlm.generation.triton.tensors import MODEL
 
 PATIENCE = 480.0
 """Seconds that a start may take on a machine that is busy with other tests."""

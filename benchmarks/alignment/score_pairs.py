@@ -108,7 +108,7 @@ def peer(work: Work) -> Callable[[], tuple[list[float], list[float]]]:
     import torch
     from torch.nn import functional
 
-    from synthvlm.models import resolve_model
+    from synthvlm.model_folders import resolve_model
 
     torch.set_num_threads(THREADS)
     name = f"local-dir:{resolve_model(work.model)}"

@@ -18,7 +18,7 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import ImageRequest
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.progress import SILENT
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 
 EXECUTORS = ("torch", "onnxruntime")
 GAP = 4
@@ -29,9 +29,10 @@ AMPLIFIED = 64
 
 def images(settings: GenerationSettings, executor: str, count: int) -> npt.NDArray[np.uint8]:
     """uint8 of shape (count, height, width, 3)."""
-    engine = load_pipelines(settings.model_copy(update={"executor": executor}))
+    pipeline = settings.pipeline.model_copy(update={"executor": executor})
+    pipelines = load_pipelines(settings.model_copy(update={"pipeline": pipeline}))
     batch = [ImageRequest(prompt(n), n, settings.sampling) for n in range(count)]
-    return np.stack([sample.pixels for sample in engine.generate(batch, SILENT)])
+    return np.stack([sample.pixels for sample in pipelines.generate(batch, SILENT)])
 
 
 def draw(rows: dict[str, npt.NDArray[np.uint8]]) -> Image.Image:

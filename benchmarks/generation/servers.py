@@ -50,11 +50,11 @@ def started(
     Args:
         profile: Its profile.
         engine: ``diffusers`` or ``triton``.
-        executor: What computes the networks.
+        executor: What computes the components.
         settings: Further options of the service's command line.
     """
     servers = Servers()
-    common = ["--profile", profile, "--executor", executor]
+    common = ["--profile", profile, "--pipeline.executor", executor]
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         options = ["--engine", engine, *settings]
@@ -65,8 +65,8 @@ def started(
                     "synthvlm.generation.triton", [*common, *repository], folder / "triton.log"
                 )
             )
-            options += ["--triton-endpoints", _address(triton)]
-            options += ["--triton-patience-seconds", str(START_SECONDS)]
+            options += ["--triton.endpoints", _address(triton)]
+            options += ["--triton.patience-seconds", str(START_SECONDS)]
             _wait_serving(triton)
             servers.processes += [triton.process, *triton.process.children(recursive=True)]
         service = stack.enter_context(

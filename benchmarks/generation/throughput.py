@@ -4,11 +4,11 @@
 
 Direct: the two SDXL pipelines as diffusers' documentation uses them, in a process of their own, in
 batches of as many images as there are clients; with the executor ``onnxruntime``, the same
-pipelines with their networks exported. Service: a real server process with the profile's settings,
-with the engine in process or with a Triton server beside it, and that many clients who each ask for
-one image after another over gRPC. Both make images of the same prompts with the profile's
-parameters. They take turns, so that a machine whose speed changes favours neither, and neither
-works while it is the other's. Memory is the peak resident size of all processes that serve.
+pipelines with their components exported. Service: a real server process with the profile's
+settings, with the engine in process or with a Triton server beside it, and that many clients who
+each ask for one image after another over gRPC. Both make images of the same prompts with the
+profile's parameters. They take turns, so that a machine whose speed changes favours neither, and
+neither works while it is the other's. Memory is the peak resident size of all processes that serve.
 
 Both sides sum in one order and wait alike, as the service does: its OpenMP threads do not spin.
 
@@ -31,14 +31,12 @@ from multiprocessing.connection import Connection
 import grpc
 import numpy as np
 
-# Sets the environment that the service computes in, for the pipelines called directly as well.
-import synthvlm.generation.engines  # noqa: F401
 from benchmarks.generation.prompts import prompt
 from benchmarks.generation.servers import Servers, started
 from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.cpu import prepare_cpu
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
-from synthvlm.models import resolve_model
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 
 
 @dataclass
@@ -83,7 +81,8 @@ def directly(settings: GenerationSettings, batch: int) -> Iterator[Callable[[int
 
 
 def _direct(settings: GenerationSettings, batch: int, orders: Connection) -> None:
-    make = _pipelines(settings) if settings.executor == "torch" else _exported(settings)
+    prepare_cpu()
+    make = _pipelines(settings) if settings.pipeline.executor == "torch" else _exported(settings)
     while True:
         try:
             images = orders.recv()
@@ -99,15 +98,15 @@ def _direct(settings: GenerationSettings, batch: int, orders: Connection) -> Non
 
 
 def _exported(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
-    """Makes a batch with the networks exported, by the engine in this process."""
+    """Makes a batch with the components exported, by the pipelines in this process."""
     from synthvlm.generation.engine import ImageRequest
     from synthvlm.generation.loading import load_pipelines
     from synthvlm.progress import SILENT
 
-    engine = load_pipelines(settings)
+    pipelines = load_pipelines(settings)
 
     def make(numbers: Sequence[int]) -> None:
-        engine.generate([ImageRequest(prompt(n), n, settings.sampling) for n in numbers], SILENT)
+        pipelines.generate([ImageRequest(prompt(n), n, settings.sampling) for n in numbers], SILENT)
 
     return make
 
@@ -121,17 +120,16 @@ def _pipelines(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
 
     for library in (diffusers, transformers):
         library.utils.logging.disable_progress_bar()
-    torch.set_num_threads(settings.threads)
-    options = {"dtype": getattr(torch, settings.dtype), "local_files_only": True}
-    base = StableDiffusionXLPipeline.from_pretrained(resolve_model(settings.model), **options)
+    torch.set_num_threads(settings.pipeline.threads)
+    options = {"dtype": getattr(torch, settings.pipeline.dtype), "local_files_only": True}
+    folder, *folders = settings.pipeline.folders()
+    base = StableDiffusionXLPipeline.from_pretrained(folder, **options)
     refiner = None
-    if settings.refiner is not None:
-        refiner = StableDiffusionXLImg2ImgPipeline.from_pretrained(
-            resolve_model(settings.refiner), **options
-        )
+    if folders:
+        refiner = StableDiffusionXLImg2ImgPipeline.from_pretrained(folders[0], **options)
     for pipeline in (base, refiner):
         if pipeline is not None:
-            pipeline.to(settings.device).set_progress_bar_config(disable=True)
+            pipeline.to(settings.pipeline.device).set_progress_bar_config(disable=True)
 
     def make(numbers: Sequence[int]) -> None:
         shared = {
@@ -187,18 +185,20 @@ def main() -> None:
     settings = load_settings(
         GenerationSettings, "generation", command_line={"profile": arguments.profile}
     )
-    sampling = settings.sampling
+    sampling, pipeline = settings.sampling, settings.pipeline
     print(
         f"{sampling.width}x{sampling.height}, {sampling.steps} steps, guidance "
-        f"{sampling.guidance_scale}, {settings.device} {settings.dtype}, {settings.threads} "
-        f"threads, batches of {settings.batch_size} in multiples of {settings.batch_multiple}\n"
+        f"{sampling.guidance_scale}, {pipeline.device} {pipeline.dtype}, {pipeline.threads} "
+        f"threads, batches of {settings.batch_size} in multiples of {pipeline.batch_multiple}\n"
     )
     names = ("executor", "engine", "clients", "direct", "service", "ratio", "p50", "p95")
     units = ("", "", "", "img/s", "img/s", "", "s", "s")
     _print(*names, "direct", "service")
     _print(*units, "MiB", "MiB")
     for executor in arguments.executors:
-        chosen = settings.model_copy(update={"executor": executor})
+        chosen = settings.model_copy(
+            update={"pipeline": pipeline.model_copy(update={"executor": executor})}
+        )
         for engine in arguments.engines:
             with started(arguments.profile, engine, executor) as servers:
                 for count in arguments.clients:

@@ -9,7 +9,7 @@ import pytest
 
 from synthvlm.alignment.scorer import ScoreParameters, Scorer
 from synthvlm.alignment.weighted import Range, Weighting
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.storage import file_uri, open_store
 from tests import image_sets
 from tests.caption_sets import commit_caption_set

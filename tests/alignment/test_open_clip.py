@@ -13,7 +13,7 @@ from synthvlm.alignment.clip_score import clip_scores
 from synthvlm.alignment.engines import open_clip as engines
 from synthvlm.alignment.warm_up import warm_up
 from synthvlm.errors import PreconditionFailed
-from synthvlm.models import model_digest, resolve_model
+from synthvlm.model_folders import model_digest, resolve_model
 
 FOLDER = resolve_model("bundled:mini-clip")
 TEXTS = [

@@ -17,7 +17,7 @@ from synthvlm.caption.service import SERVICE
 from synthvlm.caption.v1 import caption_pb2 as pb
 from synthvlm.caption.v1 import caption_pb2_grpc
 from synthvlm.profiles import profile_names
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 from synthvlm.serving.testing import running
 from synthvlm.storage import file_uri, open_shard, open_store
 from synthvlm.storage.protos import ref_from_proto

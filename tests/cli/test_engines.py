@@ -12,13 +12,13 @@ import yaml
 from synthvlm.cli import engines
 from synthvlm.cli.__main__ import run
 from synthvlm.cluster.engine_job import JobRequest, job_manifests, render_job
-from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.plans import identity as plan_identity
-from synthvlm.generation.plans.cache import FILE, NETWORKS
-from synthvlm.generation.plans.target import Target
-from synthvlm.generation.plans.target import plan_identity as identity_of
+from synthvlm.generation.config import GenerationSettings, TensorRtSettings
+from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.generation.tensorrt import identity
+from synthvlm.generation.tensorrt.engine_sets import COMPONENTS, FILE
+from synthvlm.generation.tensorrt.target import Target, engine_identity
 from synthvlm.profiles import load_profile
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage import Commit, file_uri, open_store
 
 KUBERNETES = ("1.31", "1.35")
@@ -29,18 +29,18 @@ PROFILE = load_profile("single-gpu-tensorrt").sections
 # Export
 
 
-def test_all_networks_of_the_bundled_models_agree_with_pytorch(
+def test_all_components_of_the_bundled_models_agree_with_pytorch(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["engines", "export", "--to", str(tmp_path / "onnx"), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    networks = {one["network"]: one for one in answer["exported"]}
-    assert {name.partition("-")[2] for name in networks if name.startswith("base")} == {
+    components = {one["component"]: one for one in answer["exported"]}
+    assert {name.partition("-")[2] for name in components if name.startswith("base")} == {
         *("unet", "vae", "text_encoder", "text_encoder_2")
     }
-    assert "refiner-unet" in networks
-    assert all(one["difference"] <= 1e-3 for one in networks.values())
-    assert all((tmp_path / "onnx" / f"{name}.onnx").is_file() for name in networks)
+    assert "refiner-unet" in components
+    assert all(one["difference"] <= 1e-3 for one in components.values())
+    assert all((tmp_path / "onnx" / f"{name}.onnx").is_file() for name in components)
 
 
 # What a store has
@@ -50,13 +50,14 @@ def test_all_networks_of_the_bundled_models_agree_with_pytorch(
 def home(tmp_path: Path) -> Path:
     """A home with one set of engines in its store."""
     settings = GenerationSettings(
-        executor="tensorrt", device="cuda", dtype="float16", tensorrt_store="file:///engines"
+        pipeline=PipelineSettings(executor="tensorrt", device="cuda", dtype="float16"),
+        tensorrt=TensorRtSettings(store="file:///engines"),
     )
-    identity = identity_of(settings, Target("11.4.0.106", "9.0", "NVIDIA H100 80GB HBM3"))
-    Commit(open_store(file_uri(tmp_path / "store")), identity.key).finish(
+    built_for = engine_identity(settings, Target("11.4.0.106", "9.0", "NVIDIA H100 80GB HBM3"))
+    Commit(open_store(file_uri(tmp_path / "store")), built_for.key).finish(
         {"base-vae-0123.plan": b"vae"},
         records=1,
-        details={NETWORKS: {"base-vae": {FILE: "base-vae-0123.plan"}}},
+        details={COMPONENTS: {"base-vae": {FILE: "base-vae-0123.plan"}}},
     )
     return tmp_path
 
@@ -97,7 +98,7 @@ def test_an_empty_store_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_both_sides_call_the_kind_the_same() -> None:
-    assert engines.KIND == plan_identity.KIND
+    assert engines.KIND == identity.KIND
 
 
 # Building

@@ -16,9 +16,9 @@ from synthvlm.caption.recipe import load_recipe
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.selection import select
-from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.generation.engine import Sampling
+from synthvlm.generation.engines.diffusers import DiffusersEngine
 from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.progress import SILENT, Reporter
 from synthvlm.storage import ShardRef, Store
@@ -94,12 +94,12 @@ def _images_of(store: Store, count: int = len(_TEXTS), model: str = MODEL) -> Im
 
 @contextmanager
 def _generating() -> Iterator[Worker]:
-    engine = Painter()
-    with closing(Batcher(engine, BATCH, 0.0)) as batcher:
-        maker = ImageSetMaker(batcher)
+    pipelines: Any = Painter()
+    with closing(DiffusersEngine(pipelines, BATCH, 0.0)) as engine:
+        maker = ImageSetMaker(engine)
         yield Worker(
             lambda store, wanted, reporter: maker.make(store, wanted, reporter).ref,
-            lambda: sum(map(len, engine.batches)),
+            lambda: sum(map(len, pipelines.batches)),
         )
 
 

@@ -1,4 +1,4 @@
-"""A real store, real captions, the bundled pipelines, and an engine without a model."""
+"""A real store, real captions, the bundled pipelines, and ones without a model."""
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -6,23 +6,23 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.cpu import prepare_cpu
 from synthvlm.generation.engine import BLANK, ImageRequest, Sample
-from synthvlm.models import resolve_model
+from synthvlm.generation.loading import load_pipelines
 from synthvlm.progress import Reporter
 from synthvlm.storage import file_uri, open_store
 from tests.caption_sets import commit_caption_set
 
-THREADS = 2
-MULTIPLE = 4
+prepare_cpu()  # the tests load torch
 
 
 class Painter:
-    """Paints noise from the seed, step by step, and keeps a diary.
+    """Stands for the pipelines: paints noise from the seed, step by step, and keeps a diary.
 
     Images whose prompt holds ``blank`` are defective, prompts over 77 words are truncated.
     """
 
-    name = "painter"
     model_digest = f"sha256:{'1' * 64}"
     numerics: Mapping[str, str | int] = {"executor": "painter"}
 
@@ -34,8 +34,8 @@ class Painter:
         self._lock = threading.Lock()
 
     def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        # The engine's promise to the callers, and theirs to it.
-        assert self._lock.acquire(blocking=False), "two threads use the engine"
+        # What the callers of pipelines promise them.
+        assert self._lock.acquire(blocking=False), "two threads call at the same time"
         try:
             assert len({request.sampling for request in requests}) == 1
             self.threads.add(threading.current_thread().name)
@@ -65,18 +65,9 @@ def painter():
 
 
 @pytest.fixture(scope="session")
-def engine():
+def pipelines():
     """The bundled base and refiner."""
-    from synthvlm.generation.engines import diffusers
-
-    return diffusers.load(
-        resolve_model("bundled:mini-sdxl"),
-        resolve_model("bundled:mini-sdxl-refiner"),
-        device="cpu",
-        dtype="float32",
-        threads=THREADS,
-        batch_multiple=MULTIPLE,
-    )
+    return load_pipelines(GenerationSettings(pipeline={"refiner": "bundled:mini-sdxl-refiner"}))
 
 
 @pytest.fixture

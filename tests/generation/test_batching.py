@@ -35,7 +35,7 @@ class Caller:
 
 
 class Gate:
-    """Holds an engine within a step until it is opened."""
+    """Holds the making of a batch within a step until it is opened."""
 
     def __init__(self):
         self.reached = threading.Semaphore(0)
@@ -59,8 +59,8 @@ def threads():
 def batcher_of():
     made = []
 
-    def make(engine, batch_size=4, wait_seconds=0.0):
-        made.append(Batcher(engine, batch_size, wait_seconds))
+    def make(pipelines, batch_size=4, wait_seconds=0.0):
+        made.append(Batcher(pipelines.generate, batch_size, wait_seconds))
         return made[-1]
 
     yield make
@@ -74,32 +74,32 @@ def queued(batcher, count):
         assert batcher._changed.wait_for(lambda: len(batcher._queue) == count, LONG_SECONDS)
 
 
-def sizes(engine):
-    return [len(batch) for batch in engine.batches]
+def sizes(pipelines):
+    return [len(batch) for batch in pipelines.batches]
 
 
 def test_single_images_are_made_together_and_each_caller_gets_its_own(painter, batcher_of, threads):
-    engine = painter()
-    batcher = batcher_of(engine, wait_seconds=LONG_SECONDS)
+    pipelines = painter()
+    batcher = batcher_of(pipelines, wait_seconds=LONG_SECONDS)
     requests = [request(seed) for seed in range(8)]
     samples = list(threads.map(lambda one: batcher.image(one, SILENT), requests))
-    assert sizes(engine) == [4, 4]
-    assert engine.threads == {"engine"}
+    assert sizes(pipelines) == [4, 4]
+    assert pipelines.threads == {"engine"}
     for one, sample in zip(requests, samples, strict=True):
         (expected,) = painter().generate([one], SILENT)
         assert np.array_equal(sample.pixels, expected.pixels)
 
 
 def test_a_single_image_does_not_wait_for_ever(painter, batcher_of):
-    engine = painter()
-    batcher_of(engine, wait_seconds=0.01).image(request(1), SILENT)
-    assert sizes(engine) == [1]
+    pipelines = painter()
+    batcher_of(pipelines, wait_seconds=0.01).image(request(1), SILENT)
+    assert sizes(pipelines) == [1]
 
 
 def test_requests_that_cannot_share_a_batch_are_split(painter, batcher_of, threads):
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines)
     first = threads.submit(batcher.image, request(0), SILENT)
     gate.wait()
     mixed = [request(seed, steps=1 + seed % 3) for seed in range(9)]
@@ -108,13 +108,13 @@ def test_requests_that_cannot_share_a_batch_are_split(painter, batcher_of, threa
     gate.opened.set()
     for future in [first, *waiting]:
         assert future.result(LONG_SECONDS).defect is None
-    assert sizes(engine) == [1, 3, 3, 3]
+    assert sizes(pipelines) == [1, 3, 3, 3]
 
 
 def test_whole_batches_stay_as_they_are(painter, batcher_of, threads):
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines)
     first = threads.submit(batcher.image, request(0), SILENT)
     gate.wait()
     whole = [[request(10), request(11)], [request(20)]]
@@ -127,14 +127,14 @@ def test_whole_batches_stay_as_they_are(painter, batcher_of, threads):
     gate.opened.set()
     results = [future.result(LONG_SECONDS) for future in [first, *waiting]]
     assert [len(result) for result in results[1:3]] == [2, 1]
-    assert engine.batches[1:] == [*whole, [request(30)]]
+    assert pipelines.batches[1:] == [*whole, [request(30)]]
 
 
 def test_first_come_first_served(painter, batcher_of, threads):
     """Neither a shard nor a stream of single images shuts the other out."""
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines)
     started = threads.submit(batcher.batch, [request(0)], SILENT)
     gate.wait()
     waiting = []
@@ -145,13 +145,13 @@ def test_first_come_first_served(painter, batcher_of, threads):
     gate.opened.set()
     for future in [started, *waiting]:
         future.result(LONG_SECONDS)
-    assert [batch[0].seed for batch in engine.batches] == list(range(9))
+    assert [batch[0].seed for batch in pipelines.batches] == list(range(9))
 
 
 def test_one_caller_may_leave_a_shared_batch(painter, batcher_of, threads):
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine, batch_size=2, wait_seconds=LONG_SECONDS)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
     leaver = Caller()
     leaving = threads.submit(batcher.image, request(1), leaver)
     staying = threads.submit(batcher.image, request(2), SILENT)
@@ -161,13 +161,13 @@ def test_one_caller_may_leave_a_shared_batch(painter, batcher_of, threads):
         leaving.result(LONG_SECONDS)
     gate.opened.set()
     assert staying.result(LONG_SECONDS).defect is None
-    assert engine.steps == SAMPLING.steps
+    assert pipelines.steps == SAMPLING.steps
 
 
 def test_a_batch_that_nobody_waits_for_stops_within_a_step(painter, batcher_of, threads):
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine, batch_size=2, wait_seconds=LONG_SECONDS)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
     callers = [Caller(), Caller()]
     calls = [threads.submit(batcher.image, request(i), one) for i, one in enumerate(callers)]
     gate.wait()
@@ -178,13 +178,13 @@ def test_a_batch_that_nobody_waits_for_stops_within_a_step(painter, batcher_of, 
             call.result(LONG_SECONDS)
     gate.opened.set()
     batcher.batch([request(5)], SILENT)
-    assert engine.steps == 1 + SAMPLING.steps
+    assert pipelines.steps == 1 + SAMPLING.steps
 
 
 def test_a_caller_that_leaves_the_queue_is_forgotten(painter, batcher_of, threads):
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines)
     first = threads.submit(batcher.image, request(0), SILENT)
     gate.wait()
     caller = Caller()
@@ -196,11 +196,11 @@ def test_a_caller_that_leaves_the_queue_is_forgotten(painter, batcher_of, thread
     queued(batcher, 0)
     gate.opened.set()
     first.result(LONG_SECONDS)
-    assert sizes(engine) == [1]
+    assert sizes(pipelines) == [1]
 
 
 def test_an_error_reaches_every_caller_and_the_next_batch_is_made(painter, batcher_of, threads):
-    engine = painter()
+    pipelines = painter()
     broken = threading.Event()
     broken.set()
 
@@ -208,8 +208,8 @@ def test_an_error_reaches_every_caller_and_the_next_batch_is_made(painter, batch
         if broken.is_set():
             raise MemoryError("no memory left")
 
-    engine._on_step = step
-    batcher = batcher_of(engine, batch_size=2, wait_seconds=LONG_SECONDS)
+    pipelines._on_step = step
+    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
     calls = [threads.submit(batcher.image, request(seed), SILENT) for seed in range(2)]
     for call in calls:
         with pytest.raises(MemoryError):
@@ -236,21 +236,21 @@ def test_a_closed_batcher_refuses_what_waits_and_what_comes(painter, batcher_of,
 
 
 def test_callers_that_come_one_after_another_share_a_batch(painter, batcher_of, threads):
-    engine = painter()
-    batcher = batcher_of(engine, wait_seconds=1.0)
+    pipelines = painter()
+    batcher = batcher_of(pipelines, wait_seconds=1.0)
     calls = []
     for seed in range(3):
         calls.append(threads.submit(batcher.image, request(seed), SILENT))
         time.sleep(0.6)
     for call in calls:
         call.result(LONG_SECONDS)
-    assert sizes(engine) == [3]
+    assert sizes(pipelines) == [3]
 
 
 def test_callers_that_come_back_join_those_that_waited_meanwhile(painter, batcher_of, threads):
     gate = Gate()
-    engine = painter(gate)
-    batcher = batcher_of(engine, batch_size=2, wait_seconds=1.0)
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=1.0)
 
     def client():
         for seed in range(2):
@@ -264,4 +264,4 @@ def test_callers_that_come_back_join_those_that_waited_meanwhile(painter, batche
     gate.opened.set()
     for call in (coming_back, waiting):
         call.result(LONG_SECONDS)
-    assert sizes(engine) == [1, 2]
+    assert sizes(pipelines) == [1, 2]

@@ -6,9 +6,9 @@ import webdataset
 from PIL import Image
 
 from synthvlm.errors import DataCorrupt, NotFound, OperationCancelled
-from synthvlm.generation.batching import Batcher
 from synthvlm.generation.encoding import ImageFormat, Mark, encode, read_mark
 from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.engines.diffusers import DiffusersEngine
 from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import SILENT
@@ -21,15 +21,15 @@ TEXTS = [f"a scene with {n} circles" for n in range(11)]
 
 @pytest.fixture
 def maker_of():
-    batchers = []
+    engines = []
 
-    def make(engine, batch_size=4):
-        batchers.append(Batcher(engine, batch_size, 0.0))
-        return ImageSetMaker(batchers[-1])
+    def make(pipelines, batch_size=4):
+        engines.append(DiffusersEngine(pipelines, batch_size, 0.0))
+        return ImageSetMaker(engines[-1])
 
     yield make
-    for batcher in batchers:
-        batcher.close()
+    for engine in engines:
+        engine.close()
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ class Progress:
 @pytest.mark.parametrize("image_format", list(ImageFormat))
 @pytest.mark.parametrize("repeats", [1, 3])
 def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_format, repeats):
-    engine = painter()
+    pipelines = painter()
     request = replace(wanted, repeats=repeats, image_format=image_format)
-    made = maker_of(engine).make(store, request, SILENT)
+    made = maker_of(pipelines).make(store, request, SILENT)
     shard = open_shard(store, made.ref)
     rows = shard.table("images.parquet", IMAGES).to_pylist()
     assert made.ref.records == made.ref.records == len(rows) == len(TEXTS) * repeats
@@ -73,7 +73,7 @@ def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_forma
             row["caption_id"],
             row["repeat"],
             seed,
-            engine.model_digest,
+            pipelines.model_digest,
             SAMPLING,
             image_format.value,
         )
@@ -85,7 +85,7 @@ def test_index_tar_and_marks_agree(painter, store, maker_of, wanted, image_forma
         mark = read_mark(data)
         text = TEXTS[int(row["caption_id"][1:])]
         assert mark is not None
-        assert (mark.seed, mark.model_digest) == (seed, engine.model_digest)
+        assert (mark.seed, mark.model_digest) == (seed, pipelines.model_digest)
         assert mark.prompt_digest == sha256_digest(text.encode())
     assert len({row["image_id"] for row in rows}) == len(rows)
     assert len({row["sha256"] for row in rows}) == len(rows)
@@ -154,7 +154,7 @@ def test_all_that_decides_the_images_is_in_the_key(painter, store, maker_of, wan
         (other_model, 4, wanted),
         (other_numerics, 4, wanted),
     ]
-    made = [maker_of(engine, size).make(store, one, SILENT) for engine, size, one in calls]
+    made = [maker_of(pipelines, size).make(store, one, SILENT) for pipelines, size, one in calls]
     assert len({one.ref.path for one in made}) == len(calls)
     assert len({one.ref.digest for one in made}) == len(calls)
 
@@ -182,17 +182,17 @@ def test_captions_that_are_not_there_or_damaged(painter, store, maker_of, wanted
 
 
 def test_an_image_of_a_shard_is_the_one_that_its_seed_makes_alone(
-    engine, store, maker_of, caption_set
+    pipelines, store, maker_of, caption_set
 ):
     sampling = Sampling(2, 3.0, 0.5, 32, 32)
     request = ImageSetRequest(
-        caption_set(store, TEXTS[:5]), 1, 3, sampling, ImageFormat.JPEG, engine.model_digest
+        caption_set(store, TEXTS[:5]), 1, 3, sampling, ImageFormat.JPEG, pipelines.model_digest
     )
-    made = maker_of(engine).make(store, request, SILENT)
+    made = maker_of(pipelines).make(store, request, SILENT)
     shard = open_shard(store, made.ref)
-    assert shard.manifest.model_digest == engine.model_digest
+    assert shard.manifest.model_digest == pipelines.model_digest
     rows = shard.table("images.parquet", IMAGES).to_pylist()
     for text, row in zip(TEXTS[:5], rows, strict=True):
-        (alone,) = engine.generate([ImageRequest(text, row["seed"], sampling)], SILENT)
-        mark = Mark(engine.model_digest, sha256_digest(text.encode()), row["seed"])
+        (alone,) = pipelines.generate([ImageRequest(text, row["seed"], sampling)], SILENT)
+        mark = Mark(pipelines.model_digest, sha256_digest(text.encode()), row["seed"])
         assert sha256_digest(encode(alone.pixels, ImageFormat.JPEG, mark)) == row["sha256"]

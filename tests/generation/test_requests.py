@@ -8,15 +8,16 @@ from synthvlm.generation import requests
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.generation.engine import Sampling
+from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.profiles import profile_names
 from synthvlm.serving import parse
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage.v1 import shard_pb2
 
 DIGEST = f"sha256:{'a' * 64}"
 SETTINGS = GenerationSettings(
-    refiner="bundled:mini-sdxl-refiner",
+    pipeline=PipelineSettings(refiner="bundled:mini-sdxl-refiner"),
     steps=20,
     guidance_scale=3.0,
     high_noise_fraction=0.8,
@@ -164,7 +165,7 @@ def test_more_pixels_than_the_service_makes():
 
 
 def test_a_refiner_that_is_not_there():
-    alone = SETTINGS.model_copy(update={"refiner": None, "high_noise_fraction": 1.0})
+    alone = SETTINGS.model_copy(update={"pipeline": PipelineSettings(), "high_noise_fraction": 1.0})
     assert completed(parameters(high_noise_fraction=1), alone).high_noise_fraction == 1
     with pytest.raises(InvalidInput) as raised:
         completed(parameters(high_noise_fraction=0.8), alone)
@@ -184,7 +185,7 @@ def test_formats():
 @pytest.mark.parametrize("name", profile_names())
 def test_the_shipped_profiles_are_valid(name):
     settings = load_settings(GenerationSettings, "generation", command_line={"profile": name})
-    assert settings.refiner is not None
+    assert settings.pipeline.refiner is not None
     assert settings.sampling.high_noise_fraction == 0.8
 
 
@@ -195,8 +196,9 @@ def test_the_shipped_profiles_are_valid(name):
         {"high_noise_fraction": 0.8},
         {"width": 1032},
         {"width": 60},
-        {"device": "gpu"},
-        {"dtype": "int8"},
+        {"pipeline": {"device": "gpu"}},
+        {"pipeline": {"dtype": "int8"}},
+        {"dtype": "float16"},
         {"engine": "magic"},
         {"steps": 0},
         {"speed": 11},

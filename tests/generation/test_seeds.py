@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthvlm.generation.engine import Sampling
-from synthvlm.generation.seeds import MAX_SEED, image_id, image_seed
+from synthvlm.generation.seeds import image_id, image_seed
+from synthvlm.limits import MAX_SEED
 
 ids = st.text(min_size=1, max_size=40)
 repeats = st.integers(0, 99)

@@ -29,14 +29,14 @@ TEXTS = [f"a scene with {n} circles" for n in range(6)]
 
 
 @pytest.fixture
-def serve(engine, monkeypatch, tmp_path):
-    """Serves a given engine, by default the bundled models', loaded once for all tests."""
+def serve(pipelines, monkeypatch, tmp_path):
+    """Serves given pipelines, by default the bundled ones, loaded once for all tests."""
 
     @contextlib.asynccontextmanager
-    async def start(served=engine, **changes):
-        monkeypatch.setattr(service_module, "load_engine", lambda settings: served)
+    async def start(served=pipelines, **changes):
+        monkeypatch.setattr(service_module, "load_pipelines", lambda settings: served)
         values = {
-            "refiner": "bundled:mini-sdxl-refiner",
+            "pipeline": {"refiner": "bundled:mini-sdxl-refiner"},
             "batch_size": 4,
             "steps": STEPS,
             "guidance_scale": 3.0,
@@ -78,12 +78,12 @@ def shard_request(store, captions, **fields):
     )
 
 
-async def test_model_images_and_shards_agree(serve, engine, store, caption_set):
+async def test_model_images_and_shards_agree(serve, pipelines, store, caption_set):
     captions = caption_set(store, TEXTS)
     async with serve() as stub:
         model = await stub.GetModel(pb.GetModelRequest())
         assert (model.profile, model.engine, model.batch_size) == ("mini", "diffusers", 4)
-        assert model.model_digest == engine.model_digest
+        assert model.model_digest == pipelines.model_digest
         assert model.parameters.steps == STEPS
 
         request = shard_request(

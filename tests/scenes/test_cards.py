@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from synthvlm.models import bundled_models, model_digest, resolve_model
+from synthvlm.model_folders import bundled_models, model_digest, resolve_model
 
 MODELS = ("mini-clip", "mini-llm", "mini-sdxl", "mini-sdxl-refiner")
 LIMIT_BYTES = 40 * 10**6

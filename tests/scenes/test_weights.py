@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import CLIPTokenizer
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.mini_models.clip_tokenizer import CONTEXT, build_tokenizer
 from synthvlm.scenes.mini_models.measure.sdxl import Generator
 from synthvlm.scenes.oracle import judge

@@ -9,7 +9,7 @@ logs. Anything else is answered at once.
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from pydantic import Field
@@ -38,11 +38,23 @@ from synthvlm.serving.fields import (
     ShardStoreField,
     Utf8,
 )
+from synthvlm.serving.settings import SettingsSection
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["GenerationService"]
 
 
+class DepthSettings(SettingsSection):
+    level: int = 1
+    """A number."""
+    names: list[str] = Field(default_factory=list)
+    """A list in a section."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """A mapping in a section."""
+
+
 class ProbeSettings(ServiceSettings):
+    renamed = {"labels": "tags", "depth_level": "depth.level", "depth": "depth.level"}  # noqa: RUF012
+
     build_hold: Path | None = None
     """Where the build waits for PATH.release; none: it does not."""
     build_error: str = ""
@@ -51,6 +63,8 @@ class ProbeSettings(ServiceSettings):
     """A list."""
     limits: dict[str, int] = Field(default_factory=dict)
     """A mapping."""
+    depth: DepthSettings = DepthSettings()
+    """A section."""
 
 
 class Parameters(RequestModel):

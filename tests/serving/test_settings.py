@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from synthvlm.errors import InvalidInput
 from synthvlm.serving.lifecycle import main
-from synthvlm.serving.sources import load_settings, read_command_line
-from tests.serving.probe import SERVICE, ProbeSettings
+from synthvlm.serving.settings_sources import load_settings, read_command_line
+from tests.serving.probe import SERVICE, DepthSettings, ProbeSettings
 
 WORD = "probe"
 
@@ -52,6 +52,35 @@ def test_later_sources_win(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert loaded.limits == {"a": 1, "b": 2, "c": 3, "d": 4}
 
 
+def test_a_section_is_written_by_every_source_in_its_own_way(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "profile.yaml").write_text(
+        "probe: {depth: {level: 2, names: [a], options: {a: 1}}}"
+    )
+    config = tmp_path / "config.yaml"
+    config.write_text("depth: {level: 3, options: {b: 2}}\n")
+    assert load(config=config).depth.level == 3
+    monkeypatch.setenv("SYNTHVLM_PROBE_DEPTH__LEVEL", "4")
+    monkeypatch.setenv("SYNTHVLM_PROBE_DEPTH__OPTIONS", '{"c": 3}')
+    assert load(config=config).depth.level == 4
+    for arguments in (
+        ["--depth.level=5", "--depth.names=b", "--depth.names=c", "--depth.options={d: 4}"],
+        ["--set=depth.level=5", "--set=depth.names=[b, c]", "--set=depth.options.d=4"],
+    ):
+        line = read_command_line(ProbeSettings, WORD, arguments)
+        depth = load(config=config, command_line=line.values).depth
+        assert (depth.level, depth.names) == (5, ["b", "c"])
+        options = {key: int(value) for key, value in depth.options.items()}
+        assert options == {"a": 1, "b": 2, "c": 3, "d": 4}
+
+
+def test_a_whole_section_may_be_one_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SYNTHVLM_PROBE_DEPTH", '{"level": 7, "names": ["x"]}')
+    assert load().depth.level == 7
+    assert load().depth.names == ["x"]
+
+
 def test_a_config_file_may_choose_the_profile(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -75,7 +104,50 @@ def test_unknown_keys_are_fatal_in_every_source(
     assert problems() == {"SYNTHVLM_PROBE_MAX_ITEM_CALS"}
 
 
-def test_variables_that_kubernetes_sets_are_no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_keys_of_a_section_are_fatal_too(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("depth: {levle: 12}\n")
+    assert problems(config=config) == {"depth.levle"}
+    assert problems(command_line={"depth": {"nope": 1}}) == {"depth.nope"}
+    monkeypatch.setenv("SYNTHVLM_PROBE_DEPTH__LEVLE", "1")
+    assert problems() == {"SYNTHVLM_PROBE_DEPTH__LEVLE"}
+
+
+OLD_NAMES = [
+    # Old name, its value, and the new one.
+    ("labels", "a", "tags"),
+    ("depth_level", "2", "depth.level"),
+    ("depth", "2", "depth.level"),
+]
+
+
+@pytest.mark.parametrize(("old", "value", "new"), OLD_NAMES)
+def test_an_old_name_tells_the_new_one(
+    old: str,
+    value: str,
+    new: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text(f"{old}: {value}\n")
+    with pytest.raises(InvalidInput, match=f"{old}: is now {new}$"):
+        load(config=config)
+    assert problems(command_line={old: value}) == {old}
+    with pytest.raises(SystemExit) as exited:
+        read_command_line(ProbeSettings, WORD, [f"--{old.replace('_', '-')}", value])
+    assert exited.value.code == 2
+    assert f"--{old.replace('_', '-')} is now --{new}" in capsys.readouterr().err
+    monkeypatch.setenv(f"SYNTHVLM_PROBE_{old.upper()}", value)
+    variable = new.upper().replace(".", "__")
+    with pytest.raises(InvalidInput, match=f"{old.upper()}: is now SYNTHVLM_PROBE_{variable}$"):
+        load()
+
+
+def test_variables_that_kubernetes_sets_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "SERVICE_HOST",
         "SERVICE_PORT",
@@ -148,10 +220,13 @@ def test_help_shows_every_setting_with_its_meaning(capsys: pytest.CaptureFixture
         main(SERVICE, ["--help"])
     assert exited.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    for name, field in ProbeSettings.model_fields.items():
+    fields = {name: field for name, field in ProbeSettings.model_fields.items() if name != "depth"}
+    fields |= {f"depth.{name}": field for name, field in DepthSettings.model_fields.items()}
+    for name, field in fields.items():
         assert f"--{name.replace('_', '-')} VALUE" in shown
         assert field.description, name
         assert " ".join(field.description.split())[:30] in shown
+    assert "--labels" not in shown
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.local.home import Home
 from synthvlm.profiles import load_profile
 from synthvlm.report.model import SCORES
-from synthvlm.serving.sources import load_settings
+from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage import file_uri, open_shard, open_store
 from synthvlm.storage.schemas import CAPTIONS
 from synthvlm.storage.v1 import shard_pb2
@@ -72,9 +72,9 @@ def test_a_grid_that_means_nothing_is_refused(wrong, problem):
 
 def test_a_profile_without_a_refiner_takes_no_part_of_the_schedule():
     with pytest.raises(WrongUsageError, match="has no refiner"):
-        require_refiner(cells(["high_noise_fraction=0.8,1"]), {"model": "m"})
-    require_refiner(cells(["high_noise_fraction=0.8,1"]), {"refiner": "r"})
-    require_refiner(cells(["high_noise_fraction=1 steps=3"]), {"model": "m"})
+        require_refiner(cells(["high_noise_fraction=0.8,1"]), {"pipeline": {"model": "m"}})
+    require_refiner(cells(["high_noise_fraction=0.8,1"]), {"pipeline": {"refiner": "r"}})
+    require_refiner(cells(["high_noise_fraction=1 steps=3"]), {"pipeline": {"model": "m"}})
 
 
 # The choice

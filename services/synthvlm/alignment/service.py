@@ -6,7 +6,7 @@ from synthvlm.alignment.scorer import Scorer
 from synthvlm.alignment.servicer import AlignmentServicer
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.alignment.warm_up import warm_up
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.profiles import load_profile
 from synthvlm.serving import Service
 

@@ -17,8 +17,8 @@ from synthvlm.cli.failures import WrongUsageError
 from synthvlm.errors import DomainError
 from synthvlm.local.home import Home
 from synthvlm.local.services import WORDS, attach
-from synthvlm.models import model_digest, resolve_model
-from synthvlm.profiles import load_profile
+from synthvlm.model_folders import model_digest, resolve_model
+from synthvlm.profiles import load_profile, setting
 
 _PACKAGES = {
     "caption": ("pyarrow", "numpy"),
@@ -119,11 +119,15 @@ def _models(profile: str) -> Iterator[Finding]:
         yield Finding("missing", "profile", error.message, "name another with --profile")
         return
     yield Finding("ok", "profile", settings.name)
-    for word, role in (("generation", "model"), ("generation", "refiner"), ("alignment", "model")):
-        reference = settings.section(word).get(role)
+    for path in (
+        ("generation", "pipeline", "model"),
+        ("generation", "pipeline", "refiner"),
+        ("alignment", "model"),
+    ):
+        reference = setting(settings.sections, *path)
         if not isinstance(reference, str) or not reference:
             continue
-        what = f"model: {word} {role}"
+        what = f"model: {path[0]} {path[-1]}"
         try:
             folder = resolve_model(reference)
             yield Finding("ok", what, f"{reference} {model_digest(folder)[:19]}")

@@ -12,13 +12,13 @@ from typing import Any
 from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
 from synthvlm.errors import NotFound
 from synthvlm.local.parent_death import leashed
+from synthvlm.profiles import setting
 from synthvlm.storage import Manifest, Store
 from synthvlm.storage.manifest import MANIFEST, read_manifest
 
 KIND = "engines"
 """The kind of shard that a set of engines is."""
 
-_MODULE = "synthvlm.generation.plans"
 _LINES = 4  # of its last words, when a process ends without a reason
 
 
@@ -83,13 +83,14 @@ def engine_set(store: Store, beginning: str) -> EngineSet:
 
 
 def run_builder(
-    arguments: Sequence[str], heard: Callable[[dict[str, Any]], None]
+    room: str, arguments: Sequence[str], heard: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Runs the generation service's builder of engines, as a process of its own.
+    """Runs what exports components or builds engines, as a process of its own.
 
     Args:
+        room: Its room in the generation service: ``onnx`` or ``tensorrt``.
         arguments: Its command line.
-        heard: Told of every network when it is done.
+        heard: Told of every component when it is done.
 
     Returns:
         Its result.
@@ -97,7 +98,7 @@ def run_builder(
     Raises:
         CommandError: It failed; the message is its reason.
     """
-    command = leashed([sys.executable, "-m", _MODULE, *arguments])
+    command = leashed([sys.executable, "-m", f"synthvlm.generation.{room}", *arguments])
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
         subprocess.Popen(
@@ -116,17 +117,17 @@ def run_builder(
         lines = errors.read().splitlines()
     if status in (USAGE_STATUS, FAILURE_STATUS) and lines and not lines[0].startswith("Traceback"):
         raise CommandError(lines[-1], status=status)
-    raise CommandError(f"building ended with status {status}", tail="\n".join(lines[-_LINES:]))
+    raise CommandError(f"the process ended with status {status}", tail="\n".join(lines[-_LINES:]))
 
 
 def _follow(
     process: "subprocess.Popen[str]", heard: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any] | None:
-    """The last message, which is the result; networks are told of as they come."""
+    """The last message, which is the result; components are told of as they come."""
     result = None
     for line in process.stdout or ():
         content: dict[str, Any] = json.loads(line)
-        if "network" in content:
+        if "component" in content:
             heard(content)
         else:
             result = content
@@ -135,5 +136,5 @@ def _follow(
 
 def store_uri(option: str | None, section: dict[str, Any], home: Path) -> str:
     """Where engines are kept: as asked for, else as the profile says, else the home's store."""
-    named = option or section.get("tensorrt_store")
+    named = option or setting(section, "tensorrt", "store")
     return str(named) if named else f"file://{home}"

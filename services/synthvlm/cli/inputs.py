@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthvlm.cli.failures import WrongUsageError
+from synthvlm.limits import MAX_PROMPT_BYTES, MAX_SEED
 
 if TYPE_CHECKING:
     from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
-_MAX_PROMPT_BYTES = 16_384
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
-
-MAX_SEED = 2**63 - 1
-"""Largest seed."""
 
 PAPER_RULES = "paper-rules"
 """The recipe that is known by its name."""
@@ -151,8 +148,8 @@ def prompt_text(prompt: str) -> str:
         size = len(prompt.encode())
     except UnicodeEncodeError as error:
         raise WrongUsageError("the prompt is no Unicode text") from error
-    if size > _MAX_PROMPT_BYTES:
-        raise WrongUsageError(f"the prompt has {size} bytes; {_MAX_PROMPT_BYTES} are allowed")
+    if size > MAX_PROMPT_BYTES:
+        raise WrongUsageError(f"the prompt has {size} bytes; {MAX_PROMPT_BYTES} are allowed")
     return prompt
 
 

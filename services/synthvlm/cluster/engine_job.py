@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from synthvlm.cli.failures import WrongUsageError
+from synthvlm.profiles import setting
 from synthvlm.storage import canonical_json
 
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
@@ -65,10 +66,10 @@ class JobRequest:
         for option, name in named.items():
             if name is not None and not _NAME.fullmatch(name):
                 raise WrongUsageError(f"{option} {name!r} is no name of a Kubernetes object")
-        device = self.profile.get("generation", {}).get("device", "cpu")
+        device = setting(self.profile, "generation", "pipeline", "device") or "cpu"
         if not str(device).startswith("cuda"):
             raise WrongUsageError(
-                f"the profile computes on {device}; engines are for one with device: cuda"
+                f"the profile computes on {device}; engines are for one with pipeline.device: cuda"
             )
 
 
@@ -136,7 +137,7 @@ def _pod(request: JobRequest, config: str) -> dict[str, Any]:
     container: dict[str, Any] = {
         "name": "build",
         "image": request.image,
-        "command": ["python", "-m", "synthvlm.generation.plans", "build"],
+        "command": ["python", "-m", "synthvlm.generation.tensorrt"],
         "args": ["--profile", f"{_PROFILE_FOLDER}/{_PROFILE_FILE}", "--store", request.store],
         "env": [{"name": "HOME", "value": "/tmp"}],  # noqa: S108
         "resources": {

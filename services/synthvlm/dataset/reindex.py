@@ -13,7 +13,7 @@ from synthvlm.errors import DomainError, InvalidInput
 from synthvlm.progress import SILENT
 from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
 from synthvlm.serving.logs import configure_logs
-from synthvlm.serving.sources import load_settings, read_command_line
+from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm.storage import open_store
 
 

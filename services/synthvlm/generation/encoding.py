@@ -113,13 +113,13 @@ def read_mark(data: bytes) -> Mark | None:
     """The mark of an encoded image; None when it has none.
 
     Raises:
-        InvalidInput: ``data`` is no image, or its mark is damaged.
+        InvalidInput: ``data`` is not an image, or its mark is damaged.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
             text = _mark_text(image)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InvalidInput("this is no image that can be read") from error
+        raise InvalidInput("this is not an image that can be read") from error
     if text is None:
         return None
     try:

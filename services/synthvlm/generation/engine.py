@@ -72,7 +72,7 @@ class Sample:
 
     Attributes:
         pixels: uint8 RGB of shape (height, width, 3).
-        defect: Why the pixels are no image (``NOT_FINITE``, ``BLANK``); None when they are one.
+        defect: Why the pixels are not an image (``NOT_FINITE``, ``BLANK``); None when they are.
         truncated: Whether the prompt was longer than the text encoders' window.
     """
 
@@ -82,7 +82,7 @@ class Sample:
 
 
 class Engine(Protocol):
-    """Synthesises images. Callers share it through a ``SharedEngine``.
+    """Synthesises images for all calls of a service, which share it from many threads.
 
     An image depends on its request, ``model_digest`` and ``numerics`` only: never on the other
     images of its batch, on their number, or on what was made before.
@@ -103,34 +103,16 @@ class Engine(Protocol):
         Engines that give the same bytes have equal numerics; they are part of a shard's key.
         """
 
-    def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        """Synthesises one batch.
-
-        Args:
-            requests: One or more requests, all with the same sampling parameters.
-            reporter: Polled once in every denoising step.
-
-        Returns:
-            One sample a request, in order.
-
-        Raises:
-            OperationCancelled: The reporter says that nobody waits any more.
-        """
-
-
-class SharedEngine(Protocol):
-    """An engine as the calls of a service share it, from many threads.
-
-    Attributes:
-        engine: The engine.
-        batch_size: Images in one batch, at most.
-    """
-
-    engine: Engine
-    batch_size: int
+    @property
+    def batch_size(self) -> int:
+        """Images in one batch, at most."""
 
     def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
         """One image; it may share a batch with those of other callers. Blocks.
+
+        Args:
+            request: The image.
+            reporter: Asked while the image is waited for.
 
         Raises:
             OperationCancelled: The reporter says that the caller has gone.
@@ -140,6 +122,13 @@ class SharedEngine(Protocol):
 
     def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
         """A batch of a shard; waits for its turn. Blocks.
+
+        Args:
+            requests: One to ``batch_size`` requests, all with the same sampling parameters.
+            reporter: Asked while the images are waited for.
+
+        Returns:
+            One sample a request, in order.
 
         Raises:
             OperationCancelled: The reporter says that the caller has gone.
@@ -151,7 +140,7 @@ class SharedEngine(Protocol):
 
 
 def find_defect(pixels: npt.NDArray[np.uint8], finite: bool) -> str | None:
-    """Why ``pixels`` are no image; None when they may be one.
+    """Why ``pixels`` are not an image; None when they may be one.
 
     Args:
         pixels: uint8 of shape (height, width, 3).

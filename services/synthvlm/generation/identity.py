@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.models import model_digest, resolve_model
+from synthvlm.generation.pipeline import PipelineSettings
 
 Numerics = Mapping[str, str | int]
 """``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, and whatever
@@ -16,7 +16,8 @@ class Identity:
     """A loaded model. Engines of equal identity give the same bytes for the same request.
 
     Attributes:
-        model_digest: ``sha256:`` digest of the files of base and refiner.
+        model_digest: ``sha256:`` digest of the files of base and refiner, and of what replaces
+            their scheduler.
         numerics: How they are computed.
     """
 
@@ -38,31 +39,20 @@ class Identity:
         )
 
 
-def numerics_of(
-    *,
-    executor: str,
-    device: str,
-    dtype: str,
-    batch_multiple: int,
-    threads: int,
-    versions: Numerics | None = None,
-) -> Numerics:
-    """The numerics of an engine.
+def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) -> Numerics:
+    """How pipelines with these settings compute. Threads count on the CPU alone.
 
     Args:
-        executor: What computes the networks.
-        device: ``cpu`` or ``cuda``, without a number.
-        dtype: ``float32``, ``float16`` or ``bfloat16``.
-        batch_multiple: Batches are padded to a multiple of this.
-        threads: Threads of one operation; counts on the CPU alone.
+        settings: The pipelines.
         versions: What the executor adds.
     """
+    device = settings.device.partition(":")[0]
     return {
-        "executor": executor,
+        "executor": settings.executor,
         "device": device,
-        "dtype": dtype,
-        "batch_multiple": batch_multiple,
-        **({"threads": threads} if device == "cpu" else {}),
+        "dtype": settings.dtype,
+        "batch_multiple": settings.batch_multiple,
+        **({"threads": settings.threads} if device == "cpu" else {}),
         **(versions or {}),
     }
 
@@ -73,16 +63,5 @@ def wanted_identity(settings: GenerationSettings) -> Identity:
     Raises:
         NotFound: A model folder does not exist, and the settings give no digest instead.
     """
-    numerics = numerics_of(
-        executor=settings.executor,
-        device=settings.device.partition(":")[0],
-        dtype=settings.dtype,
-        batch_multiple=settings.batch_multiple,
-        threads=settings.threads,
-    )
-    return Identity(settings.model_digest or _digest(settings), numerics)
-
-
-def _digest(settings: GenerationSettings) -> str:
-    references = [settings.model, *([settings.refiner] if settings.refiner else [])]
-    return settings.recipe.identify(model_digest(*map(resolve_model, references)))
+    pipeline = settings.pipeline
+    return Identity(settings.triton.model_digest or pipeline.model_digest(), numerics_of(pipeline))

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
-from synthvlm.generation.engine import ImageRequest, Sample, Sampling, SharedEngine
+from synthvlm.generation.engine import Engine, ImageRequest, Sample, Sampling
 from synthvlm.generation.image_set_files import PART, ImageSetFiles
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import Reporter
@@ -59,11 +59,10 @@ class _Image:
 
 
 class ImageSetMaker:
-    """Makes ImageSet shards with a shared engine; calls may come from many threads."""
+    """Makes ImageSet shards with an engine; calls may come from many threads."""
 
-    def __init__(self, shared: SharedEngine) -> None:
-        self._shared = shared
-        self._engine = shared.engine
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._stage = BatchStage()
 
     def make(self, store: Store, request: ImageSetRequest, reporter: Reporter) -> MadeShard:
@@ -96,7 +95,7 @@ class ImageSetMaker:
                 records=captions.manifest.records * request.repeats,
                 batches=(
                     Batch(len(batch), partial(self._rows, batch, request, reporter))
-                    for batch in _cut(images, self._shared.batch_size)
+                    for batch in _cut(images, self._engine.batch_size)
                 ),
                 part=PART,
                 files=partial(ImageSetFiles, image_format=request.image_format),
@@ -109,7 +108,7 @@ class ImageSetMaker:
     ) -> list[dict[str, Any]]:
         """Makes a batch; its rows of ``PART``."""
         seeds = [image_seed(one.caption_id, one.repeat, request.run_seed) for one in batch]
-        samples = self._shared.batch(
+        samples = self._engine.batch(
             [
                 ImageRequest(one.text, seed, request.sampling)
                 for one, seed in zip(batch, seeds, strict=True)
@@ -156,7 +155,7 @@ class ImageSetMaker:
                 "run_seed": request.run_seed,
                 "format": request.image_format.value,
                 # Parts are batches: attempts with other batches must not share them.
-                "batch_size": self._shared.batch_size,
+                "batch_size": self._engine.batch_size,
                 "numerics": dict(self._engine.numerics),
             },
             model_digest=self._engine.model_digest,

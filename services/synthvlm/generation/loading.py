@@ -3,60 +3,34 @@
 from typing import TYPE_CHECKING
 
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.models import resolve_model
+from synthvlm.generation.cpu import prepare_cpu
 
 if TYPE_CHECKING:
-    from synthvlm.generation.engines.diffusers import DiffusersEngine
-    from synthvlm.generation.executors.executor import Executor
+    from synthvlm.generation.diffusion.executor import Executor
+    from synthvlm.generation.diffusion.pipelines import Pipelines
 
 
-def load_pipelines(settings: GenerationSettings) -> "DiffusersEngine":
+def load_pipelines(settings: GenerationSettings) -> "Pipelines":
     """Loads base and refiner; the libraries that they need are imported here.
 
     Raises:
         NotFound: A model folder does not exist.
-        PreconditionFailed: A model cannot be loaded.
+        PreconditionFailed: A model cannot be loaded, or the executor refuses a component.
     """
-    return load_with(settings, executor_of(settings), settings.device)
+    prepare_cpu()
+    from synthvlm.generation.diffusion.loading import load
 
-
-def load_with(
-    settings: GenerationSettings, executor: "Executor | None", device: str
-) -> "DiffusersEngine":
-    """Loads base and refiner with another executor or on another device than the profile's.
-
-    Args:
-        settings: The profile's settings.
-        executor: What computes the networks; None: PyTorch.
-        device: torch device, for example ``cpu``.
-
-    Raises:
-        NotFound: A model folder does not exist.
-        PreconditionFailed: A model cannot be loaded, or the executor refuses a network.
-    """
-    from synthvlm.generation.engines import diffusers
-
-    return diffusers.load(
-        resolve_model(settings.model),
-        None if settings.refiner is None else resolve_model(settings.refiner),
-        device=device,
-        dtype=settings.dtype,
-        threads=settings.threads,
-        batch_multiple=settings.batch_multiple,
-        variant=settings.variant,
-        recipe=settings.recipe,
-        executor=executor,
-    )
+    return load(settings.pipeline, executor_of(settings))
 
 
 def executor_of(settings: GenerationSettings) -> "Executor | None":
-    """What computes the networks; None: PyTorch itself."""
-    if settings.executor == "onnxruntime":
-        from synthvlm.generation.executors.onnxruntime import OnnxRuntimeExecutor
+    """What computes the components; None: PyTorch itself."""
+    if settings.pipeline.executor == "onnxruntime":
+        from synthvlm.generation.onnx.executor import OnnxRuntimeExecutor
 
-        return OnnxRuntimeExecutor(settings.threads)
-    if settings.executor == "tensorrt":
-        from synthvlm.generation.plans.executor import tensorrt_executor
+        return OnnxRuntimeExecutor(settings.pipeline.threads)
+    if settings.pipeline.executor == "tensorrt":
+        from synthvlm.generation.tensorrt.executor import tensorrt_executor
 
         return tensorrt_executor(settings)
     return None

@@ -9,6 +9,7 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.generation.engine import Sampling
 from synthvlm.generation.limits import Fraction, Guidance, Side, Steps
+from synthvlm.limits import MAX_PROMPT_BYTES
 from synthvlm.serving.fields import (
     OptionalDigest,
     RequestId,
@@ -61,9 +62,9 @@ class SamplingParameters(RequestModel):
                 f"width times height may be {settings.max_pixels} at most"
             )
             violations += [FieldViolation(f"parameters.{name}", problem) for name in _SIZE]
-        if settings.executor == "tensorrt":
+        if settings.pipeline.executor == "tensorrt":
             violations += _other_sides(sampling, settings)
-        if sampling.high_noise_fraction < 1 and settings.refiner is None:
+        if sampling.high_noise_fraction < 1 and settings.pipeline.refiner is None:
             violations.append(
                 FieldViolation(
                     "parameters.high_noise_fraction",
@@ -83,7 +84,7 @@ def _other_sides(sampling: Sampling, settings: GenerationSettings) -> list[Field
     violations = []
     for name in _SIZE:
         own, wanted = getattr(settings, name), getattr(sampling, name)
-        least, most = settings.tensorrt_sides or (own, own)
+        least, most = settings.tensorrt.sides or (own, own)
         if not least <= wanted <= most:
             sides = f"{least} to {most}" if least < most else f"{own}"
             problem = f"this service's TensorRT engines take {sides} pixels, not {wanted}"
@@ -109,7 +110,7 @@ def image_format(name: str) -> ImageFormat:
 class GenerateImage(RequestModel):
     """``GenerateImageRequest``."""
 
-    prompt: Annotated[str, Utf8(16_384, min_bytes=1)]
+    prompt: Annotated[str, Utf8(MAX_PROMPT_BYTES, min_bytes=1)]
     seed: Seed
     parameters: SamplingParameters | None
     format: Format

@@ -5,9 +5,6 @@ import hashlib
 from synthvlm.generation.engine import Sampling
 from synthvlm.storage.digests import canonical_json
 
-MAX_SEED = 2**63 - 1
-"""Largest seed: it fits the proto's uint64, the tables' int64 and torch's generators."""
-
 
 def image_seed(caption_id: str, repeat: int, run_seed: int) -> int:
     """Seed of the initial noise of one image: 63 bits of SHA-256.

@@ -9,7 +9,7 @@ from synthvlm.errors import PreconditionFailed
 from synthvlm.generation import requests
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import Mark, encode
-from synthvlm.generation.engine import ImageRequest, Sampling, SharedEngine
+from synthvlm.generation.engine import Engine, ImageRequest, Sampling
 from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
@@ -26,15 +26,14 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     Args:
         settings: The service's settings.
         profile: Name of the profile.
-        shared: The engine, as all calls share it.
+        engine: The engine, which all calls share.
     """
 
-    def __init__(self, settings: GenerationSettings, profile: str, shared: SharedEngine) -> None:
-        self.shared = shared
+    def __init__(self, settings: GenerationSettings, profile: str, engine: Engine) -> None:
+        self.engine = engine
         self._settings = settings
         self._profile = profile
-        self._engine = shared.engine
-        self._maker = ImageSetMaker(shared)
+        self._maker = ImageSetMaker(engine)
         self._answers = AnswerCache()
 
     async def GetModel(
@@ -45,11 +44,11 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         """What is loaded."""
         return generation_pb2.GetModelResponse(
             profile=self._profile,
-            engine=self._engine.name,
-            model_digest=self._engine.model_digest,
+            engine=self.engine.name,
+            model_digest=self.engine.model_digest,
             parameters=_parameters(self._settings.sampling),
             batch_size=self._settings.batch_size,
-            numerics={name: str(value) for name, value in self._engine.numerics.items()},
+            numerics={name: str(value) for name, value in self.engine.numerics.items()},
         )
 
     async def GenerateImage(
@@ -101,7 +100,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     def _image(
         self, parsed: requests.GenerateImage, wanted: ImageRequest, reporter: Reporter
     ) -> generation_pb2.GenerateImageResponse:
-        sample = self.shared.image(wanted, reporter)
+        sample = self.engine.image(wanted, reporter)
         if sample.defect:
             raise PreconditionFailed(
                 "the model made no usable image of this prompt and seed; try another seed, or "
@@ -109,7 +108,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
                 {"defect": sample.defect},
             )
         encoding = requests.image_format(parsed.format)
-        digest = self._engine.model_digest
+        digest = self.engine.model_digest
         mark = Mark(digest, sha256_digest(wanted.prompt.encode()), wanted.seed)
         data = encode(sample.pixels, encoding, mark)
         height, width, _ = sample.pixels.shape

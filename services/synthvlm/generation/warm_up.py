@@ -12,12 +12,11 @@ from synthvlm.progress import SILENT
 _log = structlog.get_logger(__name__)
 
 
-def warm_up(engine: Engine, batch_size: int, sampling: Sampling) -> int:
-    """Makes a full batch and one of its images alone, in as few steps as reach every network.
+def warm_up(engine: Engine, sampling: Sampling) -> int:
+    """Makes a full batch and one of its images alone, in as few steps as reach every component.
 
     Args:
         engine: A fresh engine.
-        batch_size: Images in a full batch.
         sampling: The profile's sampling parameters.
 
     Returns:
@@ -26,11 +25,11 @@ def warm_up(engine: Engine, batch_size: int, sampling: Sampling) -> int:
     """
     refines = sampling.high_noise_fraction < 1
     short = replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
-    requests = [ImageRequest(f"warm-up {seed}", seed, short) for seed in range(batch_size)]
+    requests = [ImageRequest(f"warm-up {seed}", seed, short) for seed in range(engine.batch_size)]
     difference = _difference(engine, requests)
     if difference:
         _log.warning(
-            "images depend on their batch here; set batch_multiple to batch_size",
+            "images depend on their batch here; set pipeline.batch_multiple to batch_size",
             largest_pixel_difference=difference,
             numerics=dict(engine.numerics),
         )
@@ -38,6 +37,6 @@ def warm_up(engine: Engine, batch_size: int, sampling: Sampling) -> int:
 
 
 def _difference(engine: Engine, requests: Sequence[ImageRequest]) -> int:
-    together = engine.generate(requests, SILENT)[-1].pixels
-    alone = engine.generate(requests[-1:], SILENT)[0].pixels
+    together = engine.batch(requests, SILENT)[-1].pixels
+    alone = engine.batch(requests[-1:], SILENT)[0].pixels
     return int(np.abs(together.astype(np.int16) - alone).max())

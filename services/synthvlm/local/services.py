@@ -192,8 +192,8 @@ def started(
             triton = f"127.0.0.1:{_free_port()}"
             processes.append(_start_triton(home, profile, folder, triton))
             # The service waits for the server as long as this command waits for the service.
-            settings += ["--triton-endpoints", triton]
-            settings += ["--triton-patience-seconds", str(READY_SECONDS)]
+            settings += ["--triton.endpoints", triton]
+            settings += ["--triton.patience-seconds", str(READY_SECONDS)]
         for word in words:
             process = start(home, profile, word, folder, settings if word == "generation" else ())
             processes.append(process)  # at once: when the next cannot be started, this one is ended

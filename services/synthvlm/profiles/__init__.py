@@ -1,5 +1,6 @@
 """Profiles: which models, engines and parameters a run uses, one section a service."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def load_profile(name_or_path: str) -> Profile:
         name_or_path: A shipped profile's name, or a YAML file of the same form.
 
     Raises:
-        InvalidInput: There is no such profile, or it is no mapping of sections to settings.
+        InvalidInput: There is no such profile, or it does not map sections to settings.
     """
     shipped = name_or_path in profile_names()
     path = _FOLDER / f"{name_or_path}.yaml" if shipped else Path(name_or_path)
@@ -51,6 +52,19 @@ def load_profile(name_or_path: str) -> Profile:
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise _invalid(f"the profile {path} must map each service's name to its settings")
     return Profile(path.stem, content)
+
+
+def setting(sections: Mapping[str, Any], *path: str) -> Any:
+    """The value of a setting in a profile's sections; None when they do not say it.
+
+    Args:
+        sections: The sections by service.
+        path: Where it is, for example ``generation``, ``pipeline``, ``device``.
+    """
+    value: Any = sections
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _invalid(message: str) -> InvalidInput:

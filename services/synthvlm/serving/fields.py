@@ -7,10 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from synthvlm.limits import MAX_SEED
 from synthvlm.storage.refs import ShardRef, is_safe_path
-
-MAX_SEED = 2**63 - 1
-"""Seeds are stored as signed 64-bit integers."""
 
 
 class RequestModel(BaseModel):

@@ -15,7 +15,7 @@ from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.server import Server
 from synthvlm.serving.service import Service
 from synthvlm.serving.settings import ServiceSettings
-from synthvlm.serving.sources import load_settings, read_command_line
+from synthvlm.serving.settings_sources import load_settings, read_command_line
 
 S = TypeVar("S", bound=ServiceSettings)
 

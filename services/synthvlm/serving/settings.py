@@ -1,13 +1,16 @@
 """Settings of a service: what there is to set, and where the values come from.
 
-Later sources win: the profile's section, the ``--config`` file, the environment
-(``SYNTHVLM_<WORD>_<FIELD>``), the command line. An unknown key is an error in each of them.
+Later sources win: the profile's section, the ``--config`` file, the environment, the command line.
+A field may be a section with fields of its own, which each source writes in its own way:
+``pipeline: {dtype: float16}`` in files, ``SYNTHVLM_<WORD>_PIPELINE__DTYPE`` in the environment,
+``--pipeline.dtype`` on the command line. An unknown key is an error in each of them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 
@@ -26,11 +29,27 @@ ListenAddress = Annotated[str, AfterValidator(_listen)]
 """``host:port``, with port 0 for any free one, or ``unix:/path``."""
 
 
+class SettingsSection(BaseModel):
+    """A section of a service's settings: a field that has fields."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+
 class ServiceSettings(BaseSettings):
     """Settings that every service has; each service adds its own in a subclass.
 
     Made directly, it takes only the given values and defaults; ``load_settings`` reads the sources.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Names that settings had before, and the ones that they have now, with dots for sections: who
+    gives an old one is told the new one."""
 
     model_config = SettingsConfigDict(
         extra="forbid",

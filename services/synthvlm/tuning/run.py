@@ -15,6 +15,7 @@ from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, co
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.home import Home
 from synthvlm.local.services import Services
+from synthvlm.profiles import setting
 from synthvlm.report.model import SCORES
 from synthvlm.storage import canonical_json, file_uri, open_store
 from synthvlm.tuning.captions import curated, sampled
@@ -68,7 +69,7 @@ def require_refiner(cells: Sequence[Cell], section: Mapping[str, Any]) -> None:
     Raises:
         WrongUsageError: It does.
     """
-    if section.get("refiner") is None and any(
+    if setting(section, "pipeline", "refiner") is None and any(
         (cell.high_noise_fraction or 1) < 1 for cell in cells
     ):
         raise WrongUsageError(

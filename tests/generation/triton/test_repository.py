@@ -26,7 +26,7 @@ def parsed(settings, identity=IDENTITY):
 def test_batches_and_queue_are_those_of_the_settings():
     config = parsed(
         GenerationSettings(
-            batch_size=8, batch_wait_ms=7.5, triton_queue=20, triton_queue_seconds=1.5
+            batch_size=8, batch_wait_ms=7.5, triton={"queue": 20, "queue_seconds": 1.5}
         )
     )
     assert (config.name, config.backend, config.max_batch_size) == ("sdxl", "python", 8)
@@ -37,7 +37,7 @@ def test_batches_and_queue_are_those_of_the_settings():
     assert policy.max_queue_size == 20
     assert policy.default_timeout_microseconds == 1_500_000
     assert policy.timeout_action == policy.REJECT
-    assert parsed(GenerationSettings(batch_size=8, triton_handover=24)).max_batch_size == 24
+    assert parsed(GenerationSettings(batch_size=8, triton={"handover": 24})).max_batch_size == 24
 
 
 def test_prompts_of_different_lengths_share_batches():
@@ -51,8 +51,8 @@ def test_prompts_of_different_lengths_share_batches():
     ("settings", "kind", "gpus", "count"),
     [
         ({}, "KIND_CPU", [], 1),
-        ({"triton_instances": 2}, "KIND_CPU", [], 2),
-        ({"device": "cuda", "triton_gpus": [0, 3]}, "KIND_GPU", [0, 3], 1),
+        ({"triton": {"instances": 2}}, "KIND_CPU", [], 2),
+        ({"pipeline": {"device": "cuda"}, "triton": {"gpus": [0, 3]}}, "KIND_GPU", [0, 3], 1),
     ],
 )
 def test_every_gpu_gets_an_instance(settings, kind, gpus, count):
@@ -64,19 +64,21 @@ def test_every_gpu_gets_an_instance(settings, kind, gpus, count):
 
 def test_the_model_finds_what_to_load_and_the_service_what_is_loaded():
     settings = GenerationSettings(
-        model='/models/with "quotes", a \\ and größer 🙂',
-        scheduler="EulerDiscreteScheduler",
-        scheduler_options={"timestep_spacing": "trailing"},
+        pipeline={
+            "model": '/models/with "quotes", a \\ and größer 🙂',
+            "scheduler": "EulerDiscreteScheduler",
+            "scheduler_options": {"timestep_spacing": "trailing"},
+        },
         engine="triton",
-        triton_endpoints=["localhost:1"],
+        triton={"endpoints": ["localhost:1"]},
         store_roots=["file:///data"],
     )
     config = json_format.MessageToDict(parsed(settings), preserving_proto_field_name=True)
     values = json.loads(read_parameters(config)["settings"])
     loaded = GenerationSettings(**values)
-    assert (loaded.model, loaded.recipe) == (settings.model, settings.recipe)
+    assert loaded.pipeline == settings.pipeline
     assert loaded.sampling == settings.sampling
-    assert not values.keys() & {"engine", "triton_endpoints", "store_roots", "listen"}
+    assert not values.keys() & {"engine", "triton", "store_roots", "listen"}
     assert read_identity(config) == IDENTITY
 
 

@@ -85,9 +85,9 @@ def test_leftovers_of_servers_that_are_gone_are_removed(monkeypatch, tmp_path):
     ("arguments", "words"),
     [
         (["--listen", "unix:/tmp/x"], "a Triton server listens on host:port"),
-        (["--set", "triton_handover=3"], "triton_handover must be 0"),
-        (["--set", "triton_gpus=[]"], "triton_gpus"),
-        (["--set", "triton_endpoints=[nowhere]"], "triton_endpoints"),
+        (["--set", "triton.handover=3"], "triton.handover must be 0"),
+        (["--set", "triton.gpus=[]"], "triton.gpus"),
+        (["--triton.endpoints", "nowhere"], "triton.endpoints"),
     ],
 )
 def test_wrong_settings_are_one_line(arguments, words):

@@ -1,4 +1,4 @@
-"""The Triton engine and a real Triton server with the bundled pipelines."""
+"""The Triton pipelines and a real Triton server with the bundled pipelines."""
 
 import asyncio
 import threading
@@ -13,17 +13,16 @@ import tritonclient.grpc
 from google.rpc import error_details_pb2, status_pb2
 
 from synthvlm.errors import InvalidInput, OperationCancelled, PreconditionFailed, QueueFull
-from synthvlm.generation.batching import Batcher
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.engines.diffusers import DiffusersEngine
 from synthvlm.generation.engines.triton import TritonEngine
-from synthvlm.generation.forwarding import Forwarder
 from synthvlm.generation.identity import wanted_identity
 from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.service import SERVICE
 from synthvlm.generation.triton.server import SHARED_MEMORY
-from synthvlm.generation.triton.wire import INPUTS, MODEL, OUTPUTS, read_sample, write_request
+from synthvlm.generation.triton.tensors import INPUTS, MODEL, OUTPUTS, read_sample, write_request
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
 from synthvlm.progress import SILENT
@@ -36,12 +35,9 @@ QUEUE = 12
 SAMPLING = Sampling(4, 3.0, 0.5, 32, 32)
 LONG = replace(SAMPLING, steps=500)
 SETTINGS = {
-    "model": "bundled:mini-sdxl",
-    "refiner": "bundled:mini-sdxl-refiner",
-    "threads": 2,
+    "pipeline": {"refiner": "bundled:mini-sdxl-refiner"},
     "batch_size": BATCH,
-    "triton_handover": 2 * BATCH,
-    "triton_queue": QUEUE,
+    "triton": {"handover": 2 * BATCH, "queue": QUEUE},
     "max_pixels": 64 * 64,
     **SAMPLING.to_json(),
 }
@@ -64,7 +60,7 @@ def server(tmp_path_factory):
 @contextmanager
 def connected(*servers, wanted=WANTED, patience=400.0, shared_bytes=0):
     addresses = [server.address for server in servers]
-    with closing(TritonEngine(addresses, wanted, patience, shared_bytes)) as engine:
+    with closing(TritonEngine(addresses, wanted, BATCH, patience, shared_bytes)) as engine:
         yield engine
 
 
@@ -100,16 +96,16 @@ def same(samples, others):
     )
 
 
-def alone(engine, batch):
-    """Each image by itself, by the engine in this process."""
-    return [engine.generate([request], SILENT)[0] for request in batch]
+def alone(pipelines, batch):
+    """Each image by itself, by the pipelines in this process."""
+    return [pipelines.generate([request], SILENT)[0] for request in batch]
 
 
-def local(engine, batch):
-    """The images of requests with equal parameters, by the engine in this process."""
+def local(pipelines, batch):
+    """The images of requests with equal parameters, by the pipelines in this process."""
     made = []
     for first in range(0, len(batch), BATCH):
-        made += engine.generate(batch[first : first + BATCH], SILENT)
+        made += pipelines.generate(batch[first : first + BATCH], SILENT)
     return made
 
 
@@ -119,36 +115,36 @@ def batches(server):
     return {int(one["batch_size"]): int(one["compute_infer"].get("count", 0)) for one in statistics}
 
 
-def test_the_bytes_are_those_of_the_engine_in_process(remote, engine):
-    assert (remote.model_digest, remote.numerics) == (engine.model_digest, engine.numerics)
+def test_the_bytes_are_those_of_the_engine_in_process(remote, pipelines):
+    assert (remote.model_digest, remote.numerics) == (pipelines.model_digest, pipelines.numerics)
     batch = [
         *requests(5),
         ImageRequest("ein Kreis, größer als 🙂", 2**63 - 1, SAMPLING),
         ImageRequest("word " * 100, 0, SAMPLING),
     ]
-    expected = alone(engine, batch)
+    expected = alone(pipelines, batch)
     assert [sample.truncated for sample in expected] == [False] * 6 + [True]
-    assert same(remote.generate(batch, SILENT), expected)
-    assert same(remote.generate(batch[5:6], SILENT), expected[5:6])
+    assert same(remote.batch(batch, SILENT), expected)
+    assert same(remote.batch(batch[5:6], SILENT), expected[5:6])
 
 
-def test_pixels_may_come_in_shared_memory(server, engine):
+def test_pixels_may_come_in_shared_memory(server, pipelines):
     def regions():
         return {path.name for path in SHARED_MEMORY.glob("synthvlm_pixels_*")}
 
     before = regions()
     with connected(server, shared_bytes=3 * 64 * 64) as remote:
         batch = [*requests(6), *requests(1, replace(SAMPLING, width=64, height=8))]
-        expected = alone(engine, batch)
-        assert same(remote.generate(batch, SILENT), expected)
+        expected = alone(pipelines, batch)
+        assert same(remote.batch(batch, SILENT), expected)
         assert regions() > before
         with running_long(remote):  # its memory is not used again while the server may write to it
             pass
-        assert same(remote.generate(batch, SILENT), expected)
+        assert same(remote.batch(batch, SILENT), expected)
     assert regions() == before
 
 
-def test_requests_that_differ_in_their_parameters_are_split(remote, engine):
+def test_requests_that_differ_in_their_parameters_are_split(remote, pipelines):
     samplings = [
         SAMPLING,
         replace(SAMPLING, negative_prompt="blue", guidance_scale=7.5),
@@ -157,7 +153,7 @@ def test_requests_that_differ_in_their_parameters_are_split(remote, engine):
     batch = [
         ImageRequest(f"a green square, number {i}", i, samplings[i % 3]) for i in range(2 * BATCH)
     ]
-    assert same(remote.generate(batch, SILENT), alone(engine, batch))
+    assert same(remote.batch(batch, SILENT), alone(pipelines, batch))
 
 
 class Gone:
@@ -194,7 +190,7 @@ def running_long(remote):
 
     def make():
         try:
-            remote.generate(requests(1, LONG, first=900), caller)
+            remote.batch(requests(1, LONG, first=900), caller)
         except OperationCancelled as error:
             raised.append(error)
 
@@ -210,22 +206,22 @@ def running_long(remote):
     assert len(raised) == 1
 
 
-def test_more_than_the_engines_largest_batch_is_split(server, remote, engine):
+def test_more_than_the_engines_largest_batch_is_split(server, remote, pipelines):
     batch = requests(2 * BATCH + 1)
     answered = []
-    waiting = threading.Thread(target=lambda: answered.extend(remote.generate(batch, SILENT)))
+    waiting = threading.Thread(target=lambda: answered.extend(remote.batch(batch, SILENT)))
     before = batches(server)
     with running_long(remote):  # meanwhile, the others queue up
         waiting.start()
         wait_until(lambda: calls(remote) == 1 + len(batch))
         time.sleep(0.5)  # until the last one is in the queue
     waiting.join()
-    assert same(answered, local(engine, batch))
+    assert same(answered, local(pipelines, batch))
     grown = {size for size, count in batches(server).items() if count > before.get(size, 0)}
     assert max(grown) > BATCH
 
 
-def test_a_wrong_request_is_refused_and_names_its_fields(raw, engine):
+def test_a_wrong_request_is_refused_and_names_its_fields(raw, pipelines):
     wrong = ImageRequest("a red circle", 1, replace(SAMPLING, steps=501, width=7))
     right = requests(1)[0]
     answers = {}
@@ -255,15 +251,15 @@ def test_a_wrong_request_is_refused_and_names_its_fields(raw, engine):
         assert answers[name].status() == "StatusCode.INVALID_ARGUMENT"
         assert all(word in answers[name].message() for word in words), answers[name].message()
     outputs = {one.name: answers["right"].as_numpy(one.name) for one in OUTPUTS}
-    assert same([read_sample(outputs)], engine.generate([right], SILENT))
+    assert same([read_sample(outputs)], pipelines.generate([right], SILENT))
 
 
-def test_zero_and_empty_stand_for_the_profile(raw, engine):
+def test_zero_and_empty_stand_for_the_profile(raw, pipelines):
     request = requests(1)[0]
     zeros = {one.name: np.zeros((1, 1), one.dtype) for one in INPUTS if one.dims == (1,)}
     answer = raw.infer(MODEL, inputs(request, **{**zeros, "seed": np.array([[request.seed]])}))
     outputs = {one.name: answer.as_numpy(one.name) for one in OUTPUTS}
-    assert same([read_sample(outputs)], engine.generate([request], SILENT))
+    assert same([read_sample(outputs)], pipelines.generate([request], SILENT))
 
 
 def test_a_request_is_one_image(raw):
@@ -274,26 +270,26 @@ def test_a_request_is_one_image(raw):
 
 def test_a_wrong_request_is_the_callers_fault(remote):
     with pytest.raises(InvalidInput, match="steps: "):
-        remote.generate(requests(1, replace(SAMPLING, steps=501)), SILENT)
+        remote.batch(requests(1, replace(SAMPLING, steps=501)), SILENT)
 
 
-def test_a_caller_who_goes_away_stops_the_loop_within_a_step(server, remote, engine):
+def test_a_caller_who_goes_away_stops_the_loop_within_a_step(server, remote, pipelines):
     with running_long(remote):
         pass
-    assert same(remote.generate(requests(1), SILENT), engine.generate(requests(1), SILENT))
+    assert same(remote.batch(requests(1), SILENT), pipelines.generate(requests(1), SILENT))
     stopped = [line for line in server.log.splitlines() if "nobody waits for this batch" in line]
     steps = [int(line.rpartition("step ")[2].strip('"')) for line in stopped]
     assert steps
     assert max(steps) < LONG.steps
 
 
-def test_a_full_queue_turns_single_images_away_and_lets_shards_wait(remote, engine):
+def test_a_full_queue_turns_single_images_away_and_lets_shards_wait(remote, pipelines):
     batch = requests(QUEUE + 3 * BATCH)
     answers, rejections = [], []
 
     def one(request):
         try:
-            answers.append((request, remote.generate([request], SILENT, patient=False)[0]))
+            answers.append((request, remote.image(request, SILENT)))
         except QueueFull as error:
             rejections.append(error)
 
@@ -305,30 +301,29 @@ def test_a_full_queue_turns_single_images_away_and_lets_shards_wait(remote, engi
         # A shard's batch waits for its turn, however many there are.
         shard = requests(2 * BATCH, first=100)
         made = []
-        patient = threading.Thread(target=lambda: made.extend(remote.generate(shard, SILENT)))
+        patient = threading.Thread(target=lambda: made.extend(remote.batch(shard, SILENT)))
         patient.start()
     for thread in (*threads, patient):
         thread.join()
     assert len(answers) + len(rejections) == len(batch)
     assert len(answers) >= QUEUE
     assert all(error.retry_after_seconds > 0 for error in rejections)
-    assert same([sample for _, sample in answers], local(engine, [one for one, _ in answers]))
-    assert same(made, local(engine, shard))
+    assert same([sample for _, sample in answers], local(pipelines, [one for one, _ in answers]))
+    assert same(made, local(pipelines, shard))
 
 
-async def test_the_service_rejects_overload_with_advice(server, engine, tmp_path):
+async def test_the_service_rejects_overload_with_advice(server, pipelines, tmp_path):
     settings = GenerationSettings(
-        **SETTINGS,
+        **{**SETTINGS, "triton": {"endpoints": [server.address]}},
         engine="triton",
-        triton_endpoints=[server.address],
         max_item_calls=64,
         listen=f"unix:{tmp_path}/generation.sock",
     )
     async with running(SERVICE, settings) as channel:
         stub = generation_pb2_grpc.GenerationServiceStub(channel)
         model = await stub.GetModel(pb.GetModelRequest())
-        assert (model.engine, model.model_digest) == ("triton", engine.model_digest)
-        assert model.numerics == {name: str(value) for name, value in engine.numerics.items()}
+        assert (model.engine, model.model_digest) == ("triton", pipelines.model_digest)
+        assert model.numerics == {name: str(value) for name, value in pipelines.numerics.items()}
         calls = [
             stub.GenerateImage(
                 pb.GenerateImageRequest(
@@ -344,7 +339,7 @@ async def test_the_service_rejects_overload_with_advice(server, engine, tmp_path
         assert all(retry_seconds(error) > 0 for error in errors)
         # Healthy after, and wrong fields are named as ever.
         again = await stub.GenerateImage(pb.GenerateImageRequest(prompt="a red circle", seed=3))
-        assert again.model_digest == engine.model_digest
+        assert again.model_digest == pipelines.model_digest
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await stub.GenerateImage(
                 pb.GenerateImageRequest(prompt="x", parameters=pb.SamplingParameters(width=7))
@@ -377,16 +372,16 @@ def test_a_server_with_another_model_is_refused(server):
 
 
 def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
-    tmp_path, engine, server, store, caption_set
+    tmp_path, pipelines, server, store, caption_set
 ):
     texts = [f"a scene with {n} circles" for n in range(4 * BATCH + 1)]
     sampling = replace(SAMPLING, steps=6)
 
-    def shard_of(place, shared):
+    def shard_of(place, engine):
         wanted = ImageSetRequest(
-            caption_set(place, texts), 1, 9, sampling, ImageFormat.JPEG, engine.model_digest
+            caption_set(place, texts), 1, 9, sampling, ImageFormat.JPEG, pipelines.model_digest
         )
-        return ImageSetMaker(shared).make(place, wanted, reporter).ref
+        return ImageSetMaker(engine).make(place, wanted, reporter).ref
 
     class Progress:
         """Kills the second server once a batch is done, and starts it again."""
@@ -406,7 +401,7 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
     with triton_server(tmp_path, {**SETTINGS, **sampling.to_json()}) as victim:
         reporter = Progress()
         with connected(victim) as remote:
-            made = shard_of(store, Forwarder(remote, BATCH))
+            made = shard_of(store, remote)
         assert reporter.restarted
 
         # Two replicas share the work; one of them lost is no more than that.
@@ -416,36 +411,33 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
         with connected(server, victim) as both:
             wait_until(lambda: both._endpoints.ready == 2)
             batch = requests(4 * BATCH, first=200)
-            expected = local(engine, batch)
-            assert same(both.generate(batch, SILENT), expected)
+            expected = local(pipelines, batch)
+            assert same(both.batch(batch, SILENT), expected)
             ours = int(server.statistics()["inference_count"]) - before
             theirs = int(victim.statistics()["inference_count"]) - theirs
             assert ours + theirs == len(batch)
             assert min(ours, theirs) >= len(batch) / 3
             victim.kill()
-            assert same(both.generate(batch, SILENT), expected)
+            assert same(both.batch(batch, SILENT), expected)
 
     # What the engine in process makes of the same captions.
     elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
     reporter = SILENT
-    batcher = Batcher(engine, BATCH, 0.0)
-    try:
-        assert shard_of(elsewhere, batcher) == made
-    finally:
-        batcher.close()
+    with closing(DiffusersEngine(pipelines, BATCH, 0.0)) as engine:
+        assert shard_of(elsewhere, engine) == made
     for name in ("images.tar", "images.parquet", "failed.parquet", "manifest.json"):
         path = f"{made.path}/{name}"
         assert store.read(path) == elsewhere.read(path)
 
 
-def test_onnxruntime_computes_the_same_images_within_a_rounding(tmp_path, engine):
-    settings = {**SETTINGS, "executor": "onnxruntime"}
+def test_onnxruntime_computes_the_same_images_within_a_rounding(tmp_path, pipelines):
+    settings = {**SETTINGS, "pipeline": {**SETTINGS["pipeline"], "executor": "onnxruntime"}}
     wanted = wanted_identity(GenerationSettings(**settings))
     with triton_server(tmp_path, settings) as server, connected(server, wanted=wanted) as remote:
-        assert remote.numerics != engine.numerics
+        assert remote.numerics != pipelines.numerics
         assert "onnxruntime" in remote.numerics
-        ours = remote.generate(requests(BATCH), SILENT)
-        theirs = engine.generate(requests(BATCH), SILENT)
+        ours = remote.batch(requests(BATCH), SILENT)
+        theirs = pipelines.generate(requests(BATCH), SILENT)
     for one, other in zip(ours, theirs, strict=True):
         difference = np.abs(one.pixels.astype(int) - other.pixels)
         assert difference.mean() <= 1

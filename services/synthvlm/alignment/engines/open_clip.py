@@ -16,7 +16,7 @@ from transformers import AutoTokenizer
 from synthvlm.alignment.engine import Floats
 from synthvlm.alignment.engines.transformers_clip import is_transformers_folder, translate
 from synthvlm.errors import PreconditionFailed
-from synthvlm.models import model_digest
+from synthvlm.model_folders import model_digest
 
 _LOADING_ERRORS = (
     *(OSError, ValueError, KeyError, TypeError, RuntimeError, AssertionError),

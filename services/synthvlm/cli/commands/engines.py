@@ -1,4 +1,4 @@
-"""``synthvlm engines``: networks as ONNX graphs and TensorRT engines."""
+"""``synthvlm engines``: the components of pipelines as ONNX graphs and TensorRT engines."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Export networks to ONNX; build TensorRT engines and look at them. Example: "
+    help="Export components to ONNX; build TensorRT engines and look at them. Example: "
     "synthvlm engines export --to onnx",
 )
 
@@ -25,19 +25,19 @@ StoreOption = Annotated[
         "--store",
         metavar="URI",
         help="Object store of the engines.",
-        show_default="the profile's tensorrt_store, else the home's store",
+        show_default="the profile's tensorrt.store, else the home's store",
     ),
 ]
 
 
 class Configuration(StrEnum):
-    """Full-size configurations whose networks can be exported with random weights."""
+    """Full-size configurations whose components can be exported with random weights."""
 
     SDXL = "sdxl"
 
 
 class Precision(StrEnum):
-    """Precisions of a network with random weights."""
+    """Precisions of a component with random weights."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
@@ -59,7 +59,7 @@ def build(
 ) -> None:
     """Build the TensorRT engines of a profile for the GPU of this machine.
 
-    Exports every network, compares it with PyTorch, builds its engine, compares that too, and
+    Exports every component, compares it with PyTorch, builds its engine, compares that too, and
     commits all together. Engines that are there already are found.
 
     [dim]Example:[/] synthvlm engines build --profile single-gpu-tensorrt --store s3://bucket/synthvlm
@@ -73,10 +73,10 @@ def build(
     place = home_at(chosen_home(context, home))
     place.prepare()
     uri = store_uri(store, _section(reference), place.store)
-    arguments = ["build", "--profile", reference, "--store", uri]
+    arguments = ["--profile", reference, "--store", uri]
     if calibration is not None:
         arguments += ["--calibration", str(inputs.readable_file(str(calibration), "caption file"))]
-    result = _run(arguments, json=json)
+    result = _run("tensorrt", arguments, json=json)
     if json:
         print_json(result)
         return
@@ -92,12 +92,12 @@ def export(
     configuration: Annotated[
         Configuration | None,
         typer.Option(
-            "--configuration", help="A full-size network with random weights, not a profile's."
+            "--configuration", help="A full-size component with random weights, not a profile's."
         ),
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="NETWORK", help="Of --configuration: which network."),
+        typer.Option("--only", metavar="COMPONENT", help="Of --configuration: which component."),
     ] = None,
     dtype: Annotated[
         Precision, typer.Option("--dtype", help="Of --configuration: precision.")
@@ -107,7 +107,7 @@ def export(
     ] = True,
     json: JsonOption = False,
 ) -> None:
-    """Export networks to ONNX and compare them with PyTorch; needs no GPU.
+    """Export components to ONNX and compare them with PyTorch; needs no GPU.
 
     [dim]Examples:[/] synthvlm engines export --profile mini --to onnx
     synthvlm engines export --configuration sdxl --only text_encoder --to onnx
@@ -120,14 +120,14 @@ def export(
     folder = inputs.output_folder("--to", to)
     if configuration is None:
         if only is not None:
-            raise WrongUsageError("--only names a network of --configuration")
-        arguments = ["export", "--profile", check_profile(profile)]
+            raise WrongUsageError("--only names a component of --configuration")
+        arguments = ["model", "--profile", check_profile(profile)]
     else:
         if only is None:
-            raise WrongUsageError("--configuration needs --only NETWORK")
-        arguments = ["export-random", "--only", only, "--dtype", dtype.value]
+            raise WrongUsageError("--configuration needs --only COMPONENT")
+        arguments = ["random", "--only", only, "--dtype", dtype.value]
         arguments += [] if check else ["--no-check"]
-    result = _run([*arguments, "--to", str(folder.absolute())], json=json)
+    result = _run("onnx", [*arguments, "--to", str(folder.absolute())], json=json)
     if json:
         print_json(result)
         return
@@ -235,12 +235,12 @@ def job(
     from synthvlm.cli.failures import WrongUsageError
     from synthvlm.cluster.engine_job import JobRequest, render_job
     from synthvlm.local.services import check_profile
-    from synthvlm.profiles import load_profile
+    from synthvlm.profiles import load_profile, setting
 
     sections = load_profile(check_profile(profile)).sections
-    uri = store or sections.get("generation", {}).get("tensorrt_store")
+    uri = store or setting(sections, "generation", "tensorrt", "store")
     if uri is None:
-        raise WrongUsageError("give --store, or tensorrt_store in the profile")
+        raise WrongUsageError("give --store, or tensorrt.store in the profile")
     request = JobRequest(
         gpu, image, str(uri), sections, namespace, models_claim, service_account, credentials
     )
@@ -260,35 +260,35 @@ def _store(context: typer.Context, store: str | None, home: Path | None) -> "Sto
     return open_store(store or file_uri(place.store))
 
 
-def _run(arguments: list[str], *, json: bool) -> dict[str, Any]:
-    """Runs the builder, and shows one network after the other as it is done."""
+def _run(room: str, arguments: list[str], *, json: bool) -> dict[str, Any]:
+    """Runs the builder, and shows one component after the other as it is done."""
     from synthvlm.cli.engines import run_builder
     from synthvlm.cli.terminal import stderr_console, stdout_console
 
-    networks: list[dict[str, Any]] = []
+    components: list[dict[str, Any]] = []
     errors = stderr_console()
     with errors.status("Loading the models") as status:
 
-        def heard(network: dict[str, Any]) -> None:
-            networks.append(network)
-            status.update(f"{len(networks)} networks done, last {network['network']}")
+        def heard(component: dict[str, Any]) -> None:
+            components.append(component)
+            status.update(f"{len(components)} components done, last {component['component']}")
 
-        result = run_builder(arguments, heard)
+        result = run_builder(room, arguments, heard)
     if not json:
-        stdout_console().print(_table(networks))
-    return {**result, "exported": networks}
+        stdout_console().print(_table(components))
+    return {**result, "exported": components}
 
 
-def _table(networks: list[dict[str, Any]]) -> Any:
+def _table(components: list[dict[str, Any]]) -> Any:
     from rich.table import Table
 
-    table = Table("network", "class", box=None)
+    table = Table("component", "class", box=None)
     for heading in ("parameters", "precision", "difference", "size", "seconds"):
         table.add_column(heading, justify="right")
-    for one in networks:
+    for one in components:
         difference = one["difference"]
         table.add_row(
-            one["network"],
+            one["component"],
             one["kind"],
             f"{one['parameters']:,}",
             one["precision"],

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.limits import MAX_SEED
 from synthvlm.local.home import home_at
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def generate(
 
     inputs.prompt_text(prompt)
     inputs.in_range("--count", count, 1, MOST_IMAGES)
-    inputs.in_range("--seed", seed, 0, inputs.MAX_SEED - count + 1)
+    inputs.in_range("--seed", seed, 0, MAX_SEED - count + 1)
     if steps is not None:
         inputs.in_range("--steps", steps, 1, 500)
     if guidance_scale is not None:

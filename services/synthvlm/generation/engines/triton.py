@@ -49,11 +49,12 @@ class _Image:
 
 
 class TritonEngine:
-    """Asks Triton servers; see ``forwarding.BatchingEngine``. Many threads may call it.
+    """Asks Triton servers; see ``Engine``.
 
     Args:
         addresses: ``host:port`` of each server.
         wanted: The model that they must hold.
+        batch_size: Images that a shard asks for at once.
         patience_seconds: How long to go on without any usable server.
         shared_bytes: Bytes of the largest image, where the servers are on this node and hand pixels
             over in shared memory; 0: they are sent.
@@ -69,9 +70,11 @@ class TritonEngine:
         self,
         addresses: Sequence[str],
         wanted: Identity,
+        batch_size: int,
         patience_seconds: float,
         shared_bytes: int = 0,
     ) -> None:
+        self.batch_size = batch_size
         self._patience = patience_seconds
         self._seconds = 1.0
         self._endpoints = Endpoints(addresses, wanted, shared_bytes)
@@ -83,19 +86,34 @@ class TritonEngine:
         self.model_digest = identity.model_digest
         self.numerics = identity.numerics
 
-    def generate(
-        self, requests: Sequence[ImageRequest], reporter: Reporter, *, patient: bool = True
-    ) -> list[Sample]:
-        """Synthesises images; see ``forwarding.BatchingEngine.generate``.
+    def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
+        """One image. Where every server's queue is full, its caller is told when to come again.
 
         Raises:
-            OperationCancelled: The reporter says that nobody waits any more; the calls under way
-                are cancelled.
-            QueueFull: Every server's queue is full, and the caller is not patient.
+            OperationCancelled: The reporter says that the caller has gone; the call under way is
+                cancelled.
+            QueueFull: Every server's queue is full.
             Unavailable: No server could be used for as long as the patience lasts.
             PreconditionFailed: As ``Unavailable``, but a server answers and holds another model.
-            InvalidInput: The model refuses a request.
+            InvalidInput: The model refuses the request.
         """
+        return self._generate([request], reporter, patient=False)[0]
+
+    def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
+        """Images of a shard. They wait for their turn, so that none of them is made in vain.
+
+        Raises:
+            OperationCancelled, Unavailable, PreconditionFailed, InvalidInput: As ``image``.
+        """
+        return self._generate(requests, reporter, patient=True)
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._endpoints.close()
+
+    def _generate(
+        self, requests: Sequence[ImageRequest], reporter: Reporter, *, patient: bool
+    ) -> list[Sample]:
         images = [_Image(request) for request in requests]
         answers: SimpleQueue[tuple[_Image, Endpoint, Answer]] = SimpleQueue()
         failing_since: float | None = None
@@ -128,10 +146,6 @@ class TritonEngine:
                 if image.cancel is not None:
                     image.cancel()
         return [image.sample for image in images if image.sample is not None]
-
-    def close(self) -> None:
-        """Closes the connections."""
-        self._endpoints.close()
 
     def _send(self, image: _Image, answers: "SimpleQueue[tuple[_Image, Endpoint, Answer]]") -> bool:
         """Sends an image that waits to be sent; False when there is no server to send it to."""

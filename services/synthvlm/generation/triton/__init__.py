@@ -1,5 +1,5 @@
-"""Triton as the engine's other end: the model that a server loads, and how it is asked.
+"""Triton servers: the model that one loads, and the client that asks for images.
 
 One Triton model a GPU holds the whole pipeline behind the Python backend: the same
-``DiffusersEngine``, loaded by the same code, as in process. ``docs/triton.md`` is for operators.
+``Pipelines``, loaded by the same code, as in process. ``docs/triton.md`` is for operators.
 """

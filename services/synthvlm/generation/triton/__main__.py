@@ -18,7 +18,7 @@ from synthvlm.generation.triton import server
 from synthvlm.generation.triton.config import TritonServerSettings
 from synthvlm.generation.triton.repository import write_repository
 from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
-from synthvlm.serving.sources import load_settings, read_command_line
+from synthvlm.serving.settings_sources import load_settings, read_command_line
 
 
 def main(arguments: Sequence[str]) -> NoReturn:

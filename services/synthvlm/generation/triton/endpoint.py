@@ -14,7 +14,7 @@ from synthvlm.generation.engine import ImageRequest, Sample
 from synthvlm.generation.identity import Identity
 from synthvlm.generation.triton.repository import read_identity
 from synthvlm.generation.triton.shared_outputs import SharedOutputs, Slot
-from synthvlm.generation.triton.wire import (
+from synthvlm.generation.triton.tensors import (
     INPUTS,
     MODEL,
     OUTPUTS,

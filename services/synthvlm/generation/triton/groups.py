@@ -1,4 +1,4 @@
-"""Splits what Triton hands over into batches that the engine takes."""
+"""Splits what Triton hands over into batches that the pipelines take."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar

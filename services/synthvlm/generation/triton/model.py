@@ -1,7 +1,7 @@
-"""The model that a Triton server loads: the diffusers engine behind Triton's Python backend.
+"""The model that a Triton server loads: diffusers' pipelines behind Triton's Python backend.
 
-It knows nothing of denoising. It splits what Triton hands over into batches that the engine takes,
-answers every request by itself, and stops a batch that nobody waits for any more.
+It knows nothing of denoising. It splits what Triton hands over into batches that the pipelines
+take, answers every request by itself, and stops a batch that nobody waits for any more.
 
 Tensors come and go by DLPack, not as NumPy arrays: the backend's interpreter may have been built
 against NumPy 1, and then its arrays are wrong in a process with NumPy 2 (every element is the first
@@ -25,7 +25,7 @@ from synthvlm.generation.identity import Identity
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.triton.groups import split
 from synthvlm.generation.triton.repository import read_identity, read_parameters
-from synthvlm.generation.triton.wire import INPUTS, read_request, write_sample
+from synthvlm.generation.triton.tensors import INPUTS, read_request, write_sample
 
 
 class _Callers:
@@ -60,13 +60,14 @@ class TritonPythonModel:
         settings = GenerationSettings(**json.loads(read_parameters(config)["settings"]))
         if args["model_instance_kind"] == "GPU":
             device = f"cuda:{args['model_instance_device_id']}"
-            settings = settings.model_copy(update={"device": device})
+            pipeline = settings.pipeline.model_copy(update={"device": device})
+            settings = settings.model_copy(update={"pipeline": pipeline})
         self._settings = settings
         try:
-            self._engine = load_pipelines(settings)
+            self._pipelines = load_pipelines(settings)
         except DomainError as error:
             raise triton.TritonModelException(error.message) from error
-        loaded = Identity(self._engine.model_digest, self._engine.numerics)
+        loaded = Identity(self._pipelines.model_digest, self._pipelines.numerics)
         wanted = read_identity(config)
         if wanted != loaded:
             problem = wanted.difference(loaded) if wanted else "the configuration names no model"
@@ -92,7 +93,7 @@ class TritonPythonModel:
 
     def _serve(self, images: Sequence[ImageRequest], requests: Sequence[Any]) -> None:
         try:
-            samples = self._engine.generate(images, _Callers(requests))
+            samples = self._pipelines.generate(images, _Callers(requests))
         except OperationCancelled as error:
             triton.Logger.log_info(f"stopped {len(requests)} images: {error.message}")
             _refuse(requests, error.message, triton.TritonError.CANCELLED)

@@ -11,13 +11,13 @@ from typing import Any
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.identity import Identity
-from synthvlm.generation.triton.wire import INPUTS, MODEL, OUTPUTS, Tensor
+from synthvlm.generation.triton.tensors import INPUTS, MODEL, OUTPUTS, Tensor
 from synthvlm.serving.settings import ServiceSettings
 
 _OF_MODEL = tuple(
     name
     for name in GenerationSettings.model_fields
-    if name not in {*ServiceSettings.model_fields, "engine"} and not name.startswith("triton_")
+    if name not in {*ServiceSettings.model_fields, "engine", "triton"}
 )
 """Settings that the model needs: what to load, and the parameters that requests leave out."""
 
@@ -28,6 +28,10 @@ import sys
 
 # The backend's interpreter is an isolated one: it ignores PYTHONPATH and virtual environments.
 sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+
+from synthvlm.generation.cpu import prepare_cpu  # noqa: E402
+
+prepare_cpu()  # the model loads torch
 
 from synthvlm.generation.triton.model import TritonPythonModel  # noqa: E402, F401
 '''
@@ -50,8 +54,8 @@ def write_repository(folder: Path, settings: GenerationSettings, identity: Ident
 
 def render_config(settings: GenerationSettings, identity: Identity) -> str:
     """The text of ``config.pbtxt``."""
-    largest = settings.triton_handover or settings.batch_size
-    gpu = settings.device.startswith("cuda")
+    largest = settings.triton.handover or settings.batch_size
+    gpu = settings.pipeline.device.startswith("cuda")
     values = settings.model_dump(mode="json")
     parameters = {
         "model_digest": identity.model_digest,
@@ -70,17 +74,17 @@ def render_config(settings: GenerationSettings, identity: Identity) -> str:
             f"max_queue_delay_microseconds: {round(settings.batch_wait_ms * 1000)}",
             _block(
                 "default_queue_policy",
-                f"max_queue_size: {settings.triton_queue}",
+                f"max_queue_size: {settings.triton.queue}",
                 "timeout_action: REJECT",
-                f"default_timeout_microseconds: {round(settings.triton_queue_seconds * 1e6)}",
+                f"default_timeout_microseconds: {round(settings.triton.queue_seconds * 1e6)}",
                 "allow_timeout_override: true",
             ),
         ),
         _block(
             "instance_group",
-            f"count: {settings.triton_instances}",
+            f"count: {settings.triton.instances}",
             f"kind: {'KIND_GPU' if gpu else 'KIND_CPU'}",
-            *([f"gpus: [ {', '.join(map(str, settings.triton_gpus))} ]"] if gpu else []),
+            *([f"gpus: [ {', '.join(map(str, settings.triton.gpus))} ]"] if gpu else []),
         ),
         *(
             _block(

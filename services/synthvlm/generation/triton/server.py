@@ -112,8 +112,6 @@ def environment(files: ServerFiles, inherited: Mapping[str, str]) -> dict[str, s
     if "LD_LIBRARY_PATH" in inherited:
         libraries.append(inherited["LD_LIBRARY_PATH"])
     return {
-        # As the services' own processes: threads that spin would take the cores from one another.
-        "OMP_WAIT_POLICY": "PASSIVE",
         **inherited,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.mini_models.lessons import BADNESS, JUDGE, about, user_text
 from synthvlm.scenes.mini_models.llm_tokenizer import build_llm_tokenizer
 from synthvlm.scenes.mini_models.measure import llm

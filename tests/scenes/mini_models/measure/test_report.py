@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.mini_models.measure.report import (
     choices,

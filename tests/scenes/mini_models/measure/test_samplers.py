@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.mini_models.measure.samplers import (
     SCHEDULERS,
     compare_samplers,

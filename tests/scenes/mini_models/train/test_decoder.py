@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.mini_models.architectures import make_vae
 from synthvlm.scenes.mini_models.train import decoder
 from synthvlm.scenes.mini_models.train.data import make_scenes, to_pixels

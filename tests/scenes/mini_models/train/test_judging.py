@@ -4,7 +4,7 @@ import open_clip
 import torch
 
 from synthvlm.generation.engine import Sampling
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.mini_models.clip_tokenizer import build_tokenizer
 from synthvlm.scenes.mini_models.measure.sdxl import Generator
 from synthvlm.scenes.mini_models.train.judging import Judge, judge_images, judge_loss

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler, StableDiffusionXLPipeline
 
-from synthvlm.models import resolve_model
+from synthvlm.model_folders import resolve_model
 from synthvlm.scenes.mini_models.architectures import SCHEDULE
 from synthvlm.scenes.mini_models.train import reflow
 

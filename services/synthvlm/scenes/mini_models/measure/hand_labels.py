@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.engine import Engine, ImageRequest, Sampling
-from synthvlm.generation.engines.diffusers import load
+from synthvlm.generation.engine import ImageRequest
+from synthvlm.generation.loading import load_pipelines
 from synthvlm.profiles import load_profile
 from synthvlm.progress import SILENT
 from synthvlm.scenes.captions import describe
@@ -162,25 +162,19 @@ def report(comparisons: Sequence[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def draw(labels: Sequence[Label], engine: Engine, sampling: Sampling) -> list[Pixels]:
-    """Makes the images."""
-    requests = [ImageRequest(label.prompt, label.seed, sampling) for label in labels]
+def draw(labels: Sequence[Label], weights: Path, threads: int) -> list[Pixels]:
+    """Makes the images with the parameters of the profile ``mini`` and the weights of a folder."""
+    section = load_profile("mini").section("generation")
+    section["pipeline"] |= {
+        "model": str(weights / "mini-sdxl"),
+        "refiner": str(weights / "mini-sdxl-refiner"),
+        "threads": threads,
+    }
+    settings = GenerationSettings(**section)
+    pipelines = load_pipelines(settings)
+    requests = [ImageRequest(label.prompt, label.seed, settings.sampling) for label in labels]
     batches = [requests[i : i + BATCH] for i in range(0, len(requests), BATCH)]
-    return [sample.pixels for batch in batches for sample in engine.generate(batch, SILENT)]
-
-
-def engine_of(weights: Path, threads: int) -> tuple[Engine, Sampling]:
-    """The engine and parameters of the profile ``mini``, with the weights of a folder."""
-    settings = GenerationSettings(**load_profile("mini").section("generation"))
-    engine = load(
-        weights / "mini-sdxl",
-        weights / "mini-sdxl-refiner",
-        device="cpu",
-        dtype=settings.dtype,
-        threads=threads,
-        batch_multiple=settings.batch_multiple,
-    )
-    return engine, settings.sampling
+    return [sample.pixels for batch in batches for sample in pipelines.generate(batch, SILENT)]
 
 
 def main() -> None:
@@ -202,7 +196,7 @@ def main() -> None:
         if file.exists():
             sys.exit(f"{file} exists already and may hold labels: choose another folder")
         labels = choose(args.seed, args.count)
-        images = draw(labels, *engine_of(args.weights, args.threads))
+        images = draw(labels, args.weights, args.threads)
         write_images(images, pictures)
         write_labels(labels, file)
         print(*write_sheets(labels, images, args.folder), sep="\n")

@@ -1,0 +1,153 @@
+"""The pipelines in process: a base and SDXL's refiner.
+
+The denoising loops are diffusers' own. This module decides what goes into them: which part of the
+schedule each pipeline denoises, one CPU generator a sample, the padding that makes an image
+independent of its batch, and the callback that asks once a step whether to go on. A component is an
+attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so one that is computed by an
+executor takes its place without a change here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
+
+from synthvlm.generation.engine import ImageRequest, Sample, find_defect
+from synthvlm.generation.identity import Numerics, numerics_of
+from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.progress import Reporter
+
+
+class Pipelines:
+    """A base pipeline and, unless left out, a refiner. One thread at a time may call them.
+
+    Batch invariance: kernels choose how to sum by the size of what they are given, so the same
+    image differs in its last bits between a batch of 1 and a batch of 16. Every batch is therefore
+    padded to a multiple of ``batch_multiple`` with copies of its first request, and the copies are
+    thrown away. ``docs/decisions/batch-invariance.md`` has the measurements.
+
+    Args:
+        base: Denoises from pure noise.
+        refiner: Denoises the rest of the schedule; None when there is none.
+        settings: What they were loaded with.
+        versions: What the executor adds to the numerics; None: PyTorch computes.
+    """
+
+    def __init__(
+        self,
+        base: DiffusionPipeline,
+        refiner: StableDiffusionXLImg2ImgPipeline | None,
+        settings: PipelineSettings,
+        versions: Numerics | None = None,
+    ) -> None:
+        self.model_digest = settings.model_digest()
+        self.numerics = numerics_of(settings, versions)
+        self._base = base
+        self._refiner = refiner
+        self._threads = settings.threads
+        self._multiple = settings.batch_multiple
+        for pipeline in self.by_role.values():
+            pipeline.set_progress_bar_config(disable=True)
+
+    @property
+    def by_role(self) -> dict[str, Any]:
+        """The pipelines by role: ``base`` and, when there is one, ``refiner``."""
+        found = {"base": self._base, "refiner": self._refiner}
+        return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
+
+    def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
+        """Synthesises one batch.
+
+        Args:
+            requests: One or more requests, all with the same sampling parameters.
+            reporter: Polled once in every denoising step.
+
+        Returns:
+            One sample a request, in order.
+
+        Raises:
+            OperationCancelled: The reporter says that nobody waits any more.
+            ValueError: The requests do not share their sampling parameters.
+        """
+        if len({request.sampling for request in requests}) != 1:
+            raise ValueError("the requests of a batch must have the same sampling parameters")
+        # The setting is a thread's own in OpenMP: it holds for whichever thread calls.
+        torch.set_num_threads(self._threads)
+        padding = -len(requests) % self._multiple
+        padded = [*requests, *[requests[0]] * padding]
+        images = self._run(padded, reporter)[: len(requests)]
+        # NaN passes through the pipeline's clamp, so that it can still be seen here.
+        finite = torch.isfinite(images).flatten(1).all(1).tolist()
+        pixels = (images.nan_to_num() * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
+        return [
+            Sample(
+                pixels=(array := np.ascontiguousarray(one)),
+                defect=find_defect(array, is_finite),
+                truncated=self._truncates(request.prompt),
+            )
+            for request, one, is_finite in zip(requests, pixels.cpu().numpy(), finite, strict=True)
+        ]
+
+    def _run(self, batch: Sequence[ImageRequest], reporter: Reporter) -> torch.Tensor:
+        """Images as float32 of shape (batch, 3, height, width), 0 to 1."""
+        sampling = batch[0].sampling
+        generators = [torch.Generator("cpu").manual_seed(request.seed) for request in batch]
+
+        def after_step(*_: Any) -> dict[str, Any]:
+            reporter.check()
+            return {}
+
+        common: dict[str, Any] = {
+            "prompt": [request.prompt for request in batch],
+            # None is the model's own unconditional embedding; "" would override its choice.
+            "negative_prompt": [sampling.negative_prompt] * len(batch)
+            if sampling.negative_prompt
+            else None,
+            # Both pipelines lay out the whole schedule, and each takes its part of it.
+            "num_inference_steps": sampling.steps,
+            "guidance_scale": sampling.guidance_scale,
+            "generator": generators,
+            "callback_on_step_end": after_step,
+            "callback_on_step_end_tensor_inputs": [],
+        }
+        refiner = self._refiner if sampling.high_noise_fraction < 1 else None
+        # Only SDXL's pipelines, which have a refiner, know of a part of the schedule.
+        end = {"denoising_end": sampling.high_noise_fraction} if refiner else {}
+        reporter.check()
+        images = self._base(
+            **common,
+            **end,
+            width=sampling.width,
+            height=sampling.height,
+            latents=self._noise(generators, sampling.width, sampling.height),
+            output_type="latent" if refiner else "pt",
+        ).images
+        if refiner is not None:
+            images = refiner(
+                **common,
+                image=images,
+                denoising_start=sampling.high_noise_fraction,
+                output_type="pt",
+            ).images
+        result: torch.Tensor = images.float()
+        return result
+
+    def _noise(
+        self, generators: Sequence[torch.Generator], width: int, height: int
+    ) -> torch.Tensor:
+        """Initial latents: drawn sample by sample on the CPU in float32, whatever the device."""
+        factor = self._base.vae_scale_factor
+        denoiser = getattr(self._base, "unet", None) or self._base.transformer
+        shape = (denoiser.config.in_channels, height // factor, width // factor)
+        noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
+        return noise.to(self._base.device, self._base.dtype)
+
+    def _truncates(self, prompt: str) -> bool:
+        return any(
+            len(tokenizer(prompt).input_ids) > tokenizer.model_max_length
+            for pipeline in self.by_role.values()
+            for tokenizer in (pipeline.tokenizer, pipeline.tokenizer_2)
+            if tokenizer is not None
+        )

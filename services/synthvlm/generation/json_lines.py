@@ -1,0 +1,36 @@
+"""How a command that takes long tells a program of its work: one JSON object a line on stdout.
+
+Each thing that is done is an object, and the result is the last one; logs and the reason of a
+failure go to stderr. Exit status as of the services: 0 done, 2 wrong input or settings, 1 any other
+failure.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from synthvlm.errors import DomainError, InvalidInput, NotFound
+from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
+
+
+def tell(content: dict[str, Any]) -> None:
+    """Writes one object."""
+    sys.stdout.write(json.dumps(content) + "\n")
+    sys.stdout.flush()
+
+
+def run(work: Callable[[], dict[str, Any]]) -> int:
+    """Works and tells of the result, or of the reason of a failure; returns the exit status."""
+    try:
+        tell(work())
+    except (InvalidInput, NotFound) as error:
+        return _failed(error.message, USAGE_EXIT)
+    except DomainError as error:
+        return _failed(error.message, FAILURE_EXIT)
+    return 0
+
+
+def _failed(message: str, status: int) -> int:
+    sys.stderr.write(f"{' '.join(message.split())}\n")
+    return status

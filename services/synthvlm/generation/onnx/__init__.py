@@ -1,0 +1,1 @@
+"""Components as ONNX graphs: exported, compared with PyTorch, and computed by ONNX Runtime."""

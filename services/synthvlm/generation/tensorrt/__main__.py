@@ -1,0 +1,65 @@
+"""``python -m synthvlm.generation.tensorrt``: builds the engines of a profile on this GPU.
+
+`synthvlm engines build` and the Kubernetes Job run it. It tells of each component when its engine
+is built, and of the result, as ``json_lines`` says.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from synthvlm.errors import InvalidInput
+from synthvlm.generation import json_lines
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.cpu import prepare_cpu
+from synthvlm.serving.settings_sources import load_settings
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Builds; returns the exit status."""
+    parsed = _parser().parse_args(arguments)
+    prepare_cpu()
+    return json_lines.run(lambda: _build(parsed.profile, parsed.store, parsed.calibration))
+
+
+def _build(profile: str, store: str | None, calibration: Path | None) -> dict[str, Any]:
+    from synthvlm.generation.tensorrt.build import build_engines
+    from synthvlm.storage import open_store
+
+    settings = load_settings(GenerationSettings, "generation", command_line={"profile": profile})
+    uri = store or settings.tensorrt.store
+    if settings.pipeline.device == "cpu":
+        raise InvalidInput(
+            "the profile computes on the CPU; engines are for one with pipeline.device: cuda"
+        )
+    if uri is None:
+        raise InvalidInput("give --store, or tensorrt.store in the profile: where engines are kept")
+    built = build_engines(
+        settings,
+        open_store(uri),
+        heard=lambda one: json_lines.tell(one.to_json()),
+        captions=[] if calibration is None else _captions(calibration),
+    )
+    return {"path": built.ref.path, "digest": built.ref.digest, "found": built.found}
+
+
+def _captions(file: Path) -> list[str]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"the captions {file} cannot be read: {error}") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m synthvlm.generation.tensorrt")
+    parser.add_argument("--profile", required=True, help="a shipped profile, or a YAML file")
+    parser.add_argument("--store", help="object store (default: the profile's tensorrt.store)")
+    parser.add_argument("--calibration", type=Path, help="captions, one a line, for fp8 and int8")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

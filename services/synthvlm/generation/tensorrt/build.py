@@ -1,0 +1,208 @@
+"""Building engines on the GPU that will run them, and committing them as one set.
+
+Written to the Python API of TensorRT 11.4; see ``runtime.py``. TensorRT times kernels
+while it builds, so two builds differ in their bytes: a set is not reproducible, unlike all other
+shards. Its engines are therefore named by their digests, and of two jobs that build the same set at
+the same time the one that commits first is right.
+"""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from synthvlm.errors import DataCorrupt, PreconditionFailed
+from synthvlm.generation.config import GenerationSettings
+from synthvlm.generation.diffusion.components import DENOISERS, Component
+from synthvlm.generation.diffusion.loading import load
+from synthvlm.generation.onnx.check import difference, tolerance
+from synthvlm.generation.onnx.exporter import ExportedComponent, Exporter, Heard
+from synthvlm.generation.tensorrt.engine_sets import COMPONENTS, FILE, opened
+from synthvlm.generation.tensorrt.identity import EngineIdentity
+from synthvlm.generation.tensorrt.quantization import Calibration, quantize_graph, record_inputs
+from synthvlm.generation.tensorrt.ranges import (
+    ShapeRange,
+    axis_ranges,
+    latent_factor,
+    shape_ranges,
+)
+from synthvlm.generation.tensorrt.runtime import EngineRun, engine_tensors
+from synthvlm.generation.tensorrt.target import Target, detect, engine_identity, tensorrt_library
+from synthvlm.model_folders import resolve_model
+from synthvlm.storage import Commit, ShardRef, Store, file_digest
+
+_WORKSPACE_BYTES = 8 << 30
+_SUFFIX = ".plan"  # as TensorRT and Triton call the file of an engine
+
+
+@dataclass(frozen=True)
+class Built:
+    """A set of engines that is there now.
+
+    Attributes:
+        ref: The set.
+        identity: What it was built for.
+        found: Whether it had been built before.
+    """
+
+    ref: ShardRef
+    identity: EngineIdentity
+    found: bool
+
+
+def build_engines(
+    settings: GenerationSettings,
+    store: Store,
+    heard: Heard = lambda _: None,
+    captions: Sequence[str] = (),
+) -> Built:
+    """Builds the engines of a profile for this machine's GPU, unless they are there.
+
+    Args:
+        settings: The profile's settings.
+        store: Where engines are kept.
+        heard: Told of every component when its engine is built.
+        captions: What a quantisation is calibrated with.
+
+    Raises:
+        NotFound: A model folder does not exist.
+        PreconditionFailed: There is no GPU or no TensorRT, a component cannot be exported or
+            built, or its engine differs from PyTorch.
+    """
+    pipeline = settings.pipeline
+    target = detect(pipeline.device)
+    identity = engine_identity(settings, target)
+    commit = Commit(store, identity.key)
+    if ref := commit.find():
+        return Built(opened(store, ref, identity).ref, identity, found=True)
+    calibration: Calibration = {}
+    if settings.tensorrt.quantization is not None:
+        calibration = record_inputs(load(pipeline.in_torch(pipeline.device)), settings, captions)
+    with tempfile.TemporaryDirectory(prefix="synthvlm-engines-") as name:
+        folder = Path(name)
+        builder = _Builder(settings, identity, calibration)
+        exporter = Exporter(folder, pipeline.threads, heard, builder.build)
+        load(pipeline.in_torch("cpu"), exporter)
+        return Built(_commit(commit, target, exporter, builder), identity, found=False)
+
+
+def _commit(commit: Commit, target: Target, exporter: Exporter, builder: "_Builder") -> ShardRef:
+    files: dict[str, bytes | Path] = {}
+    components: dict[str, Any] = {}
+    for one in exporter.components:
+        engine = builder.engines[one.name]
+        name = f"{one.name}-{file_digest(engine).removeprefix('sha256:')[:16]}{_SUFFIX}"
+        files[name] = engine
+        components[one.name] = {
+            FILE: name,
+            "kind": one.kind,
+            "parameters": one.parameters,
+            "precision": one.precision,
+            "onnx_difference": one.difference,
+            "engine_difference": builder.differences[one.name],
+        }
+    try:
+        return commit.finish(
+            files,
+            records=len(files),
+            details={"gpu": target.gpu, COMPONENTS: components},
+        )
+    except DataCorrupt:
+        # Another job was first; what it committed is whole, or find() would not give it.
+        if ref := commit.find():
+            return ref
+        raise
+
+
+class _Builder:
+    """Builds each component's engine as soon as it is exported.
+
+    Attributes:
+        engines: Files by component.
+        differences: Largest differences of the engines from PyTorch, at the best size.
+    """
+
+    def __init__(
+        self, settings: GenerationSettings, identity: EngineIdentity, calibration: Calibration
+    ) -> None:
+        self._settings = settings
+        self._batches = identity.batches
+        self._factor = latent_factor(resolve_model(settings.pipeline.model))
+        self._calibration = calibration
+        self.engines: dict[str, Path] = {}
+        self.differences: dict[str, float] = {}
+
+    def build(self, component: Component, module: Any, exported: ExportedComponent) -> None:
+        """Builds an engine, compares it with PyTorch on the GPU, and deletes the graph."""
+        graph = exported.file
+        quantization = self._settings.tensorrt.quantization
+        quantized = quantization is not None and isinstance(component, DENOISERS)
+        if quantization is not None and quantized:
+            graph = quantize_graph(graph, quantization, self._calibration[exported.name])
+        axes = axis_ranges(component, self._batches, self._factor)
+        engine = graph.with_suffix(_SUFFIX)
+        build_engine(graph, engine, shape_ranges(component.inputs, axes))
+        self.engines[exported.name] = engine
+        best = {axis: lengths.best for axis, lengths in axes.items()}
+        found = self._difference(exported.name, component, module, engine, best)
+        # A quantised component is another one by intent; how far it is off is only recorded.
+        if not quantized and not found <= tolerance(module.dtype):
+            raise PreconditionFailed(
+                f"the TensorRT engine of {exported.name} differs from PyTorch by {found:.2g} of "
+                f"its largest number; {tolerance(module.dtype):.2g} is allowed"
+            )
+        self.differences[exported.name] = found
+        for file in graph.parent.glob(f"{exported.name}*"):  # graphs and weights fill the disk
+            if file not in self.engines.values():
+                file.unlink()
+
+    def _difference(
+        self, name: str, component: Component, module: Any, file: Path, sizes: Mapping[str, int]
+    ) -> float:
+        device = self._settings.pipeline.device
+        library = tensorrt_library()
+        runtime = library.Runtime(library.Logger(library.Logger.WARNING))
+        with torch.cuda.device(device):
+            engine = runtime.deserialize_cuda_engine(file.read_bytes())
+        run = EngineRun(name, engine, engine_tensors(library, engine), device)
+        try:
+            return difference(component, module.to(device), run, sizes, device)
+        finally:
+            module.to("cpu")
+
+
+def build_engine(graph: Path, engine: Path, ranges: Mapping[str, ShapeRange]) -> None:
+    """Builds one engine on the current GPU.
+
+    Args:
+        graph: The ONNX graph; its weights lie beside it.
+        engine: Where the engine goes.
+        ranges: Shapes that the inputs take, by name.
+
+    Raises:
+        PreconditionFailed: TensorRT cannot parse the graph or build the engine.
+    """
+    library = tensorrt_library()
+    logger = library.Logger(library.Logger.WARNING)
+    builder = library.Builder(logger)
+    network = builder.create_network(0)  # strongly typed: since version 11 there is no other kind
+    parser = library.OnnxParser(network, logger)
+    if not parser.parse_from_file(str(graph)):
+        problems = [str(parser.get_error(index)) for index in range(parser.num_errors)]
+        raise PreconditionFailed(f"TensorRT cannot read {graph.name}: {'; '.join(problems)}")
+    profile = builder.create_optimization_profile()
+    for index in range(network.num_inputs):
+        name = network.get_input(index).name
+        shapes = ranges[name]
+        profile.set_shape(name, shapes.least, shapes.best, shapes.most)
+    config = builder.create_builder_config()
+    config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
+    if config.add_optimization_profile(profile) < 0:
+        raise PreconditionFailed(f"TensorRT refuses the sizes for {graph.name}")
+    built = builder.build_serialized_network(network, config)
+    if built is None:
+        raise PreconditionFailed(f"TensorRT cannot build {graph.name}; its log says why")
+    engine.write_bytes(built)

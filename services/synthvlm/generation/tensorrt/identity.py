@@ -1,0 +1,86 @@
+"""What decides whether a set of engines is the right one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synthvlm.generation.tensorrt.sizes import BatchProfile
+from synthvlm.storage import Manifest, ShardKey
+
+KIND = "engines"
+"""The kind of shard that a set of engines is, and the first part of its path."""
+
+CODE_VERSION = 1
+"""Raised whenever the export of components changes: engines of other graphs are other engines."""
+
+
+@dataclass(frozen=True)
+class EngineIdentity:
+    """What a set of engines was built for; a server needs exactly its own.
+
+    Attributes:
+        model_digest: ``sha256:`` digest of the files of base and refiner.
+        tensorrt: Version of TensorRT, whole: engines of another one are refused by its runtime.
+        sm: Compute capability of the GPU, for example ``9.0``: engines hold machine code for it.
+        precision: Precision of the components in their graphs, for example ``float16``.
+        quantization: ``fp8``, ``int8`` or empty.
+        steps: Denoising steps for which a quantisation was calibrated.
+        batches: Sizes that the engines take.
+    """
+
+    model_digest: str
+    tensorrt: str
+    sm: str
+    precision: str
+    quantization: str
+    steps: int
+    batches: BatchProfile
+
+    @property
+    def key(self) -> ShardKey:
+        """Where the engines are kept."""
+        return ShardKey(
+            kind=KIND,
+            inputs={},
+            configuration={
+                "tensorrt": self.tensorrt,
+                "sm": self.sm,
+                "precision": self.precision,
+                "quantization": self.quantization,
+                "steps": self.steps,
+                "batches": self.batches.to_json(),
+            },
+            model_digest=self.model_digest,
+            code_version=CODE_VERSION,
+        )
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "EngineIdentity | None":
+        """What the engines of a manifest were built for; None when it does not describe engines."""
+        try:
+            values: Mapping[str, Any] = manifest.configuration
+            return cls(
+                model_digest=manifest.model_digest,
+                tensorrt=str(values["tensorrt"]),
+                sm=str(values["sm"]),
+                precision=str(values["precision"]),
+                quantization=str(values["quantization"]),
+                steps=int(values["steps"]),
+                batches=BatchProfile.from_json(values["batches"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+
+
+def mismatches(found: EngineIdentity, wanted: EngineIdentity) -> list[str]:
+    """In what engines differ from those that are wanted, in words; empty when they do not."""
+    pairs = [
+        ("model", found.model_digest, wanted.model_digest),
+        ("TensorRT", found.tensorrt, wanted.tensorrt),
+        ("compute capability", found.sm, wanted.sm),
+        ("precision", found.precision, wanted.precision),
+        ("quantization", found.quantization or "none", wanted.quantization or "none"),
+        ("steps", found.steps, wanted.steps),
+        ("batches", found.batches, wanted.batches),
+    ]
+    return [f"{name} {one}, not {other}" for name, one, other in pairs if one != other]

@@ -1,0 +1,7 @@
+"""Limits that the command line and the services state alike."""
+
+MAX_SEED = 2**63 - 1
+"""Largest seed: it fits the protos' uint64, the tables' int64 and torch's generators."""
+
+MAX_PROMPT_BYTES = 16_384
+"""Longest prompt, in UTF-8."""
