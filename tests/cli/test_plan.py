@@ -8,10 +8,10 @@ import pytest
 
 from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.service import SERVICE
-from synthvlm.cli.inputs import RunRequest, recipe_text
+from synthvlm.cli.inputs import RunRequest, profile_recipe, recipe_text
 from synthvlm.cli.run.plan import plan_run
 from synthvlm.errors import InvalidInput
-from synthvlm.local.services import Running, Services, profile_recipe
+from synthvlm.local.services import Running, Services
 from synthvlm.serving.testing import serving
 
 

@@ -1,5 +1,6 @@
 """``synthvlm tune``: the grid, the choice, the sample, and what is left behind."""
 
+import asyncio
 import json
 import math
 import random
@@ -7,23 +8,26 @@ import random
 import pytest
 import yaml
 
-from synthvlm.cli.failures import WrongUsageError
+from synthvlm.caption.config import CaptionSettings
+from synthvlm.caption.service import SERVICE
+from synthvlm.client import CaptionClient, connect
 from synthvlm.errors import InvalidInput, PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.local.home import Home
 from synthvlm.profiles import load_profile
 from synthvlm.report.model import SCORES
 from synthvlm.serving.sources import load_settings
+from synthvlm.serving.testing import serving
 from synthvlm.storage import file_uri, open_shard, open_store
 from synthvlm.storage.schemas import CAPTIONS
 from synthvlm.storage.v1 import shard_pb2
-from synthvlm.tuning.captions import FILE, sampled
+from synthvlm.tuning.captions import sample, write_sample
 from synthvlm.tuning.comparison import Measured, compare
 from synthvlm.tuning.grid import MOST_CELLS, Cell, cells
 from synthvlm.tuning.page import render_page
-from synthvlm.tuning.result import Result, write_text
+from synthvlm.tuning.result import Result
 from synthvlm.tuning.run import TuneRequest, require_refiner, tune_folder
 from synthvlm.tuning.search import Clock, Timings
+from synthvlm.tuning.write import write_result
 from tests.caption_sets import commit_caption_set
 from tests.report.test_report import Page
 
@@ -52,8 +56,8 @@ def test_one_text_may_hold_the_whole_grid_and_values_count_once():
     [
         (["width=64"], "is not of the form"),
         (["steps"], "is not of the form"),
-        ([""], "names no parameter"),
-        (["steps=8", "steps=9"], "names steps twice"),
+        ([""], "no parameter is named"),
+        (["steps=8", "steps=9"], "steps is named twice"),
         (["steps=0"], "steps must be from 1 to 500, not '0'"),
         (["steps=2.5"], "steps must be from 1 to 500"),
         (["steps=8,"], "not ''"),
@@ -65,12 +69,12 @@ def test_one_text_may_hold_the_whole_grid_and_values_count_once():
     ],
 )  # fmt: skip
 def test_a_grid_that_means_nothing_is_refused(wrong, problem):
-    with pytest.raises(WrongUsageError, match=problem):
+    with pytest.raises(InvalidInput, match=problem):
         cells(wrong)
 
 
 def test_a_profile_without_a_refiner_takes_no_part_of_the_schedule():
-    with pytest.raises(WrongUsageError, match="has no refiner"):
+    with pytest.raises(InvalidInput, match="has no refiner"):
         require_refiner(cells(["high_noise_fraction=0.8,1"]), {"model": "m"})
     require_refiner(cells(["high_noise_fraction=0.8,1"]), {"refiner": "r"})
     require_refiner(cells(["high_noise_fraction=1 steps=3"]), {"model": "m"})
@@ -154,38 +158,64 @@ def store(tmp_path):
     return open_store(file_uri(tmp_path / "store"))
 
 
-def drawn(store, sets, count, seed=0):
-    table = open_shard(store, sampled(store, sets, count, seed)).table(FILE, CAPTIONS)
-    return table.column("caption_id").to_pylist()
+def drawn(store, sets, count, file, seed=0):
+    write_sample(store, sets, count, seed, file)
+    return [json.loads(line)["caption"] for line in file.read_text().splitlines()]
 
 
-def test_a_sample_is_drawn_once_and_kept(store):
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "captions.jsonl"
+
+
+def test_a_sample_is_the_same_each_time(store, file):
     sets = [commit_caption_set(store, TEXTS)]
-    first = drawn(store, sets, 10)
+    first = drawn(store, sets, 10, file)
     assert len(set(first)) == 10
-    assert first == sorted(first)  # in the order of the files
-    assert sampled(store, sets, 10, 0) == sampled(store, sets, 10, 0)
-    assert drawn(store, sets, 10, seed=1) != first
+    assert [text for text in TEXTS if text in first] == first  # in the order of the files
+    assert drawn(store, sets, 10, file) == first
+    assert drawn(store, sets, 10, file, seed=1) != first
+    assert [path.name for path in file.parent.glob("*captions*")] == [file.name]
 
 
-def test_all_captions_are_drawn_where_there_are_no_more(store):
-    assert len(drawn(store, [commit_caption_set(store, TEXTS)], 1000)) == len(TEXTS)
+def test_all_captions_are_drawn_where_there_are_no_more(store, file):
+    assert len(drawn(store, [commit_caption_set(store, TEXTS)], 1000, file)) == len(TEXTS)
 
 
-def test_a_caption_that_comes_again_is_drawn_once(store):
+def test_a_caption_that_comes_again_is_drawn_once(store, file):
     sets = [commit_caption_set(store, TEXTS), commit_caption_set(store, TEXTS[:20])]
-    assert len(drawn(store, sets, 1000)) == len(TEXTS)
+    assert len(drawn(store, sets, 1000, file)) == len(TEXTS)
 
 
-def test_more_captions_displace_few(store):
-    before = set(drawn(store, [commit_caption_set(store, TEXTS[:39])], 10))
-    after = set(drawn(store, [commit_caption_set(store, TEXTS)], 10))
+def test_more_captions_displace_few(store, file):
+    before = set(drawn(store, [commit_caption_set(store, TEXTS[:39])], 10, file))
+    after = set(drawn(store, [commit_caption_set(store, TEXTS)], 10, file))
     assert len(before - after) <= 1
 
 
-def test_without_captions_nothing_can_be_compared(store):
+def test_without_captions_nothing_can_be_compared(store, file):
     with pytest.raises(InvalidInput, match="curation keeps no caption"):
-        sampled(store, [], 10, 0)
+        write_sample(store, [], 10, 0, file)
+
+
+async def test_the_sample_is_a_caption_set_of_the_caption_service(store, tmp_path, file):
+    texts = [f"a small red circle beside {n} large blue squares." for n in range(30)]
+    pool = tmp_path / "pool.txt"
+    pool.write_text("\n".join([*texts, "$$$ 50% OFF!!! >>> www <<<"]))
+    roots = {"store_roots": [store.uri], "caption_roots": [str(tmp_path)]}
+
+    def draw(address):
+        with CaptionClient(connect(address)) as client:
+            return sample(client, store, [str(pool)], "", "paper-rules", 10, 0, file)
+
+    async with serving(SERVICE, CaptionSettings(**roots)) as server:
+        ref = await asyncio.to_thread(draw, server.address)
+        assert await asyncio.to_thread(draw, server.address) == ref
+    shard = open_shard(store, ref)
+    kept = shard.table("captions.parquet", CAPTIONS).column("text").to_pylist()
+    assert ref.path.startswith("captions/")
+    assert len(kept) == 10
+    assert set(kept) < set(texts)
 
 
 # Times
@@ -229,7 +259,9 @@ def result(**changes):
 
 
 def test_the_chosen_profile_is_the_profile_with_the_chosen_parameters(tmp_path):
-    file = write_text(tmp_path / "profile.yaml", result().chosen_profile())
+    files = write_result(result(), tmp_path)
+    file = files.profile
+    assert {path.name for path in tmp_path.iterdir()} == {"profile.yaml", "tune.html", "tune.json"}
     tuned, own = (
         load_settings(GenerationSettings, "generation", command_line={"profile": profile})
         for profile in (str(file), "mini")
@@ -268,7 +300,6 @@ def test_one_caption_makes_a_page_too():
 
 def test_the_same_request_has_the_same_folder(tmp_path):
     request = TuneRequest(["/a.txt"], "", "", [FAST], 10, 0, "clip_score")
-    home = Home(tmp_path)
-    assert tune_folder(home, request, "mini") == tune_folder(home, request, "mini")
+    assert tune_folder(tmp_path, request, "mini") == tune_folder(tmp_path, request, "mini")
     other = TuneRequest(["/a.txt"], "", "", [SLOW], 10, 0, "clip_score")
-    assert tune_folder(home, other, "mini") != tune_folder(home, request, "mini")
+    assert tune_folder(tmp_path, other, "mini") != tune_folder(tmp_path, request, "mini")

@@ -1,17 +1,12 @@
-"""What a search leaves behind: the chosen profile, the page, and the numbers for programs."""
+"""What a search has found: the chosen profile, and the numbers for programs."""
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from synthvlm.tuning.comparison import Compared, Comparison
-
-PROFILE_FILE = "profile.yaml"
-PAGE_FILE = "tune.html"
-NUMBERS_FILE = "tune.json"
 
 
 @dataclass(frozen=True)
@@ -83,10 +78,3 @@ def _cell(one: Compared, chosen: Compared) -> dict[str, Any]:
 def _number(value: float) -> float | None:
     """A margin; None where one caption gives none."""
     return round(value, 6) if math.isfinite(value) else None
-
-
-def write_text(file: Path, text: str) -> Path:
-    """Writes a file as a whole, or not at all."""
-    unfinished = file.with_name(f".{file.name}.partial")
-    unfinished.write_text(text, encoding="utf-8")
-    return unfinished.replace(file)

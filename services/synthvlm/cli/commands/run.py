@@ -5,25 +5,28 @@ import time
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from synthvlm.cli import inputs
 from synthvlm.cli.options import (
     ColumnOption,
     EngineOption,
     HomeOption,
     ProfileOption,
     RecipeOption,
-    chosen_home,
+    prepared_home,
 )
-from synthvlm.local.home import Home, home_at
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from synthvlm.cli.inputs import RunRequest
-    from synthvlm.cli.run.outcome import RunOutcome
+from synthvlm.cli.run.display import display_on, duration
+from synthvlm.cli.run.outcome import RunOutcome
+from synthvlm.cli.run.pipeline import run_pipeline
+from synthvlm.cli.run.plan import plan_run
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.local.home import Home
+from synthvlm.local.services import run_services
+from synthvlm.report.write import report_run
 
 DEFAULT_FRACTION = 0.5
 """Part of the captions that is kept when no limit is given."""
@@ -84,23 +87,19 @@ def run(
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
-    from synthvlm.cli import inputs
-    from synthvlm.local.services import check_engine, check_profile, profile_recipe
-
-    reference = check_profile(profile)
-    check_engine(engine)
+    reference = inputs.profile_reference(profile)
+    inputs.engine_name(engine)
     request = inputs.RunRequest(
         captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
         name=inputs.dataset_name(name),
         column=column,
-        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
+        recipe=inputs.recipe_text(recipe or inputs.profile_recipe(reference)),
         repeats=inputs.in_range("--repeat", repeat, 1, 100),
         seed=inputs.in_range("--seed", seed, 0),
         rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
         shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
     )
-    place = home_at(chosen_home(context, home))
-    place.prepare()
+    place = prepared_home(context, home)
     signal.signal(signal.SIGTERM, _interrupt)
     _execute(request, place, reference, engine, json)
 
@@ -110,16 +109,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _execute(
-    request: "RunRequest", home: Home, profile: str, engine: str | None, as_json: bool
+    request: inputs.RunRequest, home: Home, profile: str, engine: str | None, as_json: bool
 ) -> None:
-    from synthvlm.cli.run.display import display_on
-    from synthvlm.cli.run.outcome import RunOutcome
-    from synthvlm.cli.run.pipeline import run_pipeline
-    from synthvlm.cli.run.plan import plan_run
-    from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
-    from synthvlm.local.services import run_services
-    from synthvlm.report.write import report_run
-
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
@@ -140,8 +131,6 @@ def _execute(
 
 
 def _warn(problem: str) -> None:
-    from synthvlm.cli.terminal import stderr_console
-
     stderr_console().print(
         f"warning: the dataset version is committed, but its report could not be made: {problem}; "
         f"the same command again tries anew",
@@ -152,9 +141,7 @@ def _warn(problem: str) -> None:
     )
 
 
-def _tell(console: "Console", outcome: "RunOutcome", report: Path | None, seconds: float) -> None:
-    from synthvlm.cli.run.display import duration
-
+def _tell(console: Console, outcome: RunOutcome, report: Path | None, seconds: float) -> None:
     counts, version = outcome.counts(), outcome.version
     console.print(
         f"[bold]{version.name}@{version.version}[/] has {version.pairs:,} pairs "

@@ -15,7 +15,8 @@ from synthvlm.caption.v1 import caption_pb2
 from synthvlm.cli.inputs import RunRequest
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
 from synthvlm.generation.v1 import generation_pb2
-from synthvlm.local.services import WORDS, Services
+from synthvlm.local.services import Services
+from synthvlm.local.words import WORDS
 from synthvlm.storage import file_digest, file_uri
 
 
