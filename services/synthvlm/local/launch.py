@@ -54,7 +54,7 @@ def started(
             settings += ["--triton-endpoints", triton]
             settings += ["--triton-patience-seconds", str(READY_SECONDS)]
         for word in words:
-            process = _start(home, profile, word, folder, settings if word == "generation" else ())
+            process = start(home, profile, word, folder, settings if word == "generation" else ())
             processes.append(process)  # at once: when the next cannot be started, this one is ended
         wait_ready(processes, on_change)
         yield processes
@@ -62,9 +62,10 @@ def started(
         stop_services(processes)
 
 
-def _start(
-    home: Home, profile: str, word: str, folder: Path, settings: Sequence[str]
+def start(
+    home: Home, profile: str, word: str, folder: Path, settings: Sequence[str] = ()
 ) -> ServiceProcess:
+    """Starts one service with the settings that a home's services have, and some more."""
     return start_process(
         word,
         f"synthvlm.{word}",

@@ -63,14 +63,14 @@ def own_services(
     """
     home.services_file.unlink(missing_ok=True)
     with started(home, profile, WORDS, home.state, on_change, engine) as processes:
-        _register(home, profile, owner, processes)
+        register(home, profile, owner, processes)
         try:
             yield processes
         finally:
             home.services_file.unlink(missing_ok=True)
 
 
-def _register(home: Home, profile: str, owner: str, processes: Sequence[ServiceProcess]) -> None:
+def register(home: Home, profile: str, owner: str, processes: Sequence[ServiceProcess]) -> None:
     """Makes services known to the other commands of this home."""
     content = {"owner": owner, "pid": os.getpid(), **asdict(_as_services(profile, processes))}
     fresh = home.services_file.with_suffix(".new")
