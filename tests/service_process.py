@@ -1,49 +1,43 @@
 """A service in a process of its own, which a test may kill."""
 
-import json
-import subprocess
-import sys
-import time
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import grpc
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-PATIENCE = 300.0
-"""Seconds that a start may take on a busy machine."""
+from synthvlm.local.processes import ServiceProcess, start_process, wait_ready
 
 
 @contextmanager
 def service_process(
     module: str, arguments: Sequence[str], folder: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], grpc.Channel]]:
+) -> Iterator[tuple[ServiceProcess, grpc.Channel]]:
     """Starts ``python -m module`` and waits until it serves; kills it at the end of the block.
 
     ``folder`` takes its log and its address, and is the one place where it may write shards.
     """
-    address_file, log_file = folder / "address.json", folder / "service.log"
-    address_file.unlink(missing_ok=True)
-    command = [sys.executable, "-m", module, *arguments, "--address-file", str(address_file)]
-    with log_file.open("ab") as log:
-        process = subprocess.Popen(
-            [*command, "--store-roots", f"file://{folder}"], stdout=log, stderr=log
-        )
+    process = start_process(
+        module.rpartition(".")[2],
+        module,
+        [*arguments, "--store-roots", f"file://{folder}"],
+        address_file=folder / "address.json",
+        log=folder / "service.log",
+        environment=clean_environment(),
+    )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not address_file.exists() and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert process.poll() is None, log_file.read_text()
-        address = json.loads(address_file.read_text())["address"]
-        with grpc.insecure_channel(address) as channel:
-            for answer in health_pb2_grpc.HealthStub(channel).Watch(
-                health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=PATIENCE
-            ):
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    break
+        wait_ready([process])
+        with grpc.insecure_channel(process.address) as channel:
             yield process, channel
     finally:
         process.kill()
-        process.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of services, but with the place of the Triton server."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("SYNTHVLM_") or key == "SYNTHVLM_TRITON_SERVER"
+    }

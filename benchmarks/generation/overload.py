@@ -18,9 +18,10 @@ import grpc
 import numpy as np
 
 from benchmarks.generation.prompts import prompt
-from benchmarks.generation.servers import Servers, is_serving, started
+from benchmarks.generation.servers import Servers, started
 from benchmarks.generation.throughput import clients
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
+from synthvlm.local.health import is_serving
 
 REJECT_SECONDS = 0.1
 GROWTH = 1.1
@@ -60,7 +61,7 @@ async def flood(servers: Servers, rate: float, seconds: float) -> bool:
             await asyncio.sleep(1 / rate)
         await asyncio.gather(*calls)
     memory.append(servers.resident_mib())
-    healthy = is_serving(servers.address)
+    healthy = is_serving(servers.address, timeout_seconds=10)
     after = (await clients(servers.address, 1, 1)).seconds
     other = {code: n for code, n in ended.items() if code not in ("answered", "RESOURCE_EXHAUSTED")}
     p50, p99, most = np.percentile(rejected or [0.0], [50, 99, 100]) * 1000

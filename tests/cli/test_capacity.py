@@ -3,21 +3,15 @@
 import json
 import math
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from synthvlm.cli.capacity import GPUS, Plan, estimates
+from synthvlm.cli.__main__ import run
+from synthvlm.cli.commands.capacity.estimates import GPUS, Plan, estimates
 from synthvlm.errors import InvalidInput
 
 TEXT = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
-
-
-def synthvlm(*arguments: str) -> str:
-    command = [sys.executable, "-m", "synthvlm.cli", "capacity", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -77,8 +71,11 @@ def test_the_document_has_the_products_with_rate_steps_and_price() -> None:
         assert source in gpu.source
 
 
-def test_the_document_says_what_the_command_estimates() -> None:
-    found = {one["gpu"]: one for one in json.loads(synthvlm("--json"))}
+def test_the_document_says_what_the_command_estimates(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["capacity", "--json"]) == 0
+    found = {one["gpu"]: one for one in json.loads(capsys.readouterr().out)}
     documented = rows("A million images at 60 steps")
     assert {cells[0] for cells in documented} == set(found)
     for name, *cells in documented:
@@ -91,7 +88,8 @@ def test_the_document_says_what_the_command_estimates() -> None:
         ]
 
 
-def test_the_table_for_people_has_the_same_numbers() -> None:
-    printed = synthvlm("--gpu", "L40S", "--gpus", "64")
+def test_the_table_for_people_has_the_same_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["capacity", "--gpu", "L40S", "--gpus", "64"]) == 0
+    printed = capsys.readouterr().out
     assert "1,000,000 images of 60 steps" in printed
     assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,415", printed)

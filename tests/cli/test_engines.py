@@ -1,29 +1,22 @@
-"""``synthvlm engines``: exports that agree with PyTorch, sets in a store, and the Job."""
+"""``synthvlm engines``: exports that agree with PyTorch, sets in a store, and the Job on stdout."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
-import kubernetes_validate
 import pytest
 import yaml
 
-from synthvlm.cli import engines
 from synthvlm.cli.__main__ import run
-from synthvlm.cluster.engine_job import JobRequest, job_manifests, render_job
+from synthvlm.cli.commands.engines import sets
 from synthvlm.generation.config import GenerationSettings, TensorRtSettings
 from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.tensorrt import identity
 from synthvlm.generation.tensorrt.engine_sets import COMPONENTS, FILE
 from synthvlm.generation.tensorrt.target import Target, engine_identity
-from synthvlm.profiles import load_profile
-from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage import Commit, file_uri, open_store
 
-KUBERNETES = ("1.31", "1.35")
 GPU = "NVIDIA-H100-80GB-HBM3"
-PROFILE = load_profile("single-gpu-tensorrt").sections
 
 
 # Export
@@ -98,7 +91,7 @@ def test_an_empty_store_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_both_sides_call_the_kind_the_same() -> None:
-    assert engines.KIND == identity.KIND
+    assert sets.KIND == identity.KIND
 
 
 # Building
@@ -114,92 +107,6 @@ def test_a_build_without_what_it_needs_says_so_in_one_line(
 
 
 # The Job
-
-
-def request(**changes: Any) -> JobRequest:
-    given = {"gpu": GPU, "image": "registry/synthvlm:1", "store": "s3://bucket/prefix"}
-    return JobRequest(**{**given, "profile": PROFILE, **changes})
-
-
-REQUESTS = {
-    "plain": request(),
-    "full": request(
-        namespace="images", models_claim="models", service_account="builder", credentials="s3"
-    ),
-}
-
-
-@pytest.mark.parametrize("version", KUBERNETES)
-@pytest.mark.parametrize("name", REQUESTS)
-def test_the_manifests_are_valid(name: str, version: str) -> None:
-    for manifest in job_manifests(REQUESTS[name]):
-        assert kubernetes_validate.validate(manifest, version, strict=True)
-
-
-def test_a_misspelt_field_would_be_seen() -> None:
-    _, job = job_manifests(request())
-    job["spec"]["template"]["spec"]["nodeSelektor"] = {}
-    with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(job, KUBERNETES[0], strict=True)
-
-
-def pod(one: JobRequest) -> dict[str, Any]:
-    spec: dict[str, Any] = job_manifests(one)[1]["spec"]["template"]["spec"]
-    return spec
-
-
-def test_the_job_runs_on_the_product_with_one_gpu_and_without_rights() -> None:
-    spec = pod(request())
-    (container,) = spec["containers"]
-    assert spec["nodeSelector"] == {"nvidia.com/gpu.product": GPU}
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "1"
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert container["securityContext"]["allowPrivilegeEscalation"] is False
-    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert container["securityContext"]["readOnlyRootFilesystem"] is True
-
-
-def test_every_mount_has_its_volume() -> None:
-    for one in REQUESTS.values():
-        spec = pod(one)
-        names = [volume["name"] for volume in spec["volumes"]]
-        mounts = [mount["name"] for mount in spec["containers"][0]["volumeMounts"]]
-        assert sorted(names) == sorted(mounts)
-
-
-def test_secrets_are_named_and_never_shown() -> None:
-    text = render_job(REQUESTS["full"])
-    assert {document["kind"] for document in yaml.safe_load_all(text)} == {"ConfigMap", "Job"}
-    assert pod(REQUESTS["full"])["containers"][0]["envFrom"] == [{"secretRef": {"name": "s3"}}]
-    assert "secret" not in render_job(REQUESTS["plain"]).lower()
-
-
-def test_the_job_builds_what_a_server_of_the_profile_needs(tmp_path: Path) -> None:
-    config, job = job_manifests(request())
-    (file,) = config["data"]
-    (tmp_path / file).write_text(config["data"][file])
-    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
-    assert Path(arguments[arguments.index("--profile") + 1]).name == file
-    settings = {
-        name: load_settings(GenerationSettings, "generation", command_line={"profile": profile})
-        for name, profile in {"job": str(tmp_path / file), "server": "single-gpu-tensorrt"}.items()
-    }
-    assert settings["job"].model_copy(update={"profile": ""}) == settings["server"].model_copy(
-        update={"profile": ""}
-    )
-
-
-def test_jobs_for_different_things_have_different_names() -> None:
-    others = [
-        request(),
-        request(gpu="NVIDIA-L4"),
-        request(store="s3://other"),
-        request(profile={"generation": {**PROFILE["generation"], "steps": 20}}),
-    ]
-    names = [job_manifests(one)[1]["metadata"]["name"] for one in others]
-    assert len(set(names)) == len(names)
-    assert names[0] == job_manifests(request())[1]["metadata"]["name"]
-    assert all(re.fullmatch(r"[a-z0-9-]{1,63}", name) for name in names)
 
 
 def test_the_command_prints_the_manifests(capsys: pytest.CaptureFixture[str]) -> None:

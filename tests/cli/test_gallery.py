@@ -2,19 +2,22 @@
 
 import io
 import json
+import os
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent import futures
 from pathlib import Path
-from typing import Any
 
+import grpc
 import numpy as np
 import pytest
+from grpc_health.v1 import health, health_pb2_grpc
 from PIL import Image
 
-from synthvlm.cli import clients, inputs
+from synthvlm.cli import inputs
 from synthvlm.cli.__main__ import run
-from synthvlm.generation.v1 import generation_pb2
+from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
+from synthvlm.local.home import Home
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import Scene, Thing
 
@@ -27,14 +30,14 @@ RED_BELOW = Scene(
 PROMPT = "a small red circle above a blue square"
 
 
-class Artist:
+class Artist(generation_pb2_grpc.GenerationServiceServicer):
     """Draws what the prompt says for even seeds, and the opposite for odd ones."""
 
     def __init__(self) -> None:
         self.requests: list[generation_pb2.GenerateImageRequest] = []
 
-    def generate_image(
-        self, request: generation_pb2.GenerateImageRequest, timeout: float | None
+    def GenerateImage(
+        self, request: generation_pb2.GenerateImageRequest, context: grpc.ServicerContext
     ) -> generation_pb2.GenerateImageResponse:
         self.requests.append(request)
         data = io.BytesIO()
@@ -45,17 +48,22 @@ class Artist:
 
 
 @pytest.fixture
-def artist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Artist:
+def artist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Artist]:
+    """The generation service of the home that commands use."""
     drawing = Artist()
-
-    @contextmanager
-    def client(home: Any, profile: str) -> Iterator[Artist]:
-        yield drawing
-
-    monkeypatch.setattr(clients, "generation_client", client)
-    monkeypatch.setenv("SYNTHVLM_HOME", str(tmp_path / "home"))
+    server = grpc.server(futures.ThreadPoolExecutor(4))
+    generation_pb2_grpc.add_GenerationServiceServicer_to_server(drawing, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    home = Home(tmp_path / "home")
+    home.prepare()
+    running = {"generation": {"address": address, "pid": os.getpid()}}
+    home.services_file.write_text(json.dumps({"profile": "mini", "running": running}))
+    monkeypatch.setenv("SYNTHVLM_HOME", str(home.root))
     monkeypatch.chdir(tmp_path)
-    return drawing
+    yield drawing
+    server.stop(None)
 
 
 def test_images_are_numbered_judged_and_on_a_sheet(artist: Artist, capsys) -> None:

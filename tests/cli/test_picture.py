@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.color import Color
 
-from synthvlm.cli.picture import half_blocks
+from synthvlm.cli.terminal.picture import half_blocks
 
 
 def encoded(image: Image.Image) -> bytes:

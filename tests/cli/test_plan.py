@@ -12,12 +12,12 @@ from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.service import SERVICE
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
-from synthvlm.cli.inputs import recipe_text
+from synthvlm.cli.inputs import profile_recipe, recipe_text
 from synthvlm.cli.run.plan import complete, configuration_of, plan_run
 from synthvlm.dataset.v1.dataset_pb2 import SelectionRule, SelectRequest
 from synthvlm.errors import InvalidInput
 from synthvlm.generation.v1 import generation_pb2
-from synthvlm.local.services import Running, Services, profile_recipe
+from synthvlm.local.services import Running, Services
 from synthvlm.serving.testing import serving
 from synthvlm_pipelines.requests import StageRequests
 

@@ -7,7 +7,7 @@ from concurrent import futures
 import grpc
 import pytest
 
-from synthvlm.cli.regeneration import profile_of
+from synthvlm.cli.commands.images.regeneration import profile_of
 from synthvlm.client import DatasetClient, connect
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 

@@ -1,4 +1,4 @@
-"""Wrong usage through the real process: status 2, one line on stderr, no traceback, no delay."""
+"""Wrong usage: status 2, one line on stderr, no traceback; and help, from the table of commands."""
 
 import os
 import subprocess
@@ -7,8 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from synthvlm import __version__
+from synthvlm.cli.__main__ import run
+from synthvlm.cli.app import COMMANDS, Entry
 
-def synthvlm(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+HEAVY = {"grpc", "pyarrow", "obstore", "torch", "kfp", "google.protobuf"}
+
+
+def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """The real thing, for what a call in this process does not show."""
     return subprocess.run(
         [sys.executable, "-m", "synthvlm.cli", *arguments],
         cwd=cwd,
@@ -20,13 +27,15 @@ def synthvlm(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "good.txt").write_text("a red circle\n")
     (tmp_path / "empty.jsonl").write_bytes(b"")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "large.yaml").write_bytes(b"#" * 70_000)
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("SYNTHVLM_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
@@ -37,12 +46,15 @@ WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "good.txt", "absent.jsonl"], "the caption file absent.jsonl does not exist"),
     ([*RUN, "folder"], "the caption file folder is a directory"),
     ([*RUN, "empty.jsonl"], "the caption file empty.jsonl is empty"),
-    ([*RUN, "/dev/null"], "/dev/null is no regular file"),
+    ([*RUN, "/dev/null"], "/dev/null is not a regular file"),
     (["run", "--name", "x"], "at least one caption file"),
     (["run", "--captions", "good.txt"], "Missing option '--name'"),
-    (["run", "--captions", "good.txt", "--name", "Bad Name!"], "'Bad Name!' is no dataset name"),
-    (["run", "--captions", "good.txt", "--name", "-x"], "is no dataset name"),
-    (["run", "--captions", "good.txt", "--name", "x" * 65], "is no dataset name"),
+    (
+        ["run", "--captions", "good.txt", "--name", "Bad Name!"],
+        "'Bad Name!' is not a valid",
+    ),
+    (["run", "--captions", "good.txt", "--name", "-x"], "is not a valid dataset name"),
+    (["run", "--captions", "good.txt", "--name", "x" * 65], "is not a valid dataset name"),
     ([*RUN, "good.txt", "--top-k", "1", "--top-fraction", "0.5"], "not both"),
     ([*RUN, "good.txt", "--top-k", "0"], "--top-k must be from 1"),
     ([*RUN, "good.txt", "--column", "\udcff"], "not valid UTF-8"),
@@ -57,7 +69,7 @@ WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "good.txt", "--profile", "huge"], "there is no profile 'huge'"),
     ([*RUN, "good.txt", "--profile", "list.yaml"], "must map each service's name"),
     ([*RUN, "good.txt", "--recipe", "absent.yaml"], "the recipe absent.yaml does not exist"),
-    ([*RUN, "good.txt", "--recipe", "binary.yaml"], "is no UTF-8 text"),
+    ([*RUN, "good.txt", "--recipe", "binary.yaml"], "is not UTF-8 text"),
     ([*RUN, "good.txt", "--recipe", "large.yaml"], "larger than 64 KiB"),
     ([*RUN, "good.txt", "--home", "good.txt"], "cannot be used"),
     ([*RUN, "good.txt", "--unknown"], "No such option: --unknown"),
@@ -70,7 +82,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["captions", "evaluate", "absent.txt"], "the caption file absent.txt does not exist"),
     (["captions", "evaluate", "good.txt", "--recipe", "no"], "the recipe no does not exist"),
     (["images", "show", "0" * 32, "--save", "folder"], "--save folder is a directory"),
-    (["regenerate", "0" * 32, "--out", "good.txt/x.jpg"], "--out good.txt is no folder"),
+    (["regenerate", "0" * 32, "--out", "good.txt/x.jpg"], "--out good.txt is not a folder"),
     (["capacity", "--steps", "0"], "--steps must be at least 1"),
     (["capacity", "--gpu", "Z9"], "no GPU is called 'Z9'; there are H100, A100"),
     (["capacity", "--price", "H100"], "'H100' is not of the form NAME=DOLLARS"),
@@ -83,7 +95,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["tune", "--captions", "good.txt", "--grid", "steps=2", "--sample", "1"], "--sample must be"),
     (["tune", "--captions", "good.txt", "--grid", "steps=2", "--metric", "x"], "'--metric'"),
     (["engines", "export"], "Missing option '--to'"),
-    (["engines", "export", "--to", "good.txt"], "--to good.txt is no folder"),
+    (["engines", "export", "--to", "good.txt"], "--to good.txt is not a folder"),
     (["engines", "export", "--to", "x", "--only", "vae"], "--only names a network"),
     (["engines", "export", "--to", "x", "--configuration", "sdxl"], "needs --only NETWORK"),
     (
@@ -94,12 +106,15 @@ WRONG: list[tuple[list[str], str]] = [
     (["engines", "build", "--calibration", "absent.txt"], "absent.txt does not exist"),
     (["engines", "job"], "Missing option '--gpu'"),
     (["engines", "job", "--gpu", "NVIDIA-L4"], "is on this machine"),
-    (["engines", "job", "--gpu", "an L4", "--store", "s3://b"], "is no value of the label"),
+    (["engines", "job", "--gpu", "an L4", "--store", "s3://b"], "is not a value of the label"),
     (
         ["engines", "job", "--gpu", "NVIDIA-L4", "--store", "s3://b", "--profile", "mini"],
         "the profile computes on cpu",
     ),
-    (["engines", "job", "--gpu", "L4", "--store", "s3://b", "--namespace", "A"], "is no name"),
+    (
+        ["engines", "job", "--gpu", "L4", "--store", "s3://b", "--namespace", "A"],
+        "is not a valid name",
+    ),
     (["generate"], "Missing argument 'PROMPT'"),
     (["generate", " "], "the prompt is empty"),
     (["generate", "x" * 16_385], "the prompt has 16385 bytes"),
@@ -110,10 +125,10 @@ WRONG: list[tuple[list[str], str]] = [
     (["generate", "a star", "--guidance-scale", "0"], "--guidance-scale must be above 0"),
     (["generate", "a star", "--guidance-scale", "nan"], "--guidance-scale must be above 0"),
     (["generate", "a star", "--profile", "huge"], "there is no profile 'huge'"),
-    (["generate", "a star", "--out", "good.txt"], "--out good.txt is no folder"),
+    (["generate", "a star", "--out", "good.txt"], "--out good.txt is not a folder"),
     (["scenes", "show", "--count", "0"], "--count must be from 1 to 400"),
     (["scenes", "show", "--out", "sheet.txt"], "the name must end in .png"),
-    (["scenes", "show", "--out", "good.txt/sheet.png"], "is no folder"),
+    (["scenes", "show", "--out", "good.txt/sheet.png"], "is not a folder"),
     (["scenes", "captions", "--out", "folder"], "folder is a directory"),
     (["scenes", "captions", "--out", "x", "--flawed", "2"], "--flawed must be from 0 to 1"),
     (["scenes", "captions"], "Missing option '--out'"),
@@ -122,25 +137,28 @@ WRONG: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "problem"), WRONG, ids=[" ".join(w)[:60] for w, _ in WRONG])
+@pytest.mark.usefixtures("folder")
 def test_wrong_usage_is_one_line_and_status_2(
-    folder: Path, arguments: list[str], problem: str
+    capfd: pytest.CaptureFixture[str], arguments: list[str], problem: str
 ) -> None:
-    answer = synthvlm(*arguments, cwd=folder)
-    assert answer.returncode == 2, answer.stderr
-    assert answer.stdout == ""
-    (line,) = answer.stderr.splitlines()
+    assert run(arguments) == 2
+    out, err = capfd.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
     assert line.startswith("synthvlm: ")
     assert problem in line
 
 
-def test_an_unreadable_file_is_wrong_usage(folder: Path) -> None:
+def test_an_unreadable_file_is_wrong_usage(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     secret = folder / "secret.txt"
     secret.write_text("a red circle\n")
     secret.chmod(0)
     if os.access(secret, os.R_OK):
         pytest.skip("this user can read everything")
-    answer = synthvlm(*RUN, "secret.txt", cwd=folder)
-    assert (answer.returncode, "permission denied" in answer.stderr) == (2, True)
+    assert run([*RUN, "secret.txt"]) == 2
+    assert "permission denied" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -163,29 +181,41 @@ def test_an_unreadable_file_is_wrong_usage(folder: Path) -> None:
     ],
     ids=" ".join,
 )
-def test_every_command_has_help_with_an_example(tmp_path: Path, command: list[str]) -> None:
-    answer = synthvlm(*command, "--help", cwd=tmp_path)
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert command == ["datasets"] or "Example" in answer.stdout
+def test_every_command_has_help_with_an_example(
+    capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert run([*command, "--help"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert command == ["datasets"] or "Example" in out
 
 
-def test_help_imports_nothing_heavy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("entry", COMMANDS, ids=[entry.name for entry in COMMANDS])
+def test_the_table_says_of_a_command_what_the_command_says_of_itself(entry: Entry) -> None:
+    assert entry.load().help.partition("\n")[0] == entry.help
+
+
+@pytest.mark.parametrize("option", ["--help", "--version"])
+def test_the_table_imports_nothing_heavy(tmp_path: Path, option: str) -> None:
     code = (
-        "import sys; from synthvlm.cli.__main__ import run; run(['run', '--help']);"
-        "heavy = {'grpc', 'pyarrow', 'obstore', 'torch', 'kfp', 'google.protobuf'};"
-        "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
+        f"import sys; from synthvlm.cli.__main__ import run; run(['{option}']);"
+        f"sys.exit(', '.join(sorted({HEAVY!r} & set(sys.modules))) or 0)"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
     assert answer.returncode == 0
 
 
 def test_the_version_is_shown(tmp_path: Path) -> None:
-    from synthvlm import __version__
+    answer = process("--version", cwd=tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, f"synthvlm {__version__}\n")
 
-    assert synthvlm("--version", cwd=tmp_path).stdout == f"synthvlm {__version__}\n"
+
+def test_the_process_ends_with_the_status_and_without_a_traceback(folder: Path) -> None:
+    answer = process(*RUN, "absent.jsonl", cwd=folder)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr == "synthvlm: the caption file absent.jsonl does not exist\n"
 
 
-def test_no_command_shows_help(tmp_path: Path) -> None:
-    answer = synthvlm(cwd=tmp_path)
-    assert answer.returncode == 2
-    assert "Usage: synthvlm" in answer.stdout
+def test_no_command_shows_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 2
+    assert "Usage: synthvlm" in capsys.readouterr().out

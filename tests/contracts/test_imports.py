@@ -22,7 +22,15 @@ def loaded_by(module: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["synthvlm.cli.__main__", "synthvlm.client", "synthvlm.serving", "synthvlm.profiles"]
+    "module",
+    [
+        "synthvlm.cli.__main__",
+        "synthvlm.client",
+        "synthvlm.local.services",
+        "synthvlm.profiles",
+        "synthvlm.report.write",
+        "synthvlm.serving",
+    ],
 )
 def test_what_everyone_imports_loads_nothing_heavy(module: str) -> None:
     assert not loaded_by(module) & HEAVY

@@ -13,8 +13,10 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
 )
 
-from tests.contracts.processes import Process, clean, settings_of, started
+from synthvlm.local.processes import ServiceProcess, ServiceState, wait_for
+from tests.contracts.processes import started
 from tests.contracts.words import SERVICES, declared
+from tests.service_process import clean_environment
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -23,20 +25,20 @@ WITH_MODEL = {"generation", "alignment"}
 
 
 @pytest.fixture(params=SERVICES)
-def service(request: pytest.FixtureRequest) -> Iterator[Process]:
+def service(request: pytest.FixtureRequest) -> Iterator[ServiceProcess]:
     # Not tmp_path: a socket's path must be short.
     with tempfile.TemporaryDirectory(prefix="synthvlm-") as name:
         folder = Path(name)
         listen = f"unix:{folder}/{request.param}.sock"
-        with started(request.param, folder, listen, settings_of(request.param, folder)) as process:
+        with started(request.param, folder, listen) as process:
             yield process
 
 
-def test_a_service_warms_up_serves_and_drains(service: Process) -> None:
+def test_a_service_warms_up_serves_and_drains(service: ServiceProcess) -> None:
     name = declared(service.word).full_name
-    address = service.address()
-    assert address.startswith("unix:")
-    with grpc.insecure_channel(address) as channel:
+    wait_for([service], ServiceState.LOADING)
+    assert service.address.startswith("unix:")
+    with grpc.insecure_channel(service.address) as channel:
         health = health_pb2_grpc.HealthStub(channel)
         watched = health.Watch(health_pb2.HealthCheckRequest(service=name), timeout=300)
         seen = []
@@ -55,7 +57,8 @@ def test_a_service_warms_up_serves_and_drains(service: Process) -> None:
         listed = set(ProtoReflectionDescriptorDatabase(channel).get_services())
         assert {name, "grpc.health.v1.Health"} <= listed
 
-        assert service.terminate() == 0, service.log.read_text()
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0, service.log.read_text()
         assert not service.address_file.exists()
 
 
@@ -67,7 +70,7 @@ class TestSettings:
             check=False,
             capture_output=True,
             text=True,
-            env=clean(),
+            env=clean_environment(),
             timeout=120,
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from synthvlm.local.services import WORDS
+from synthvlm.local.words import WORDS
 from tests.contracts.words import CONTRACTS, PACKAGE, ROOT, SERVICES, declared
 
 SHARED = {

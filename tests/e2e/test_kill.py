@@ -9,8 +9,11 @@ from typing import Any
 import psutil
 import pytest
 
-from synthvlm.local.processes import wait_ready
-from synthvlm.local.services import WORDS, HomeLock, own_services, register, silent, start
+from synthvlm.local.launch import start
+from synthvlm.local.lock import HomeLock
+from synthvlm.local.processes import silent, wait_ready
+from synthvlm.local.services import own_services, register
+from synthvlm.local.words import WORDS
 from synthvlm_pipelines.events import StageEvent
 from tests.e2e.conftest import Place, place_in
 

@@ -16,7 +16,7 @@ from synthvlm.report.model import Counts, Gallery
 from synthvlm.report.pictures import MAX_SIDE
 from synthvlm.report.record import RunRecord
 from synthvlm.report.render import render_report
-from synthvlm.report.write import report_run, write_report
+from synthvlm.report.write import report_run, store_record, store_report, write_report
 from synthvlm.storage import ShardRef, file_uri, open_shard, open_store
 from synthvlm.storage.schemas import DROPPED, SCORES, SELECTION
 from tests.report.reported_run import GENERATOR, SCORER, make_run
@@ -305,6 +305,20 @@ def test_writing_the_report(run, tmp_path):
     assert write_report(store.uri, again, to) == to
     assert to.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_report_is_made_from_the_store_alone(run, tmp_path):
+    store, record = run
+    assert store_record(store, "runs/demo", record) == "runs/demo/record.json"
+    page = store_report(store, "runs/demo")
+    assert page == "runs/demo/report.html"
+    local = write_report(store.uri, record, tmp_path / "report.html")
+    assert store.read(page) == local.read_bytes()
+    with pytest.raises(NotFound):
+        store_report(store, "runs/absent")
+    store.write("runs/damaged/record.json", b"{}")
+    with pytest.raises(DataCorrupt, match="is not the record of a run"):
+        store_report(store, "runs/damaged")
 
 
 def test_a_report_that_cannot_be_made_is_told_and_is_no_failure(run, tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as arrays
 
 from synthvlm.report.charts import histogram
 from synthvlm.report.distributions import Sketch, distribution
-from synthvlm.report.render import _duration, _size, _value
+from synthvlm.report.figures import duration, size, value
 
 scores = arrays.arrays(
     np.float32, st.integers(0, 60), elements=st.floats(-1, 1, width=32, allow_nan=False)
@@ -62,7 +62,7 @@ def test_scores_that_are_not_finite_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("given_value", "shown"),
     [
         (0.09373663, "0.09374"),
         (5500.0, "5,500"),
@@ -72,18 +72,18 @@ def test_scores_that_are_not_finite_are_left_out():
         ([0.0, 0.5], "0, 0.5"),
     ],
 )
-def test_values_have_no_needless_digits(value, shown):
-    assert _value(value) == shown
+def test_values_have_no_needless_digits(given_value, shown):
+    assert value(given_value) == shown
 
 
 def test_durations_and_sizes_are_for_people():
-    assert [_duration(s) for s in (0.44, 59.2, 61, 3725)] == [
+    assert [duration(s) for s in (0.44, 59.2, 61, 3725)] == [
         "0.4 s",
         "59.2 s",
         "1 min 01 s",
         "1 h 02 min",
     ]
-    assert [_size(n) for n in (12, 2048, 3 << 20, 5 << 40)] == [
+    assert [size(n) for n in (12, 2048, 3 << 20, 5 << 40)] == [
         "12 bytes",
         "2.0 KiB",
         "3.0 MiB",

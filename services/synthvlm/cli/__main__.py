@@ -6,8 +6,9 @@ from typing import NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
-from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.cli.app import app
+from synthvlm.cli.failures import USAGE_STATUS, CommandError, command_error
+from synthvlm.errors import DomainError
 
 INTERRUPT_STATUS = 130
 """Exit status after Ctrl-C, as shells have it."""
@@ -24,25 +25,22 @@ def run(arguments: list[str]) -> int:
     Returns:
         The exit status. Whatever went wrong has been said in one line on stderr.
     """
-    from synthvlm.cli.app import app
-
     command = typer.main.get_command(app)
     try:
         result = command.main(args=arguments, prog_name="synthvlm", standalone_mode=False)
     except TyperException as error:
         return _usage(error)
     except CommandError as error:
-        sys.stderr.write(f"{error.text()}\n")
-        return error.status
+        return _tell(error)
     except DomainError as error:
-        wrong = isinstance(error, InvalidInput)
-        return _said(error.message, USAGE_STATUS if wrong else FAILURE_STATUS)
+        return _tell(command_error(error))
     except OSError as error:  # a full disk, a folder without permission
-        return _said(
-            f"{error.strerror or error}: {error.filename or ''}".rstrip(": "), FAILURE_STATUS
+        return _tell(
+            CommandError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
         )
     except (KeyboardInterrupt, typer.Abort):
-        return _said("interrupted; run the same command again to go on", INTERRUPT_STATUS)
+        advice = "interrupted; run the same command again to go on"
+        return _tell(CommandError(advice, status=INTERRUPT_STATUS))
     return result if isinstance(result, int) else 0
 
 
@@ -52,12 +50,12 @@ def _usage(error: TyperException) -> int:
         return USAGE_STATUS
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "synthvlm"
-    return _said(f"{message.rstrip('.')} (see {path} --help)", USAGE_STATUS)
+    return _tell(CommandError(f"{message.rstrip('.')} (see {path} --help)", status=USAGE_STATUS))
 
 
-def _said(message: str, status: int) -> int:
-    sys.stderr.write(f"synthvlm: {' '.join(message.split())}\n")
-    return status
+def _tell(error: CommandError) -> int:
+    sys.stderr.write(f"{error.text()}\n")
+    return error.status
 
 
 if __name__ == "__main__":

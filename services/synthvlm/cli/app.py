@@ -1,28 +1,109 @@
-"""The command tree."""
+"""The command tree: a table of commands, whose modules are imported when they are invoked."""
 
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from synthvlm import __version__
-from synthvlm.cli.commands import (
-    capacity,
-    captions,
-    datasets,
-    doctor,
-    engines,
-    generate,
-    images,
-    run,
-    scenes,
-    tune,
-    up,
-)
 from synthvlm.cli.options import HomeOption
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A command, or a group of commands.
+
+    Attributes:
+        name: As it is typed.
+        target: Module below ``synthvlm.cli.commands``, and in it the command's function or the
+            group's ``typer.Typer``.
+        help: What ``synthvlm --help`` says of it: the first line of its own help.
+    """
+
+    name: str
+    target: str
+    help: str
+
+    def load(self) -> Any:
+        """Imports the command, as typer runs it."""
+        module, _, attribute = self.target.partition(":")
+        found = getattr(import_module(f"synthvlm.cli.commands.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            return typer.main.get_group(found)
+        alone = typer.Typer(add_completion=False)
+        alone.command(self.name)(found)
+        return typer.main.get_command(alone)
+
+
+COMMANDS = (
+    Entry(
+        "generate",
+        "generate.command:generate",
+        "Make images of a prompt and see whether they are true to it.",
+    ),
+    Entry("up", "up:up", "Start all services and keep them running until Ctrl-C or SIGTERM."),
+    Entry("run", "run:run", "Make a dataset version from caption files."),
+    Entry(
+        "regenerate",
+        "images.command:regenerate",
+        "Make an image again from its id alone, and say whether it is the same.",
+    ),
+    Entry("tune", "tune:tune", "Search a grid of generation parameters for the best mean score."),
+    Entry(
+        "doctor",
+        "doctor.command:doctor",
+        "Check this machine: what is missing and how to mend it.",
+    ),
+    Entry(
+        "capacity",
+        "capacity.command:capacity",
+        "Estimate GPU hours and cost of SDXL images from published throughput.",
+    ),
+    Entry(
+        "datasets",
+        "datasets.command:app",
+        "List, show, compare and export dataset versions.",
+    ),
+    Entry("images", "images.command:app", "Look at single images."),
+    Entry("captions", "captions:app", "Try recipes on captions."),
+    Entry(
+        "scenes",
+        "scenes:app",
+        "Scenes of coloured shapes: the world that the bundled models know. "
+        "[dim]Example:[/] synthvlm scenes show",
+    ),
+    Entry(
+        "engines",
+        "engines.command:app",
+        "Export networks to ONNX; build TensorRT engines and look at them. Example: "
+        "synthvlm engines export --to onnx",
+    ),
+)
+"""All commands, in the order of ``synthvlm --help``."""
+
+
+class CommandTable(TyperGroup):
+    """Lists the commands from the table, and imports the one that is invoked."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self._entries = {entry.name: entry for entry in COMMANDS}
+        self.commands = {
+            entry.name: TyperCommand(entry.name, help=entry.help) for entry in COMMANDS
+        }
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the arguments name; wrong names are typer's to refuse."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, None if name is None else self._entries[name].load(), rest
+
 
 app = typer.Typer(
     name="synthvlm",
+    cls=CommandTable,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -52,17 +133,3 @@ def _main(
     """
     del version
     context.obj = Path(home) if home is not None else None
-
-
-app.command("generate")(generate.generate)
-app.command("up")(up.up)
-app.command("run")(run.run)
-app.add_typer(datasets.app, name="datasets")
-app.add_typer(images.app, name="images")
-app.command("regenerate")(images.regenerate)
-app.add_typer(captions.app, name="captions")
-app.add_typer(scenes.app, name="scenes")
-app.command("tune")(tune.tune)
-app.add_typer(engines.app, name="engines")
-app.command("doctor")(doctor.doctor)
-app.command("capacity")(capacity.capacity)

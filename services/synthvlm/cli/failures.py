@@ -1,6 +1,11 @@
 """How a command ends when it cannot do what it was asked: one line on stderr and a status."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.local.errors import ProcessFailed
 
 USAGE_STATUS = 2
 """Exit status when what was asked is wrong by itself."""
@@ -46,3 +51,24 @@ class WrongUsageError(CommandError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=USAGE_STATUS)
+
+
+def command_error(error: DomainError) -> CommandError:
+    """What a command tells of an error of the domain."""
+    if isinstance(error, ProcessFailed):
+        return CommandError(error.message, log=error.log, tail=error.tail)
+    status = USAGE_STATUS if isinstance(error, InvalidInput) else FAILURE_STATUS
+    return CommandError(error.message, status=status)
+
+
+@contextmanager
+def blaming(option: str) -> Iterator[None]:
+    """Names the option whose value is refused within the context.
+
+    Raises:
+        WrongUsageError: It was.
+    """
+    try:
+        yield
+    except InvalidInput as error:
+        raise WrongUsageError(f"{option}: {error.message}") from error

@@ -5,13 +5,12 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from synthvlm.cli.failures import WrongUsageError
+from synthvlm.cli.failures import WrongUsageError, blaming
+from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
 from synthvlm.limits import MAX_PROMPT_BYTES, MAX_SEED
-
-if TYPE_CHECKING:
-    from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
+from synthvlm.local.words import ENGINES
+from synthvlm.profiles import load_profile, profile_names
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
@@ -52,7 +51,7 @@ def readable_file(file: str, what: str) -> Path:
     if not os.access(path, os.R_OK):
         raise WrongUsageError(f"the {what} {file} cannot be read: permission denied")
     if not path.is_file():
-        raise WrongUsageError(f"the {what} {file} is no regular file")
+        raise WrongUsageError(f"the {what} {file} is not a regular file")
     if path.stat().st_size == 0:
         raise WrongUsageError(f"the {what} {file} is empty")
     return path.resolve()
@@ -62,12 +61,12 @@ def dataset_name(name: str) -> str:
     """A dataset's name.
 
     Raises:
-        WrongUsageError: It is no valid name.
+        WrongUsageError: It is not a valid name.
     """
     if not _NAME.fullmatch(name):
         raise WrongUsageError(
-            f"--name {name!r} is no dataset name; use 1 to 64 characters of a-z, 0-9 and -, "
-            f"starting with a letter or digit"
+            f"--name {name!r} is not a valid dataset name; use 1 to 64 characters of a-z, 0-9 "
+            f"and -, starting with a letter or digit"
         )
     return name
 
@@ -79,7 +78,7 @@ def recipe_text(recipe: str) -> str:
         recipe: A file, or ``paper-rules``.
 
     Raises:
-        WrongUsageError: There is no such file, or it is too large or no text.
+        WrongUsageError: There is no such file, or it is too large or not text.
     """
     if recipe == PAPER_RULES:
         return recipe
@@ -89,19 +88,45 @@ def recipe_text(recipe: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        raise WrongUsageError(f"the recipe {recipe} is no UTF-8 text") from error
+        raise WrongUsageError(f"the recipe {recipe} is not UTF-8 text") from error
 
 
-def selection_rule(
-    top_k: int | None, top_fraction: float | None, default: float
-) -> "SelectionRule":
+def profile_reference(profile: str) -> str:
+    """The profile as services take it: a shipped name, or an absolute path.
+
+    Raises:
+        WrongUsageError: There is no such profile, or it is damaged.
+    """
+    with blaming("--profile"):
+        load_profile(profile)
+    return profile if profile in profile_names() else str(Path(profile).resolve())
+
+
+def profile_recipe(profile: str) -> str:
+    """The recipe that a profile curates by: ``paper-rules`` or a file.
+
+    A run names it in what it asks for, so that the version's manifest says by what it was curated.
+    """
+    return str(load_profile(profile).section("caption").get("recipe", PAPER_RULES))
+
+
+def engine_name(engine: str | None) -> str | None:
+    """What synthesises the images; None: as the profile says.
+
+    Raises:
+        WrongUsageError: There is no such engine.
+    """
+    if engine is not None and engine not in ENGINES:
+        raise WrongUsageError(f"--engine: give {' or '.join(ENGINES)}, not {engine!r}")
+    return engine
+
+
+def selection_rule(top_k: int | None, top_fraction: float | None, default: float) -> SelectionRule:
     """The selection rule.
 
     Raises:
         WrongUsageError: Both are given, or one is out of its range.
     """
-    from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
-
     if top_k is not None and top_fraction is not None:
         raise WrongUsageError("give --top-k or --top-fraction, not both")
     if top_k is not None:
@@ -140,14 +165,14 @@ def prompt_text(prompt: str) -> str:
     """A prompt, as it is.
 
     Raises:
-        WrongUsageError: It is empty, too long, or no Unicode text.
+        WrongUsageError: It is empty, too long, or not Unicode text.
     """
     if not prompt.strip():
         raise WrongUsageError("the prompt is empty; say what the images shall show")
     try:
         size = len(prompt.encode())
     except UnicodeEncodeError as error:
-        raise WrongUsageError("the prompt is no Unicode text") from error
+        raise WrongUsageError("the prompt is not Unicode text") from error
     if size > MAX_PROMPT_BYTES:
         raise WrongUsageError(f"the prompt has {size} bytes; {MAX_PROMPT_BYTES} are allowed")
     return prompt
@@ -205,7 +230,7 @@ def output_folder(option: str, path: Path) -> Path:
         WrongUsageError: It is a file, or lies below one.
     """
     if not next(p for p in (path, *path.absolute().parents) if p.exists()).is_dir():
-        raise WrongUsageError(f"{option} {path} is no folder, and none can be made there")
+        raise WrongUsageError(f"{option} {path} is not a folder, and none can be made there")
     return path
 
 

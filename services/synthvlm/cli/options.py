@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from synthvlm.local.home import Home, home_at
+
 HomeOption = Annotated[
     Path | None,
     typer.Option(
@@ -56,7 +58,18 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 """``--json``."""
 
 
-def chosen_home(context: typer.Context, option: Path | None) -> Path | None:
-    """``--home`` of the command, else that before the command."""
+def chosen_home(context: typer.Context, option: Path | None) -> Home:
+    """The home of ``--home`` at the command, else before it, else the default."""
     before = context.obj
-    return option or (before if isinstance(before, Path) else None)
+    return home_at(option or (before if isinstance(before, Path) else None))
+
+
+def prepared_home(context: typer.Context, option: Path | None) -> Home:
+    """The chosen home, with its folders.
+
+    Raises:
+        InvalidInput: The home cannot be written to.
+    """
+    home = chosen_home(context, option)
+    home.prepare()
+    return home

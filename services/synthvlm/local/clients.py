@@ -1,4 +1,4 @@
-"""Clients for commands that make a few calls, and the services that they need for it."""
+"""Clients for a few calls, with the services that they need."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

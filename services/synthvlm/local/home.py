@@ -1,11 +1,11 @@
-"""Where the command line keeps its state: everything lies below one folder, the home."""
+"""Where everything is kept that runs on one machine: below one folder, the home."""
 
 import os
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from synthvlm.cli.failures import WrongUsageError
+from synthvlm.errors import InvalidInput, PreconditionFailed
 
 DEFAULT_HOME = Path(".synthvlm")
 HOME_VARIABLE = "SYNTHVLM_HOME"
@@ -38,6 +38,11 @@ class Home:
         return self.root / "runs"
 
     @property
+    def tunes(self) -> Path:
+        """One folder a grid search: page, profile and numbers."""
+        return self.root / "tunes"
+
+    @property
     def state(self) -> Path:
         """Address files and locks of what is running."""
         return self.root / "run"
@@ -60,7 +65,7 @@ class Home:
         """Makes the folders.
 
         Raises:
-            WrongUsageError: The home cannot be written to.
+            InvalidInput: The home cannot be written to.
         """
         try:
             for folder in (self.store, self.runs, self.state, self.exports, self.root / "logs"):
@@ -68,12 +73,16 @@ class Home:
             if not os.access(self.root, os.W_OK):
                 raise PermissionError(f"{self.root} is read-only")
         except OSError as error:
-            raise WrongUsageError(
-                f"the home {self.root} cannot be used ({error}); choose another with --home"
+            raise InvalidInput(
+                f"the home {self.root} cannot be used ({error}); choose another folder"
             ) from error
 
     def new_run(self, name: str) -> Path:
-        """Makes the folder of a new run."""
+        """Makes the folder of a new run.
+
+        Raises:
+            PreconditionFailed: There are too many that began in the same second.
+        """
         started = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         for number in range(1, 1000):
             folder = self.runs / f"{started}-{name}{'' if number == 1 else f'-{number}'}"
@@ -82,10 +91,10 @@ class Home:
             except FileExistsError:
                 continue
             return folder
-        raise WrongUsageError(f"{self.runs} is full of runs started at {started}")
+        raise PreconditionFailed(f"{self.runs} is full of runs started at {started}")
 
 
-def home_at(option: Path | None) -> Home:
-    """The home that ``--home`` names, else ``SYNTHVLM_HOME``, else ``./.synthvlm``."""
-    named = option or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
+def home_at(folder: Path | None) -> Home:
+    """The home in ``folder``, else in ``$SYNTHVLM_HOME``, else in ``./.synthvlm``."""
+    named = folder or Path(os.environ.get(HOME_VARIABLE) or DEFAULT_HOME)
     return Home(named.expanduser().resolve())

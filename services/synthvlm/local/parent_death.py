@@ -13,21 +13,21 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def leashed(command: list[str]) -> list[str]:
-    """The command line that runs ``command`` on a leash of this process.
+def ending_with_parent(command: list[str]) -> list[str]:
+    """The command line that runs ``command`` until it ends or this process does.
 
-    The leash is held by the calling thread: start the command from one that lives on.
+    The kernel watches the calling thread: start the command from one that lives on.
     """
     return [sys.executable, "-m", "synthvlm.local.parent_death", str(os.getpid()), *command]
 
 
 def main() -> None:
-    """Takes the leash and becomes the command."""
+    """Asks for the signal and becomes the command."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the kernel refuses PR_SET_PDEATHSIG")
-    if os.getppid() != parent:  # it died before the kernel knew of the leash
+    if os.getppid() != parent:  # it died before the kernel knew
         sys.exit(128 + signal.SIGTERM)
     os.execvp(command[0], command)  # noqa: S606 - that is the point
 

@@ -1,4 +1,4 @@
-"""Service processes that this command starts, watches and ends."""
+"""Servers in processes of their own, that this process starts, watches and ends."""
 
 import json
 import os
@@ -6,31 +6,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import psutil
 
-from synthvlm.cli.failures import CommandError
+from synthvlm.local.errors import ProcessFailed
 from synthvlm.local.health import is_serving
-from synthvlm.local.home import Home
-from synthvlm.local.parent_death import leashed
+from synthvlm.local.logs import log_tail
+from synthvlm.local.parent_death import ending_with_parent
 
 READY_SECONDS = 600.0
-"""How long a service may take to load its model."""
+"""How long a server may take to load its model."""
 
 DRAIN_SECONDS = 10.0
 """How long running calls have to finish; what they lose is redone by the next run."""
 
-_TAIL_LINES = 8
-_TAIL_BYTES = 65_536
 _POLL_SECONDS = 0.1
 
 
 class ServiceState(StrEnum):
-    """How far a service has come."""
+    """How far a server has come."""
 
     STARTING = "starting"
     LOADING = "loading"
@@ -40,10 +38,20 @@ class ServiceState(StrEnum):
 
 @dataclass
 class ServiceProcess:
-    """A service that runs as a child process."""
+    """A service, or the Triton server beside it, in a process group of its own.
+
+    Attributes:
+        word: Under which it is shown.
+        process: The process; it leads the group.
+        address_file: Where it writes its address once it listens.
+        log: What it writes to stdout and stderr.
+        log_start: Bytes that the log had before.
+        address: Empty until it is known.
+        state: As of the last ``refresh``.
+    """
 
     word: str
-    process: subprocess.Popen[bytes]
+    process: "subprocess.Popen[bytes]"
     address_file: Path
     log: Path
     log_start: int
@@ -51,7 +59,7 @@ class ServiceProcess:
     state: ServiceState = ServiceState.STARTING
 
     def refresh(self) -> None:
-        """Looks how far the service has come."""
+        """Looks how far it has come."""
         if self.process.poll() is not None:
             self.state = ServiceState.ENDED
             return
@@ -61,64 +69,104 @@ class ServiceProcess:
         if self.state is ServiceState.LOADING and is_serving(self.address):
             self.state = ServiceState.READY
 
-    def ended_error(self) -> CommandError:
-        """What to tell when the service has ended by itself."""
+    def ended_error(self) -> ProcessFailed:
+        """What to tell when it has ended by itself."""
         status = self.process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
-        return CommandError(
-            f"the {self.word} service {how}", log=self.log, tail=log_tail(self.log, self.log_start)
+        return ProcessFailed(
+            f"the {self.word} service {how}", self.log, log_tail(self.log, self.log_start)
         )
 
+    def ask_to_end(self) -> None:
+        """Sends SIGTERM, on which it drains; does not wait."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
 
-def start_service(
+    def wait_ended(self, seconds: float) -> int:
+        """Waits for its end, and kills it when that does not come in time; the exit status."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self.address_file.unlink(missing_ok=True)
+        return self.process.returncode
+
+    def kill(self) -> None:
+        """``kill -9`` of it and of what it has started."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+OnChange = Callable[[Sequence[ServiceProcess]], None]
+
+
+def silent(services: Sequence[ServiceProcess]) -> None:
+    """Tells nobody how far servers have come."""
+    del services
+
+
+def start_process(
     word: str,
-    home: Home,
-    profile: str,
+    module: str,
+    options: Sequence[str],
+    *,
     address_file: Path,
-    settings: Sequence[str],
-    module: str | None = None,
+    log: Path,
+    listen: str = "127.0.0.1:0",
+    environment: Mapping[str, str] | None = None,
 ) -> ServiceProcess:
-    """Starts the service ``word``; it ends when this process does.
+    """Starts ``python -m module`` as a server that ends when this process does.
 
     Args:
-        word: Its word, under which it is shown and logs.
-        home: Where its log lies.
-        profile: The profile that it runs.
+        word: Under which it is shown.
+        module: What is run: a service, or ``synthvlm.generation.triton``.
+        options: Its command line, besides the two that follow.
         address_file: The file that it writes its address to.
-        settings: Options of its command line.
-        module: The module that is run; None: the service's own.
+        log: The file that gets its output, after what is there already.
+        listen: The address that it is given.
+        environment: Its environment; None: this process's.
     """
-    log = home.log(word)
     log_start = log.stat().st_size if log.exists() else 0
     address_file.unlink(missing_ok=True)
-    command = [
-        *(sys.executable, "-m", module or f"synthvlm.{word}", "--profile", profile),
-        *("--listen", "127.0.0.1:0", "--address-file", str(address_file)),
-        *("--drain-seconds", str(DRAIN_SECONDS), *settings),
-    ]
+    command = [sys.executable, "-m", module, "--listen", listen]
+    command += ["--address-file", str(address_file), *options]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            leashed(command),
+            ending_with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             # Several services share the cores: threads that spin while they wait for one another
             # would take them from the others (measured: 3 to 5 times slower on a busy machine).
-            env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ},
+            env={
+                "OMP_WAIT_POLICY": "PASSIVE",
+                **(os.environ if environment is None else environment),
+            },
             # Ctrl-C in a terminal goes to the command alone, which then drains its services.
             start_new_session=True,
         )
     return ServiceProcess(word, process, address_file, log, log_start)
 
 
-def wait_ready(
-    services: Sequence[ServiceProcess], on_change: Callable[[Sequence[ServiceProcess]], None]
-) -> None:
-    """Waits until every service is ready, and tells of every step on the way.
+def wait_ready(services: Sequence[ServiceProcess], on_change: OnChange = silent) -> None:
+    """Waits until every server is ready, and tells of every step on the way.
 
     Raises:
-        CommandError: A service ended, or took too long.
+        ProcessFailed: A server ended, or took too long.
     """
+    wait_for(services, ServiceState.READY, on_change)
+
+
+def wait_for(
+    services: Sequence[ServiceProcess], wanted: ServiceState, on_change: OnChange = silent
+) -> None:
+    """Waits until every server has come as far as ``wanted``: listening, or ready.
+
+    Raises:
+        ProcessFailed: A server ended, or took too long.
+    """
+    enough = {wanted, ServiceState.READY}
     deadline = time.monotonic() + READY_SECONDS
     before: list[ServiceState] = []
     while True:
@@ -131,49 +179,23 @@ def wait_ready(
         for service in services:
             if service.state is ServiceState.ENDED:
                 raise service.ended_error()
-        if all(state is ServiceState.READY for state in states):
+        if enough.issuperset(states):
             return
         if time.monotonic() > deadline:
-            slow = next(s for s in services if s.state is not ServiceState.READY)
-            raise CommandError(
-                f"the {slow.word} service is not ready after {READY_SECONDS:.0f} s", log=slow.log
+            slow = next(s for s in services if s.state not in enough)
+            raise ProcessFailed(
+                f"the {slow.word} service is not ready after {READY_SECONDS:.0f} s", slow.log
             )
         time.sleep(_POLL_SECONDS)
 
 
 def stop_services(services: Sequence[ServiceProcess]) -> None:
-    """Drains the services and waits for their end; one that does not end in time is killed."""
+    """Drains the servers, all at the same time; one that does not end in time is killed."""
     for service in services:
-        if service.process.poll() is None:
-            service.process.send_signal(signal.SIGTERM)
+        service.ask_to_end()
     deadline = time.monotonic() + DRAIN_SECONDS + 5
     for service in services:
-        try:
-            service.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(service.process.pid, signal.SIGKILL)  # it leads a group: what it started, too
-            service.process.wait()
-        service.address_file.unlink(missing_ok=True)
-
-
-def log_tail(log: Path, start: int) -> str:
-    """The last lines of a log after byte ``start``, indented; JSON lines by their message."""
-    with log.open("rb") as file:
-        # A service that ran for weeks has written more than the memory holds.
-        file.seek(max(start, log.stat().st_size - _TAIL_BYTES))
-        lines = file.read().decode(errors="replace").splitlines()
-    return "\n".join(f"  {_readable(line)}" for line in lines[-_TAIL_LINES:])
-
-
-def _readable(line: str) -> str:
-    try:
-        content = json.loads(line)
-    except json.JSONDecodeError:
-        return line
-    if not isinstance(content, dict) or "event" not in content:
-        return line
-    shown = [str(content["event"]), str(content.get("problem") or content.get("error") or "")]
-    return f"{content.get('level', '')}: {'; '.join(part for part in shown if part)}".strip(": ")
+        service.wait_ended(max(0.1, deadline - time.monotonic()))
 
 
 def is_alive(pid: int) -> bool:

@@ -51,7 +51,7 @@ class FilterDrops:
 
 @dataclass(frozen=True)
 class QuarantinedRecord:
-    """A record that is no caption: file, line or record number from 1, and its beginning."""
+    """A record that is not a caption: file, line or record number from 1, and its beginning."""
 
     file: str
     line: int

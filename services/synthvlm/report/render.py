@@ -1,19 +1,13 @@
 """The page: one HTML file that needs nothing else, runs no script and asks for nothing."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import jinja2
-from markupsafe import Markup
 
+from synthvlm.report import figures
 from synthvlm.report.charts import histogram
 from synthvlm.report.model import SCORES, FilterDrops, RunReport
-
-_SIGNIFICANT = 4
-_SECONDS_A_MINUTE = 60
-_NOTHING = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
@@ -56,11 +50,11 @@ def render_report(data: RunReport) -> str:
     filters: dict[str, Callable[..., str]] = {
         "count": lambda number: f"{number:,}",
         "score": lambda number: f"{number:.3f}",
-        "value": _value,
-        "breakable": _breakable,
+        "value": figures.value,
+        "breakable": figures.breakable,
         "percent": lambda part: f"{100 * part:.1f} %",
-        "duration": _duration,
-        "size": _size,
+        "duration": figures.duration,
+        "size": figures.size,
     }
     environment.filters |= filters
     return environment.get_template("report.html.j2").render(
@@ -134,45 +128,7 @@ def _limits(rule: FilterDrops) -> str:
     """What a filter keeps, in words."""
     least, largest = rule.limits
     if least is not None and largest is not None:
-        return f"{_value(least)} to {_value(largest)}"
+        return f"{figures.value(least)} to {figures.value(largest)}"
     if least is not None:
-        return f"{_value(least)} or more"
-    return f"{_value(largest)} or less" if largest is not None else ""
-
-
-def _value(value: Any) -> str:
-    """A statistic or a value of the configuration, without needless digits."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{_SIGNIFICANT}g}"
-    if value is None or value == "":
-        return _NOTHING
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ", ".join(_value(item) for item in value)
-    if isinstance(value, Mapping):
-        return _NOTHING
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _breakable(key: str) -> Markup:
-    """A dotted key that may be broken at its dots and underscores."""
-    # The key is escaped first; what is added is a constant.
-    return Markup("<wbr>").join(re.split("(?<=[._])", key))
-
-
-def _duration(seconds: float) -> str:
-    if seconds < _SECONDS_A_MINUTE:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), _SECONDS_A_MINUTE)
-    hours, minutes = divmod(minutes, _SECONDS_A_MINUTE)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:,.0f} {unit}" if unit == "bytes" else f"{value:,.1f} {unit}"
-        value /= 1024
-    return f"{value:,.1f} TiB"
+        return f"{figures.value(least)} or more"
+    return f"{figures.value(largest)} or less" if largest is not None else ""

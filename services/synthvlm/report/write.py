@@ -1,18 +1,65 @@
-"""The report of a finished run, from its record to the file."""
+"""The report of a finished run, from its record to the page: in a store, or in a local folder."""
 
 from collections.abc import Callable
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from synthvlm.atomic_files import write_atomically
-from synthvlm.errors import DomainError
+from synthvlm.errors import DataCorrupt, DomainError
 from synthvlm.report.collect import collect
 from synthvlm.report.record import RunRecord
 from synthvlm.report.render import render_report
-from synthvlm.storage import open_store
+from synthvlm.storage import Store, open_store
+
+RECORD_FILE = "record.json"
+PAGE_FILE = "report.html"
+
+
+def store_record(store: Store, folder: str, record: RunRecord) -> str:
+    """Leaves a run's record in a folder of the store; the record's path."""
+    path = f"{folder}/{RECORD_FILE}"
+    store.write(path, record.model_dump_json(indent=2).encode())
+    return path
+
+
+def stored_record(store: Store, folder: str) -> RunRecord:
+    """The record that a run left in a folder of the store.
+
+    Raises:
+        NotFound: There is none.
+        DataCorrupt: It is not the record of a run.
+    """
+    path = f"{folder}/{RECORD_FILE}"
+    try:
+        return RunRecord.model_validate_json(store.read(path))
+    except ValidationError as error:
+        raise DataCorrupt(f"{path} is not the record of a run: {error}") from error
+
+
+def store_report(store: Store, folder: str) -> str:
+    """Makes the report of the run whose record lies in a folder of the store.
+
+    This needs nothing but the store, so a step of a pipeline can do it.
+
+    Args:
+        store: Holds the record and the run's shards, and gets the page.
+        folder: The run's folder below the store's root.
+
+    Returns:
+        The path of the page, beside the record.
+
+    Raises:
+        NotFound: The record or a shard is gone.
+        DataCorrupt: Stored bytes are damaged.
+    """
+    path = f"{folder}/{PAGE_FILE}"
+    store.write(path, render_report(collect(store, stored_record(store, folder))).encode())
+    return path
 
 
 def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
-    """Writes the report of a run.
+    """Writes the report of a run to a local file.
 
     Args:
         store_uri: The object store that holds the run's shards.
@@ -33,7 +80,7 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
 def report_run(
     store_uri: str, record: RunRecord, folder: Path, warn: Callable[[str], None]
 ) -> Path | None:
-    """Leaves a run's record and its report in the run's folder, as far as that can be done.
+    """Leaves a run's record and its report in a local folder, as far as that can be done.
 
     The dataset version is committed by then. So no failure of the report may make the run look like
     one that failed, whatever it is: a full disk, a shard that is gone, a defect of the page.
@@ -48,8 +95,8 @@ def report_run(
         The report; None when there is none.
     """
     try:
-        (folder / "record.json").write_text(record.model_dump_json(indent=2), encoding="utf-8")
-        return write_report(store_uri, record, folder / "report.html")
+        (folder / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
+        return write_report(store_uri, record, folder / PAGE_FILE)
     except Exception as error:
         kind = "" if isinstance(error, DomainError | OSError) else f"{type(error).__name__}: "
         warn(f"{kind}{error}")

@@ -1,1 +1,5 @@
-"""Grid search of generation parameters: the paper's way to its 60 steps, for any model and grid."""
+"""Generation parameters by grid search: ``run`` is the whole of it.
+
+``grid`` says which combinations there are, ``captions`` draws what all of them synthesise,
+``search`` measures one after the other, ``comparison`` chooses, and ``write`` leaves the result.
+"""

@@ -1,38 +1,112 @@
-"""The captions that every cell synthesises: a sample of those that curation keeps."""
+"""The captions that every cell synthesises: a sample of those that curation keeps.
+
+The sample is a caption file like any other: the caption service imports and curates it, so the
+search has a CaptionSet that every other stage could use too.
+"""
 
 import hashlib
-import tempfile
+import heapq
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 
+from synthvlm.atomic_files import atomically_replaced
 from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import CaptionClient
 from synthvlm.errors import InvalidInput
-from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
+from synthvlm.storage import ShardRef, Store, open_shard
 from synthvlm.storage.protos import ref_from_proto
-from synthvlm.storage.schemas import CAPTIONS
-from synthvlm.storage.tables import TableFile
+from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE
 from synthvlm.storage.v1 import shard_pb2
 
-FILE = "captions.parquet"
-"""Name of the captions in a CaptionSet shard."""
+MOST_CAPTIONS = 100_000
+"""Captions of the largest sample: as many as one shard may hold."""
 
-_CODE_VERSION = 1
+_COLUMNS = pa.schema([CAPTIONS.field("caption_id"), CAPTIONS.field("text")])
 _ROWS = 4096
 
 
-def curated(
-    client: CaptionClient, store: Store, files: Sequence[str], column: str, recipe: str
-) -> list[ShardRef]:
-    """Imports caption files and curates them; what was done before is found.
+def sample(
+    client: CaptionClient,
+    store: Store,
+    files: Sequence[str],
+    column: str,
+    recipe: str,
+    count: int,
+    seed: int,
+    to: Path,
+) -> ShardRef:
+    """A CaptionSet of captions that are drawn from those that curation keeps.
+
+    Whatever was imported, curated or drawn before is found.
+
+    Args:
+        client: The caption service.
+        store: Where everything goes.
+        files: Caption files.
+        column: Their text column; empty for the usual ones.
+        recipe: YAML of the recipe, or ``paper-rules``.
+        count: Captions to draw, at most ``MOST_CAPTIONS``; all when there are fewer.
+        seed: Of the drawing.
+        to: The caption file that the drawn captions are written to; the service reads it.
 
     Raises:
+        InvalidInput: There is no caption to draw.
         DomainError: The caption service refused a file or the recipe.
     """
+    write_sample(store, _curated(client, store, files, column, recipe), count, seed, to)
+    (drawn,) = _curated(client, store, [str(to)], "", recipe, MOST_CAPTIONS)
+    return drawn
+
+
+def write_sample(
+    store: Store, caption_sets: Sequence[ShardRef], count: int, seed: int, to: Path
+) -> None:
+    """Writes captions that are drawn from CaptionSets, all with the same chance, as JSON lines.
+
+    Which ones are drawn depends on their texts and the seed, not on their order: a caption that is
+    added to the files displaces at most one other. A text that comes again is drawn once.
+
+    Args:
+        store: Where the CaptionSets are.
+        caption_sets: What to draw from.
+        count: Captions to draw; all when there are fewer.
+        seed: Of the drawing.
+        to: The file; its folder exists. Replaced as a whole.
+
+    Raises:
+        InvalidInput: There is no caption to draw.
+    """
+    ranks = {_rank(seed, text) for _, text in _captions(store, caption_sets)}
+    drawn = set(heapq.nsmallest(count, ranks))
+    if not drawn:
+        raise InvalidInput("curation keeps no caption of these files; nothing can be compared")
+    with (
+        atomically_replaced(to) as fresh,
+        fresh.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for caption_id, text in _captions(store, caption_sets):
+            rank = _rank(seed, text)
+            if rank in drawn:
+                drawn.discard(rank)
+                line = {"id": caption_id, "caption": text}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _curated(
+    client: CaptionClient,
+    store: Store,
+    files: Sequence[str],
+    column: str,
+    recipe: str,
+    shard_size: int = 0,
+) -> list[ShardRef]:
     place = shard_pb2.ShardStore(uri=store.uri)
-    request = caption_pb2.ImportCaptionsRequest(store=place, files=files, column=column)
+    request = caption_pb2.ImportCaptionsRequest(
+        store=place, files=files, column=column, shard_size=shard_size
+    )
     return [
         ref_from_proto(
             client.curate_shard(
@@ -43,50 +117,16 @@ def curated(
     ]
 
 
-def sampled(store: Store, caption_sets: Sequence[ShardRef], count: int, seed: int) -> ShardRef:
-    """Commits a CaptionSet of captions that are drawn from others, all with the same chance.
-
-    Which ones are drawn depends on their ids and the seed, not on their order: a caption that is
-    added to the files displaces at most one other.
-
-    Args:
-        store: Where the CaptionSets are and the sample goes.
-        caption_sets: What to draw from.
-        count: Captions to draw; all when there are fewer.
-        seed: Of the drawing.
-
-    Raises:
-        InvalidInput: There is no caption to draw.
-    """
-    key = ShardKey(
-        "captions",
-        {f"captions-{number:06d}": ref.digest for number, ref in enumerate(caption_sets)},
-        {"sample": count, "seed": seed},
-        code_version=_CODE_VERSION,
-    )
-    commit = Commit(store, key)
-    if ref := commit.find():
-        return ref
-    ranks = {
-        caption: hashlib.sha256(f"{seed}\0{caption}".encode()).digest()
-        for batch in _batches(store, caption_sets)
-        for caption in batch.column("caption_id").to_pylist()
-    }
-    drawn = set(sorted(ranks, key=ranks.__getitem__)[:count])
-    if not drawn:
-        raise InvalidInput("curation keeps no caption of these files; nothing can be compared")
-    with tempfile.TemporaryDirectory(prefix="synthvlm-sample-") as folder:
-        file = Path(folder) / FILE
-        with TableFile(file, CAPTIONS) as table:
-            for batch in _batches(store, caption_sets):
-                keep = []
-                for caption in batch.column("caption_id").to_pylist():
-                    keep.append(caption in drawn)
-                    drawn.discard(caption)  # one that comes again is drawn once
-                table.write(pa.Table.from_batches([batch]).filter(pa.array(keep)))
-        return commit.finish({FILE: file}, records=table.rows, file_records={FILE: table.rows})
+def _rank(seed: int, text: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{text}".encode()).digest()
 
 
-def _batches(store: Store, caption_sets: Sequence[ShardRef]) -> Iterator[pa.RecordBatch]:
+def _captions(store: Store, caption_sets: Sequence[ShardRef]) -> Iterator[tuple[str, str]]:
+    """Ids and texts, in the order of the files."""
     for ref in caption_sets:
-        yield from open_shard(store, ref).batches(FILE, CAPTIONS, _ROWS)
+        for batch in open_shard(store, ref).batches(CAPTIONS_FILE, _COLUMNS, _ROWS):
+            yield from zip(
+                batch.column("caption_id").to_pylist(),
+                batch.column("text").to_pylist(),
+                strict=True,
+            )

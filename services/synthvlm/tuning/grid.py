@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from synthvlm.cli.failures import WrongUsageError
+from synthvlm.errors import InvalidInput
 
 MOST_CELLS = 500
 
@@ -48,28 +48,28 @@ def cells(specifications: Sequence[str]) -> list[Cell]:
         specifications: ``NAME=VALUE,VALUE…`` each; one text may hold several, with spaces between.
 
     Raises:
-        WrongUsageError: A name is unknown or given twice, or a value is none or out of its range.
+        InvalidInput: A name is unknown or given twice, or a value is not a number or is out of
+            range.
     """
     values: dict[str, list[Any]] = {}
     for text in " ".join(specifications).split():
         name, equals, listed = text.partition("=")
         if name not in _RANGES or not equals:
-            raise WrongUsageError(
-                f"--grid: {text!r} is not of the form NAME=VALUE,VALUE with a NAME of "
-                f"{', '.join(_RANGES)}"
+            raise InvalidInput(
+                f"{text!r} is not of the form NAME=VALUE,VALUE with a NAME of {', '.join(_RANGES)}"
             )
         if name in values:
-            raise WrongUsageError(f"--grid names {name} twice; give all its values at once")
+            raise InvalidInput(f"{name} is named twice; give all its values at once")
         values[name] = list(dict.fromkeys(_value(name, one) for one in listed.split(",")))
     if not values:
-        raise WrongUsageError("--grid names no parameter, for example steps=8,10,20")
+        raise InvalidInput("no parameter is named, for example steps=8,10,20")
     ordered = [name for name in _RANGES if name in values]
     found = [
         Cell(**dict(zip(ordered, combination, strict=True)))
         for combination in itertools.product(*(values[name] for name in ordered))
     ]
     if len(found) > MOST_CELLS:
-        raise WrongUsageError(f"--grid has {len(found)} cells; {MOST_CELLS} are allowed")
+        raise InvalidInput(f"the grid has {len(found)} cells; {MOST_CELLS} are allowed")
     return found
 
 
@@ -82,5 +82,5 @@ def _value(name: str, text: str) -> int | float:
         value = float("nan")
     if not (least <= value <= most) or (not whole and value == least):
         bounds = f"from {least} to {most}" if whole else f"above {least} to {most}"
-        raise WrongUsageError(f"--grid: {name} must be {bounds}, not {text!r}")
+        raise InvalidInput(f"{name} must be {bounds}, not {text!r}")
     return value

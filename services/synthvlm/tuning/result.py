@@ -1,4 +1,4 @@
-"""What a search leaves behind: the chosen profile, the page, and the numbers for programs."""
+"""What a search has found: the chosen profile, and the numbers for programs."""
 
 import math
 from dataclasses import dataclass
@@ -7,10 +7,6 @@ from typing import Any
 import yaml
 
 from synthvlm.tuning.comparison import Compared, Comparison
-
-PROFILE_FILE = "profile.yaml"
-PAGE_FILE = "tune.html"
-NUMBERS_FILE = "tune.json"
 
 
 @dataclass(frozen=True)

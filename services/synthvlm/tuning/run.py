@@ -10,20 +10,18 @@ from google.protobuf import json_format
 from rich.console import Console
 
 from synthvlm.alignment.v1 import alignment_pb2
-from synthvlm.cli.failures import WrongUsageError
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
+from synthvlm.errors import InvalidInput
 from synthvlm.generation.v1 import generation_pb2
-from synthvlm.local.home import Home
-from synthvlm.local.services import Services
-from synthvlm.profiles import setting
 from synthvlm.report.model import SCORES
-from synthvlm.storage import canonical_json, file_uri, open_store
-from synthvlm.tuning.captions import curated, sampled
+from synthvlm.storage import Store, canonical_json
+from synthvlm.tuning.captions import sample
 from synthvlm.tuning.comparison import Comparison, compare
 from synthvlm.tuning.grid import Cell
 from synthvlm.tuning.search import Search, Timings
 from synthvlm.tuning.watching import SearchDisplay
 
+_SAMPLE_FILE = "captions.jsonl"
 _TIMINGS_FILE = "seconds.json"
 
 
@@ -67,55 +65,64 @@ def require_refiner(cells: Sequence[Cell], section: Mapping[str, Any]) -> None:
     """Checks that a grid does not ask for a refiner that the profile does not have.
 
     Raises:
-        WrongUsageError: It does.
+        InvalidInput: It does.
     """
-    if setting(section, "pipeline", "refiner") is None and any(
+    if (section.get("pipeline") or {}).get("refiner") is None and any(
         (cell.high_noise_fraction or 1) < 1 for cell in cells
     ):
-        raise WrongUsageError(
-            "--grid: high_noise_fraction must be 1, because the profile has no refiner"
-        )
+        raise InvalidInput("high_noise_fraction must be 1, because the profile has no refiner")
 
 
-def tune_folder(home: Home, request: TuneRequest, profile: str) -> Path:
-    """The folder of a search's result; the same request has the same one."""
+def tune_folder(parent: Path, request: TuneRequest, profile: str) -> Path:
+    """The folder in ``parent`` of a search's result; the same request has the same one."""
     identity = canonical_json({"profile": profile, **asdict(request)})
-    folder = home.root / "tunes" / f"{profile}-{hashlib.sha256(identity).hexdigest()[:12]}"
+    folder = parent / f"{profile}-{hashlib.sha256(identity).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def search(
-    request: TuneRequest, services: Services, home: Home, folder: Path, console: Console
+    request: TuneRequest,
+    addresses: Mapping[str, str],
+    store: Store,
+    folder: Path,
+    console: Console,
 ) -> Found:
     """Measures and compares all cells, with services that are running.
 
     Args:
         request: What to search.
-        services: The services.
-        home: Whose object store holds everything.
-        folder: Where the times are kept.
+        addresses: Of the services ``caption``, ``generation`` and ``alignment``.
+        store: The object store that holds everything.
+        folder: Where the sample and the times are kept.
         console: Where progress is shown.
 
     Raises:
         DomainError: A service refused.
     """
-    store = open_store(file_uri(home.store))
     with (
-        CaptionClient(connect(services.address("caption"))) as caption,
-        GenerationClient(connect(services.address("generation"))) as generation,
-        AlignmentClient(connect(services.address("alignment"))) as alignment,
+        CaptionClient(connect(addresses["caption"])) as caption,
+        GenerationClient(connect(addresses["generation"])) as generation,
+        AlignmentClient(connect(addresses["alignment"])) as alignment,
         SearchDisplay(console, SCORES[request.metric]) as display,
     ):
-        captions = curated(caption, store, request.captions, request.column, request.recipe)
-        sample = sampled(store, captions, request.sample, request.seed)
+        caption_set = sample(
+            caption,
+            store,
+            request.captions,
+            request.column,
+            request.recipe,
+            count=request.sample,
+            seed=request.seed,
+            to=folder / _SAMPLE_FILE,
+        )
         generator = generation.get_model(generation_pb2.GetModelRequest())
         scorer = alignment.get_model(alignment_pb2.GetModelRequest())
         work = Search(
             generation=generation,
             alignment=alignment,
             store=store,
-            caption_set=sample,
+            caption_set=caption_set,
             seed=request.seed,
             metric=request.metric,
             generator=generator.model_digest,
@@ -125,11 +132,11 @@ def search(
         defaults = json_format.MessageToDict(generator.parameters, preserving_proto_field_name=True)
         measured = []
         for number, cell in enumerate(request.cells, start=1):
-            display.begin(cell, number, len(request.cells), sample.records)
+            display.begin(cell, number, len(request.cells), caption_set.records)
             measured.append(work.measure(cell, defaults, display))
             display.end(measured[-1])
     digests = {
-        "captions": sample.digest,
+        "captions": caption_set.digest,
         "generation model": generator.model_digest,
         "alignment model": scorer.model_digest,
     }

@@ -1,1 +1,1 @@
-"""The commands. Their modules import nothing heavy before they run, so that ``--help`` is quick."""
+"""The commands: a module each, or a folder. ``cli.app`` names them and loads them."""

@@ -3,16 +3,16 @@
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from synthvlm.cli.inputs import PAPER_RULES
-from synthvlm.cli.options import ColumnOption, HomeOption, chosen_home
-from synthvlm.local.home import home_at
-
-if TYPE_CHECKING:
-    from synthvlm.caption.v1 import caption_pb2
+from synthvlm.caption.v1 import caption_pb2
+from synthvlm.cli import inputs
+from synthvlm.cli.options import ColumnOption, HomeOption, prepared_home
+from synthvlm.cli.terminal.output import print_json, stdout_console
+from synthvlm.local.clients import caption_client
 
 app = typer.Typer(no_args_is_help=True, help="Try recipes on captions.")
 
@@ -29,7 +29,7 @@ def evaluate(
     recipe: Annotated[
         str,
         typer.Option("--recipe", metavar="RECIPE", help="A Data-Juicer recipe, or paper-rules."),
-    ] = PAPER_RULES,
+    ] = inputs.PAPER_RULES,
     column: ColumnOption = "",
     home: HomeOption = None,
     json: Annotated[
@@ -40,19 +40,10 @@ def evaluate(
 
     [dim]Example:[/] synthvlm captions evaluate captions.jsonl --recipe my-recipe.yaml --json
     """
-    from synthvlm.cli import inputs
-
     (checked,), recipe_yaml = inputs.caption_files([file]), inputs.recipe_text(recipe)
-
-    from synthvlm.caption.v1 import caption_pb2
-    from synthvlm.cli.terminal import print_json
-    from synthvlm.local.clients import caption_client
-
     request = caption_pb2.EvaluateFileRequest(file=checked, column=column, recipe_yaml=recipe_yaml)
-    place = home_at(chosen_home(context, home))
-    place.prepare()
     kept, dropped = 0, Counter[str]()
-    with caption_client(place) as client:
+    with caption_client(prepared_home(context, home)) as client:
         for answer in client.evaluate_file(request):
             for record in answer.unreadable:
                 sys.stderr.write(f"{Path(file).name}:{record.line}: {record.reason}\n")
@@ -65,7 +56,7 @@ def evaluate(
         _table(kept, dropped)
 
 
-def _content(verdict: "caption_pb2.CaptionVerdict") -> dict[str, Any]:
+def _content(verdict: caption_pb2.CaptionVerdict) -> dict[str, Any]:
     given: str | int = int(verdict.id) if verdict.integer_id else verdict.id
     return {
         "id": None if given == "" else given,
@@ -76,11 +67,7 @@ def _content(verdict: "caption_pb2.CaptionVerdict") -> dict[str, Any]:
     }
 
 
-def _table(kept: int, dropped: "Counter[str]") -> None:
-    from rich.table import Table
-
-    from synthvlm.cli.terminal import stdout_console
-
+def _table(kept: int, dropped: Counter[str]) -> None:
     total = kept + dropped.total()
     table = Table("captions", "number", "part", box=None)
     for label, number in [("kept", kept), *((f"dropped by {r}", n) for r, n in dropped.items())]:

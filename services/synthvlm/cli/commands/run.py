@@ -5,25 +5,34 @@ import time
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
+from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
+from synthvlm.cli import inputs
 from synthvlm.cli.options import (
     ColumnOption,
     EngineOption,
     HomeOption,
     ProfileOption,
     RecipeOption,
-    chosen_home,
+    prepared_home,
 )
-from synthvlm.local.home import Home, home_at
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from synthvlm.cli.run.outcome import RunOutcome
-    from synthvlm_pipelines.requests import StageRequests
+from synthvlm.cli.run.display import display_on, duration
+from synthvlm.cli.run.outcome import RunOutcome
+from synthvlm.cli.run.pipeline import run_pipeline
+from synthvlm.cli.run.plan import plan_run
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
+from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
+from synthvlm.local.home import Home
+from synthvlm.local.services import run_services
+from synthvlm.report.write import report_run
+from synthvlm.storage import file_uri
+from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
 """Part of the captions that is kept when no limit is given."""
@@ -84,16 +93,8 @@ def run(
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
-    from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
-    from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
-    from synthvlm.cli import inputs
-    from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
-    from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
-    from synthvlm.local.services import check_engine, check_profile, profile_recipe
-    from synthvlm_pipelines.requests import StageRequests
-
-    reference = check_profile(profile)
-    check_engine(engine)
+    reference = inputs.profile_reference(profile)
+    inputs.engine_name(engine)
     requests = StageRequests(
         import_captions=ImportCaptionsRequest(
             files=inputs.caption_files([*(captions or []), *(more_captions or [])]),
@@ -101,7 +102,7 @@ def run(
             shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
         ),
         curate=CurateShardRequest(
-            recipe_yaml=inputs.recipe_text(recipe or profile_recipe(reference))
+            recipe_yaml=inputs.recipe_text(recipe or inputs.profile_recipe(reference))
         ),
         generate=GenerateShardRequest(
             repeats=inputs.in_range("--repeat", repeat, 1, 100),
@@ -111,8 +112,7 @@ def run(
         select=SelectRequest(rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION)),
         assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
-    place = home_at(chosen_home(context, home))
-    place.prepare()
+    place = prepared_home(context, home)
     signal.signal(signal.SIGTERM, _interrupt)
     _execute(requests, place, reference, engine, json)
 
@@ -122,17 +122,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _execute(
-    requests: "StageRequests", home: Home, profile: str, engine: str | None, as_json: bool
+    requests: StageRequests, home: Home, profile: str, engine: str | None, as_json: bool
 ) -> None:
-    from synthvlm.cli.run.display import display_on
-    from synthvlm.cli.run.outcome import RunOutcome
-    from synthvlm.cli.run.pipeline import run_pipeline
-    from synthvlm.cli.run.plan import plan_run
-    from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
-    from synthvlm.local.services import run_services
-    from synthvlm.report.write import report_run
-    from synthvlm.storage import file_uri
-
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
@@ -153,8 +144,6 @@ def _execute(
 
 
 def _warn(problem: str) -> None:
-    from synthvlm.cli.terminal import stderr_console
-
     stderr_console().print(
         f"warning: the dataset version is committed, but its report could not be made: {problem}; "
         f"the same command again tries anew",
@@ -165,9 +154,7 @@ def _warn(problem: str) -> None:
     )
 
 
-def _tell(console: "Console", outcome: "RunOutcome", report: Path | None, seconds: float) -> None:
-    from synthvlm.cli.run.display import duration
-
+def _tell(console: Console, outcome: RunOutcome, report: Path | None, seconds: float) -> None:
     counts, version = outcome.counts(), outcome.version
     console.print(
         f"[bold]{version.name}@{version.version}[/] has {version.pairs:,} pairs "

@@ -1,12 +1,15 @@
 """``synthvlm scenes``: the visual world of the bundled models, drawn, described and asked about."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
-if TYPE_CHECKING:
-    from synthvlm.scenes.questions import Question
+from synthvlm.cli import inputs
+from synthvlm.cli.terminal.output import print_json, stdout_console
+from synthvlm.scenes.files import write_captions, write_sheet
+from synthvlm.scenes.questions import Question, sample_questions
 
 MOST_SCENES = 400
 """Scenes on one contact sheet."""
@@ -34,15 +37,9 @@ def show(
 
     [dim]Example:[/] synthvlm scenes show --seed 7 --count 24 --out scenes.png
     """
-    from synthvlm.cli import inputs
-
     inputs.in_range("--seed", seed, 0)
     inputs.in_range("--count", count, 1, MOST_SCENES)
     inputs.picture_file("--out", out)
-
-    from synthvlm.cli.terminal import stdout_console
-    from synthvlm.scenes.files import write_sheet
-
     write_sheet(seed, count, out)
     text = f"{count} scenes of seed {seed}, with captions: {out}"
     stdout_console().print(text, markup=False, highlight=False, soft_wrap=True)
@@ -65,16 +62,10 @@ def captions(
 
     [dim]Example:[/] synthvlm scenes captions --count 500 --out captions.jsonl
     """
-    from synthvlm.cli import inputs
-
     inputs.in_range("--seed", seed, 0)
     inputs.in_range("--count", count, 1, MOST_CAPTIONS)
     inputs.part("--flawed", flawed)
     inputs.output_file("--out", out)
-
-    from synthvlm.cli.terminal import stdout_console
-    from synthvlm.scenes.files import write_captions
-
     write_captions(seed, count, flawed, out)
     text = f"{count:,} captions: {out}"
     stdout_console().print(text, markup=False, highlight=False, soft_wrap=True)
@@ -94,14 +85,8 @@ def questions(
 
     [dim]Example:[/] synthvlm scenes questions --seed 7 --count 100 --json
     """
-    from synthvlm.cli import inputs
-
     inputs.in_range("--seed", seed, 0)
     inputs.in_range("--count", count, 1, MOST_CAPTIONS)
-
-    from synthvlm.cli.terminal import print_json
-    from synthvlm.scenes.questions import sample_questions
-
     for number, (_, asked) in enumerate(sample_questions(seed, count), start=1):
         if json:
             for question in asked:
@@ -117,11 +102,7 @@ def questions(
             _table(number, asked)
 
 
-def _table(number: int, asked: "list[Question]") -> None:
-    from rich.table import Table
-
-    from synthvlm.cli.terminal import stdout_console
-
+def _table(number: int, asked: list[Question]) -> None:
     table = Table("kind", "question", "answer", box=None, title_justify="left", title_style="bold")
     table.title = f"scene {number}"
     table.columns[0].min_width = len("background")

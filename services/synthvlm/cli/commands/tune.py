@@ -5,24 +5,32 @@ import time
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from synthvlm.atomic_files import write_atomically
+from synthvlm.cli import inputs
+from synthvlm.cli.failures import blaming
 from synthvlm.cli.options import (
     ColumnOption,
     HomeOption,
     JsonOption,
     ProfileOption,
     RecipeOption,
-    chosen_home,
+    prepared_home,
 )
-from synthvlm.local.home import Home, home_at
-
-if TYPE_CHECKING:
-    from synthvlm.tuning.result import Result
-    from synthvlm.tuning.run import TuneRequest
+from synthvlm.cli.run.display import display_on
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.local.home import Home
+from synthvlm.local.services import run_services
+from synthvlm.profiles import Profile, load_profile
+from synthvlm.storage import file_uri, open_store
+from synthvlm.tuning import grid as grids
+from synthvlm.tuning.captions import MOST_CAPTIONS
+from synthvlm.tuning.result import Result
+from synthvlm.tuning.run import TuneRequest, require_refiner, search, tune_folder
+from synthvlm.tuning.write import write_result
 
 DEFAULT_SAMPLE = 1000
 """Captions, as the paper has it."""
@@ -75,29 +83,22 @@ def tune(
 
     [dim]Example:[/] synthvlm tune --captions captions.jsonl --grid steps=8,10,20 guidance_scale=2,4
     """
-    from synthvlm.cli import inputs
-    from synthvlm.local.services import check_profile, profile_recipe
-    from synthvlm.profiles import load_profile
-    from synthvlm.tuning import grid as grids
-    from synthvlm.tuning.run import TuneRequest, require_refiner
-
-    reference = check_profile(profile)
-    cells = grids.cells([*grid, *(more_grid or [])])
+    reference = inputs.profile_reference(profile)
     loaded = load_profile(reference)
-    require_refiner(cells, loaded.section("generation"))
+    with blaming("--grid"):
+        cells = grids.cells([*grid, *(more_grid or [])])
+        require_refiner(cells, loaded.section("generation"))
     request = TuneRequest(
         captions=inputs.caption_files(captions or []),
         column=column,
-        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
+        recipe=inputs.recipe_text(recipe or inputs.profile_recipe(reference)),
         cells=cells,
-        sample=inputs.in_range("--sample", sample, 2, 1_000_000),
+        sample=inputs.in_range("--sample", sample, 2, MOST_CAPTIONS),
         seed=inputs.in_range("--seed", seed, 0),
         metric=metric.value,
     )
-    place = home_at(chosen_home(context, home))
-    place.prepare()
     signal.signal(signal.SIGTERM, _interrupt)
-    _execute(request, place, reference, loaded.sections, json=json)
+    _execute(request, prepared_home(context, home), reference, loaded, json=json)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -105,67 +106,46 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _execute(
-    request: "TuneRequest",
-    home: Home,
-    profile: str,
-    sections: dict[str, dict[str, Any]],
-    *,
-    json: bool,
+    request: TuneRequest, home: Home, reference: str, profile: Profile, *, json: bool
 ) -> None:
-    from synthvlm.cli.run.display import display_on
-    from synthvlm.cli.terminal import stderr_console
-    from synthvlm.local.services import run_services
-    from synthvlm.tuning.result import Result
-    from synthvlm.tuning.run import search, tune_folder
-
     clock = time.monotonic()
     console = stderr_console()
     display = display_on(console)
-    folder = tune_folder(home, request, Path(profile).stem)
+    folder = tune_folder(home.tunes, request, profile.name)
     try:
-        with run_services(home, profile, display.services) as services:
+        with run_services(home, reference, display.services) as services:
             display.close()  # before the search shows itself
-            found = search(request, services, home, folder, console)
+            store = open_store(file_uri(home.store))
+            found = search(request, services.addresses, store, folder, console)
     finally:
         display.close()
     result = Result(
-        profile=Path(profile).stem,
-        sections=sections,
+        profile=profile.name,
+        sections=profile.sections,
         metric=request.metric,
         seed=request.seed,
         digests=found.digests,
         comparison=found.comparison,
         seconds=time.monotonic() - clock,
     )
-    _finish(result, folder, json=json)
+    _show(result, folder, json=json)
 
 
-def _finish(result: "Result", folder: Path, *, json: bool) -> None:
+def _show(result: Result, folder: Path, *, json: bool) -> None:
     """Writes the result's files, and says what was chosen."""
-    import json as json_module
-
-    from synthvlm.cli.terminal import print_json, stdout_console
-    from synthvlm.tuning.page import render_page
-    from synthvlm.tuning.result import NUMBERS_FILE, PAGE_FILE, PROFILE_FILE
-
-    content = result.to_json()
-    chosen = write_atomically(folder / PROFILE_FILE, result.chosen_profile())
-    page = write_atomically(folder / PAGE_FILE, render_page(result))
-    write_atomically(folder / NUMBERS_FILE, json_module.dumps(content, indent=2))
+    files = write_result(result, folder)
     if json:
-        files = {"profile": str(chosen), "report": str(page)}
-        print_json({**content, **files, "seconds": round(result.seconds, 3)})
+        named = {"profile": str(files.profile), "report": str(files.page)}
+        print_json({**result.to_json(), **named, "seconds": round(result.seconds, 3)})
         return
     console = stdout_console()
     console.print(_table(result))
     console.print(f"[bold]chosen[/]   {result.comparison.chosen.measured.cell}", highlight=False)
-    console.print(f"profile  {chosen}", highlight=False, soft_wrap=True)
-    console.print(f"report   {page}", highlight=False, soft_wrap=True)
+    console.print(f"profile  {files.profile}", highlight=False, soft_wrap=True)
+    console.print(f"report   {files.page}", highlight=False, soft_wrap=True)
 
 
-def _table(result: "Result") -> Any:
-    from rich.table import Table
-
+def _table(result: Result) -> Table:
     names = list(result.comparison.chosen.measured.cell.given)
     table = Table(box=None)
     for heading in (*names, "mean", "±", "behind", "±", "s an image", ""):

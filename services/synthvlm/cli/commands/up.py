@@ -4,22 +4,25 @@ import signal
 import time
 from collections.abc import Sequence
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import typer
 
+from synthvlm.cli import inputs
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.options import (
     EngineOption,
     HomeOption,
     JsonOption,
     ProfileOption,
-    chosen_home,
+    prepared_home,
 )
-from synthvlm.local.home import Home, home_at
-
-if TYPE_CHECKING:
-    from synthvlm.local.processes import ServiceProcess
+from synthvlm.cli.run.display import PlainDisplay, display_on
+from synthvlm.cli.terminal.output import print_json, stderr_console
+from synthvlm.local.errors import ProcessFailed
+from synthvlm.local.home import Home
+from synthvlm.local.lock import HomeLock
+from synthvlm.local.processes import ServiceProcess
+from synthvlm.local.services import own_services
 
 _WATCH_SECONDS = 0.3
 
@@ -40,12 +43,9 @@ def up(
     synthvlm up --profile my-profile.yaml --json
     synthvlm up --engine triton
     """
-    from synthvlm.local.services import HomeLock, check_engine, check_profile, own_services
-
-    reference = check_profile(profile)
-    check_engine(engine)
-    place = home_at(chosen_home(context, home))
-    place.prepare()
+    reference = inputs.profile_reference(profile)
+    inputs.engine_name(engine)
+    place = prepared_home(context, home)
     signal.signal(signal.SIGTERM, _stop)
     with HomeLock(place, "up") as lock:
         if not lock.take():
@@ -60,7 +60,7 @@ def up(
                 shown.ready(processes, place)
                 try:
                     _watch(processes)
-                except CommandError:
+                except ProcessFailed:
                     shown.close("a service has ended by itself; stopping the others")
                     raise
         except _StopRequestedError:
@@ -79,11 +79,11 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     raise _StopRequestedError
 
 
-def _watch(processes: "Sequence[ServiceProcess]") -> None:
+def _watch(processes: Sequence[ServiceProcess]) -> None:
     """Waits until a service has ended by itself.
 
     Raises:
-        CommandError: One has: which, how, and where its log is.
+        ProcessFailed: One has: which, how, and where its log is.
     """
     while True:
         for service in processes:
@@ -96,23 +96,18 @@ class _Shown:
     """What is shown while services come up: a live table, or lines on stderr beside JSON."""
 
     def __init__(self, as_json: bool) -> None:
-        from synthvlm.cli.run.display import PlainDisplay, display_on
-        from synthvlm.cli.terminal import stderr_console
-
         console = stderr_console()
         self._json = as_json
         self._console = console
         self._display = PlainDisplay(console) if as_json else display_on(console)
         self._open = True
 
-    def services(self, processes: "Sequence[ServiceProcess]") -> None:
+    def services(self, processes: Sequence[ServiceProcess]) -> None:
         """Shows how far they have come."""
         self._display.services(processes)
 
-    def ready(self, processes: "Sequence[ServiceProcess]", home: Home) -> None:
+    def ready(self, processes: Sequence[ServiceProcess], home: Home) -> None:
         """Says that all are ready."""
-        from synthvlm.cli.terminal import print_json
-
         if self._json:
             services = {p.word: {"address": p.address, "pid": p.process.pid} for p in processes}
             print_json({"home": str(home.root), "services": services})

@@ -13,8 +13,8 @@ from typing import Any
 
 from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
 from synthvlm.cli.run.state import RunState
-from synthvlm.local.parent_death import leashed
-from synthvlm.local.processes import log_tail
+from synthvlm.local.logs import log_tail
+from synthvlm.local.parent_death import ending_with_parent
 from synthvlm.local.services import Services
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
@@ -52,7 +52,7 @@ def run_pipeline(
     ]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            leashed(command),
+            ending_with_parent(command),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

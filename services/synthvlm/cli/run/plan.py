@@ -16,7 +16,8 @@ from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
 from synthvlm.generation.v1 import generation_pb2
-from synthvlm.local.services import WORDS, Services
+from synthvlm.local.services import Services
+from synthvlm.local.words import WORDS
 from synthvlm.storage import file_digest, file_uri
 from synthvlm_pipelines.requests import StageRequests
 

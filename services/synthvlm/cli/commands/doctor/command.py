@@ -1,14 +1,14 @@
 """``synthvlm doctor``: what is missing, and how to mend it."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import typer
+from rich.table import Table
 
+from synthvlm.cli.commands.doctor.checks import Finding, examine
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
-from synthvlm.local.home import home_at
-
-if TYPE_CHECKING:
-    from synthvlm.cli.checks import Finding
+from synthvlm.cli.terminal.output import print_json, stdout_console
 
 _MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "missing": "[red]missing[/]"}
 
@@ -25,23 +25,16 @@ def doctor(
 
     [dim]Example:[/] synthvlm doctor --profile single-gpu
     """
-    from synthvlm.cli.checks import examine
-    from synthvlm.cli.terminal import print_json
-
-    findings = examine(home_at(chosen_home(context, home)), profile)
+    findings = examine(chosen_home(context, home), profile)
     if json:
-        print_json([finding.__dict__ for finding in findings], indent=2)
+        print_json([asdict(finding) for finding in findings], indent=2)
     else:
         _show(findings)
     if any(finding.state == "missing" for finding in findings):
         raise typer.Exit(1)
 
 
-def _show(findings: "list[Finding]") -> None:
-    from rich.table import Table
-
-    from synthvlm.cli.terminal import stdout_console
-
+def _show(findings: Sequence[Finding]) -> None:
     table = Table("", "what", "found", "mend", box=None)
     for finding in findings:
         table.add_row(_MARKS[finding.state], finding.what, finding.found, finding.mend)

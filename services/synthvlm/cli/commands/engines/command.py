@@ -2,16 +2,28 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from synthvlm import __version__
-from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
-from synthvlm.local.home import home_at
-
-if TYPE_CHECKING:
-    from synthvlm.storage import Store
+from synthvlm.cli import inputs
+from synthvlm.cli.commands.engines.builder import run_builder
+from synthvlm.cli.commands.engines.sets import engine_set, engine_sets
+from synthvlm.cli.failures import WrongUsageError
+from synthvlm.cli.options import (
+    HomeOption,
+    JsonOption,
+    ProfileOption,
+    chosen_home,
+    prepared_home,
+)
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cluster.engine_job import EngineJob
+from synthvlm.cluster.objects import as_yaml
+from synthvlm.profiles import load_profile, setting
+from synthvlm.storage import Store, file_uri, open_store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,15 +76,9 @@ def build(
 
     [dim]Example:[/] synthvlm engines build --profile single-gpu-tensorrt --store s3://bucket/synthvlm
     """
-    from synthvlm.cli import inputs
-    from synthvlm.cli.engines import store_uri
-    from synthvlm.cli.terminal import print_json, stdout_console
-    from synthvlm.local.services import check_profile
-
-    reference = check_profile(profile)
-    place = home_at(chosen_home(context, home))
-    place.prepare()
-    uri = store_uri(store, _section(reference), place.store)
+    reference = inputs.profile_reference(profile)
+    place = prepared_home(context, home)
+    uri = store or _profile_store(reference) or file_uri(place.store)
     arguments = ["--profile", reference, "--store", uri]
     if calibration is not None:
         arguments += ["--calibration", str(inputs.readable_file(str(calibration), "caption file"))]
@@ -112,16 +118,11 @@ def export(
     [dim]Examples:[/] synthvlm engines export --profile mini --to onnx
     synthvlm engines export --configuration sdxl --only text_encoder --to onnx
     """
-    from synthvlm.cli import inputs
-    from synthvlm.cli.failures import WrongUsageError
-    from synthvlm.cli.terminal import print_json, stderr_console
-    from synthvlm.local.services import check_profile
-
     folder = inputs.output_folder("--to", to)
     if configuration is None:
         if only is not None:
             raise WrongUsageError("--only names a component of --configuration")
-        arguments = ["model", "--profile", check_profile(profile)]
+        arguments = ["model", "--profile", inputs.profile_reference(profile)]
     else:
         if only is None:
             raise WrongUsageError("--configuration needs --only COMPONENT")
@@ -149,11 +150,6 @@ def list_engines(
 
     [dim]Example:[/] synthvlm engines list --store s3://bucket/synthvlm
     """
-    from rich.table import Table
-
-    from synthvlm.cli.engines import engine_sets
-    from synthvlm.cli.terminal import print_json, stdout_console
-
     place = _store(context, store, home)
     found = list(engine_sets(place))
     if json:
@@ -192,9 +188,6 @@ def show(
 
     [dim]Example:[/] synthvlm engines show 3f2a
     """
-    from synthvlm.cli.engines import engine_set
-    from synthvlm.cli.terminal import print_json, stdout_console
-
     content = engine_set(_store(context, store, home), engine_id).to_json()
     if json:
         print_json(content, indent=2)
@@ -203,7 +196,7 @@ def show(
 
 
 @app.command("job")
-def job(
+def print_job(
     gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As the node label has it.")],
     profile: ProfileOption = "single-gpu-tensorrt",
     store: StoreOption = None,
@@ -232,39 +225,34 @@ def job(
 
     [dim]Example:[/] synthvlm engines job --gpu NVIDIA-H100-80GB-HBM3 --store s3://bucket/synthvlm
     """
-    from synthvlm.cli.failures import WrongUsageError
-    from synthvlm.cluster.engine_job import JobRequest, render_job
-    from synthvlm.local.services import check_profile
-    from synthvlm.profiles import load_profile, setting
-
-    sections = load_profile(check_profile(profile)).sections
-    uri = store or setting(sections, "generation", "tensorrt", "store")
+    reference = inputs.profile_reference(profile)
+    uri = store or _profile_store(reference)
     if uri is None:
         raise WrongUsageError("give --store, or tensorrt.store in the profile")
-    request = JobRequest(
-        gpu, image, str(uri), sections, namespace, models_claim, service_account, credentials
+    job = EngineJob(
+        gpu=gpu,
+        image=image,
+        store=uri,
+        generation=load_profile(reference).section("generation"),
+        namespace=namespace,
+        models_claim=models_claim,
+        service_account=service_account,
+        credentials=credentials,
     )
-    typer.echo(render_job(request), nl=False)
+    typer.echo(as_yaml(job.objects()), nl=False)
 
 
-def _section(reference: str) -> dict[str, Any]:
-    from synthvlm.profiles import load_profile
+def _profile_store(reference: str) -> str | None:
+    named = setting(load_profile(reference).sections, "generation", "tensorrt", "store")
+    return None if named is None else str(named)
 
-    return load_profile(reference).section("generation")
 
-
-def _store(context: typer.Context, store: str | None, home: Path | None) -> "Store":
-    from synthvlm.storage import file_uri, open_store
-
-    place = home_at(chosen_home(context, home))
-    return open_store(store or file_uri(place.store))
+def _store(context: typer.Context, store: str | None, home: Path | None) -> Store:
+    return open_store(store or file_uri(chosen_home(context, home).store))
 
 
 def _run(room: str, arguments: list[str], *, json: bool) -> dict[str, Any]:
     """Runs the builder, and shows one component after the other as it is done."""
-    from synthvlm.cli.engines import run_builder
-    from synthvlm.cli.terminal import stderr_console, stdout_console
-
     components: list[dict[str, Any]] = []
     errors = stderr_console()
     with errors.status("Loading the models") as status:
@@ -279,9 +267,7 @@ def _run(room: str, arguments: list[str], *, json: bool) -> dict[str, Any]:
     return {**result, "exported": components}
 
 
-def _table(components: list[dict[str, Any]]) -> Any:
-    from rich.table import Table
-
+def _table(components: list[dict[str, Any]]) -> Table:
     table = Table("component", "class", box=None)
     for heading in ("parameters", "precision", "difference", "size", "seconds"):
         table.add_column(heading, justify="right")

@@ -1,18 +1,24 @@
 """``synthvlm generate``: a few images of one prompt, judged at once."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
+from rich.columns import Columns
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
+from synthvlm.cli import inputs
+from synthvlm.cli.commands.generate import gallery
+from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, prepared_home
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cli.terminal.picture import half_blocks
+from synthvlm.generation.v1 import generation_pb2
 from synthvlm.limits import MAX_SEED
-from synthvlm.local.home import home_at
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from synthvlm.cli.gallery import Picture
+from synthvlm.local.clients import generation_client
+from synthvlm.scenes.grammar import foreign_words, parse
 
 MOST_IMAGES = 400
 _SHOWN = 8  # images that are drawn on the terminal itself
@@ -65,9 +71,6 @@ def generate(
     [dim]Examples:[/] synthvlm generate "a small red circle above a blue square"
     synthvlm generate "two green stars on a grey wall" --count 16 --seed 100 --out stars
     """
-    from synthvlm.cli import inputs
-    from synthvlm.local.services import check_profile
-
     inputs.prompt_text(prompt)
     inputs.in_range("--count", count, 1, MOST_IMAGES)
     inputs.in_range("--seed", seed, 0, MAX_SEED - count + 1)
@@ -76,15 +79,8 @@ def generate(
     if guidance_scale is not None:
         inputs.guidance_scale(guidance_scale)
     folder = inputs.output_folder("--out", out) if out else inputs.new_folder(_PARENT, prompt)
-    reference = check_profile(profile)
-
-    from synthvlm.cli import gallery
-    from synthvlm.cli.terminal import print_json, stderr_console, stdout_console
-    from synthvlm.generation.v1 import generation_pb2
-    from synthvlm.local.clients import generation_client
-
-    place = home_at(chosen_home(context, home))
-    place.prepare()
+    reference = inputs.profile_reference(profile)
+    place = prepared_home(context, home)
     folder.mkdir(parents=True, exist_ok=True)
     errors = stderr_console()
     _explain(errors, prompt)
@@ -108,10 +104,8 @@ def generate(
         _show(stdout_console(), pictures, sheet)
 
 
-def _explain(console: "Console", prompt: str) -> None:
+def _explain(console: Console, prompt: str) -> None:
     """Says beforehand when there will be no verdict, and why."""
-    from synthvlm.scenes.grammar import foreign_words, parse
-
     if parse(prompt) is not None:
         return
     foreign = foreign_words(prompt)
@@ -125,14 +119,7 @@ def _explain(console: "Console", prompt: str) -> None:
     )
 
 
-def _show(console: "Console", pictures: "list[Picture]", sheet: Path) -> None:
-    from rich.columns import Columns
-    from rich.table import Table
-    from rich.text import Text
-
-    from synthvlm.cli.gallery import WORDS
-    from synthvlm.cli.picture import half_blocks
-
+def _show(console: Console, pictures: Sequence[gallery.Picture], sheet: Path) -> None:
     if console.is_terminal:
         shown = pictures[:_SHOWN]
         console.print(Columns([half_blocks(p.data, _THUMBNAIL) for p in shown], padding=(0, 1)))
@@ -143,7 +130,7 @@ def _show(console: "Console", pictures: "list[Picture]", sheet: Path) -> None:
         table.add_row(
             picture.file.name,
             str(picture.seed),
-            Text(WORDS[verdict.true], style=_STYLES[verdict.true]),
+            Text(gallery.WORDS[verdict.true], style=_STYLES[verdict.true]),
             f"{verdict.confidence:.2f}" if judged else "",
             Text("; ".join(verdict.reasons) if judged else ""),
         )
@@ -156,7 +143,7 @@ def _show(console: "Console", pictures: "list[Picture]", sheet: Path) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _content(prompt: str, pictures: "list[Picture]", sheet: Path) -> dict[str, Any]:
+def _content(prompt: str, pictures: Sequence[gallery.Picture], sheet: Path) -> dict[str, Any]:
     return {
         "prompt": prompt,
         "model_digest": pictures[0].model_digest,

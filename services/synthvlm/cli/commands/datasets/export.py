@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from synthvlm.cli.failures import WrongUsageError
-from synthvlm.cli.terminal import stderr_console
+from synthvlm.cli.terminal.output import stderr_console
 from synthvlm.client import DatasetClient
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.local.home import Home

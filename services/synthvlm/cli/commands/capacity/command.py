@@ -1,14 +1,16 @@
 """``synthvlm capacity``: GPU hours and cost of a number of images."""
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
+from rich.table import Table
 
+from synthvlm.cli.commands.capacity.estimates import USUAL, Estimate, Plan, estimates
 from synthvlm.cli.options import JsonOption
+from synthvlm.cli.terminal.output import print_json, stdout_console
 from synthvlm.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from synthvlm.cli.capacity import Estimate, Plan
 
 
 def capacity(
@@ -45,11 +47,6 @@ def capacity(
     [dim]Examples:[/] synthvlm capacity --images 5000000 --steps 30 --gpus 64
     synthvlm capacity --gpu L4 --price L4=0.35 --efficiency 0.8
     """
-    from dataclasses import asdict
-
-    from synthvlm.cli.capacity import USUAL, Plan, estimates
-    from synthvlm.cli.terminal import print_json
-
     plan = Plan(images, steps, gpus, efficiency, dict(_price(text) for text in price or ()))
     found = estimates(plan, gpu or USUAL)
     if json:
@@ -66,11 +63,7 @@ def _price(text: str) -> tuple[str, float]:
         raise InvalidInput(f"--price: {text!r} is not of the form NAME=DOLLARS") from error
 
 
-def _show(plan: "Plan", found: "list[Estimate]") -> None:
-    from rich.table import Table
-
-    from synthvlm.cli.terminal import stdout_console
-
+def _show(plan: Plan, found: Sequence[Estimate]) -> None:
     right = ("images/h a GPU", "GPU hours", f"days on {plan.gpus:,} GPUs", "nodes", "US dollars")
     table = Table("GPU", box=None)
     for heading in right:

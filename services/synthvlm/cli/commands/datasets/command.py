@@ -1,20 +1,23 @@
 """``synthvlm datasets``: what there is, and taking it elsewhere."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from datetime import datetime
 from enum import StrEnum
+from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from google.protobuf import json_format
+from rich.table import Table
 
-from synthvlm.cli.options import HomeOption, JsonOption, chosen_home
-from synthvlm.local.home import Home, home_at
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-
-    from synthvlm.client import DatasetClient
-    from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.cli.commands.datasets.export import export_version
+from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.client import DatasetClient
+from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.local.clients import dataset_client
 
 app = typer.Typer(no_args_is_help=True, help="List, show, compare and export dataset versions.")
 
@@ -43,15 +46,11 @@ def list_versions(
 
     [dim]Example:[/] synthvlm datasets list
     """
-    from synthvlm.cli.terminal import print_json, stdout_console
-
     with _client(context, home) as client:
         versions = list(_versions(client, name))
     if json:
         print_json([_summary(version) for version in versions])
         return
-    from rich.table import Table
-
     table = Table("dataset", "version", "pairs", "size", "digest", "created", box=None)
     for version in versions:
         table.add_row(
@@ -76,14 +75,9 @@ def show(
 
     [dim]Example:[/] synthvlm datasets show demo@1 --json
     """
-    import json as json_module
-
-    from synthvlm.cli.terminal import print_json, stdout_console
-    from synthvlm.dataset.v1 import dataset_pb2
-
     with _client(context, home) as client:
         answer = client.get_version(dataset_pb2.GetVersionRequest(version=version))
-    manifest = json_module.loads(answer.manifest_json)
+    manifest = loads(answer.manifest_json)
     if json:
         print_json(manifest, indent=2)
         return
@@ -112,11 +106,6 @@ def diff(
 
     [dim]Example:[/] synthvlm datasets diff demo@1 demo@2
     """
-    from google.protobuf import json_format
-
-    from synthvlm.cli.terminal import print_json, stdout_console
-    from synthvlm.dataset.v1 import dataset_pb2
-
     request = dataset_pb2.DiffVersionsRequest(to=newer, **{"from": older})
     with _client(context, home) as client:
         answer = client.diff_versions(request)
@@ -158,11 +147,8 @@ def export(
     [dim]Examples:[/] synthvlm datasets export demo --format llava --to demo-llava
     synthvlm datasets export demo@1 --format parquet --to demo-parquet
     """
-    from synthvlm.cli.export import export_version
-    from synthvlm.cli.terminal import print_json, stderr_console
-
-    place = _home(context, home)
-    with _client(context, home) as client:
+    place = prepared_home(context, home)
+    with dataset_client(place) as client:
         files = export_version(client, place, version, form.value, to)
     if json:
         print_json({"to": str(to.resolve()), "files": files})
@@ -170,21 +156,11 @@ def export(
         stderr_console().print(f"{len(files):,} files in {to}", highlight=False)
 
 
-def _home(context: typer.Context, option: Path | None) -> Home:
-    place = home_at(chosen_home(context, option))
-    place.prepare()
-    return place
+def _client(context: typer.Context, option: Path | None) -> AbstractContextManager[DatasetClient]:
+    return dataset_client(prepared_home(context, option))
 
 
-def _client(context: typer.Context, option: Path | None) -> "AbstractContextManager[DatasetClient]":
-    from synthvlm.local.clients import dataset_client
-
-    return dataset_client(_home(context, option))
-
-
-def _versions(client: "DatasetClient", name: str) -> "Iterator[dataset_pb2.VersionSummary]":
-    from synthvlm.dataset.v1 import dataset_pb2
-
+def _versions(client: DatasetClient, name: str) -> Iterator[dataset_pb2.VersionSummary]:
     token = ""
     while True:
         page = client.list_versions(dataset_pb2.ListVersionsRequest(name=name, page_token=token))
@@ -194,7 +170,7 @@ def _versions(client: "DatasetClient", name: str) -> "Iterator[dataset_pb2.Versi
             return
 
 
-def _summary(version: "dataset_pb2.VersionSummary") -> dict[str, object]:
+def _summary(version: dataset_pb2.VersionSummary) -> dict[str, object]:
     return {
         "name": version.name,
         "version": version.version,
@@ -208,6 +184,4 @@ def _summary(version: "dataset_pb2.VersionSummary") -> dict[str, object]:
 
 
 def _time(seconds: int) -> str:
-    from datetime import datetime
-
     return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -35,5 +35,5 @@ def half_blocks(data: bytes, columns: int) -> Text:
 
 def _colour(pixel: object) -> Color:
     if not isinstance(pixel, tuple):
-        raise TypeError(f"{pixel!r} is no RGB pixel")
+        raise TypeError(f"{pixel!r} is not an RGB pixel")
     return Color.from_rgb(*pixel)

@@ -1,17 +1,20 @@
 """``synthvlm images`` and ``synthvlm regenerate``: single images."""
 
+from json import loads
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from synthvlm.cli import inputs
+from synthvlm.cli.commands.images.regeneration import generation_request, profile_of
 from synthvlm.cli.failures import CommandError
-from synthvlm.cli.options import HomeOption, JsonOption, chosen_home
-from synthvlm.local.home import Home, home_at
-
-if TYPE_CHECKING:
-    from synthvlm.client import DatasetClient
-    from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cli.terminal.picture import half_blocks
+from synthvlm.client import DatasetClient
+from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.local.clients import dataset_client, generation_client
 
 app = typer.Typer(no_args_is_help=True, help="Look at single images.")
 
@@ -34,14 +37,10 @@ def show(
 
     [dim]Example:[/] synthvlm images show 3f2a9c01 --save image.jpg
     """
-    from synthvlm.cli import inputs
-    from synthvlm.cli.terminal import print_json, stdout_console
-    from synthvlm.local.clients import dataset_client
-
     if save is not None:
         inputs.output_file("--save", save)
     console = stdout_console()
-    with dataset_client(_home(context, home)) as client:
+    with dataset_client(prepared_home(context, home)) as client:
         image = _image(client, image_id, bytes_too=save is not None or console.is_terminal)
     if save is not None:
         _write(save, image.image)
@@ -49,8 +48,6 @@ def show(
         print_json(_content(image), indent=2)
         return
     if console.is_terminal:
-        from synthvlm.cli.picture import half_blocks
-
         console.print(half_blocks(image.image, console.width))
     for label, value in _content(image).items():
         console.print(f"{label:<11} {_shown(value)}", markup=False, highlight=False, soft_wrap=True)
@@ -80,16 +77,10 @@ def regenerate(
 
     [dim]Example:[/] synthvlm regenerate 3f2a9c01 --out again.jpg
     """
-    from synthvlm.cli import inputs
-    from synthvlm.cli.regeneration import generation_request, profile_of
-    from synthvlm.cli.terminal import print_json, stderr_console
-    from synthvlm.local.clients import dataset_client, generation_client
-    from synthvlm.local.services import check_profile
-
-    given = None if profile is None else check_profile(profile)
+    given = None if profile is None else inputs.profile_reference(profile)
     if out is not None:
         inputs.output_file("--out", out)
-    place = _home(context, home)
+    place = prepared_home(context, home)
     with dataset_client(place) as datasets:
         image = _image(datasets, image_id, bytes_too=False)
         reference = given or profile_of(image, datasets)
@@ -116,17 +107,9 @@ def regenerate(
         stderr_console().print(f"{image.image_id}: the same bytes, {image.digest}", soft_wrap=True)
 
 
-def _home(context: typer.Context, option: Path | None) -> Home:
-    place = home_at(chosen_home(context, option))
-    place.prepare()
-    return place
-
-
 def _image(
-    client: "DatasetClient", image_id: str, *, bytes_too: bool
-) -> "dataset_pb2.GetImageResponse":
-    from synthvlm.dataset.v1 import dataset_pb2
-
+    client: DatasetClient, image_id: str, *, bytes_too: bool
+) -> dataset_pb2.GetImageResponse:
     return client.get_image(dataset_pb2.GetImageRequest(image_id=image_id, include_image=bytes_too))
 
 
@@ -141,9 +124,7 @@ def _shown(value: Any) -> str:
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def _content(image: "dataset_pb2.GetImageResponse") -> dict[str, Any]:
-    import json
-
+def _content(image: dataset_pb2.GetImageResponse) -> dict[str, Any]:
     return {
         "image_id": image.image_id,
         "caption_id": image.caption_id,
@@ -151,17 +132,15 @@ def _content(image: "dataset_pb2.GetImageResponse") -> dict[str, Any]:
         "repeat": image.repeat,
         "seed": image.seed,
         "scores": {name: round(score, 6) for name, score in sorted(image.scores.items())},
-        "generation": json.loads(image.generation_json),
+        "generation": loads(image.generation_json),
         "versions": list(image.versions),
         "media_type": image.media_type,
         "digest": image.digest,
     }
 
 
-def _why_different(image: "dataset_pb2.GetImageResponse", model_digest: str) -> str:
-    import json
-
-    recorded = json.loads(image.generation_json).get("model_digest")
+def _why_different(image: dataset_pb2.GetImageResponse, model_digest: str) -> str:
+    recorded = loads(image.generation_json).get("model_digest")
     if recorded != model_digest:
         return "the model is another one; use the profile that made it (--profile)"
     return "the model is the same, so the processor or a library computes differently"

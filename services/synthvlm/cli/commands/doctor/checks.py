@@ -13,10 +13,10 @@ from typing import Literal
 
 import psutil
 
-from synthvlm.cli.failures import WrongUsageError
 from synthvlm.errors import DomainError
 from synthvlm.local.home import Home
-from synthvlm.local.services import WORDS, attach
+from synthvlm.local.services import attach
+from synthvlm.local.words import WORDS
 from synthvlm.model_folders import model_digest, resolve_model
 from synthvlm.profiles import load_profile, setting
 
@@ -138,7 +138,7 @@ def _models(profile: str) -> Iterator[Finding]:
 def _home(home: Home) -> Finding:
     try:
         home.prepare()
-    except WrongUsageError as error:
+    except DomainError as error:
         return Finding("missing", "home", str(home.root), error.message)
     return Finding("ok", "home", str(home.root))
 

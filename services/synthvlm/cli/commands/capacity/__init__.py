@@ -1,0 +1,1 @@
+"""``synthvlm capacity``: GPU hours and cost of a number of images."""

@@ -1,0 +1,1 @@
+"""``synthvlm datasets``: what there is, and taking it elsewhere."""

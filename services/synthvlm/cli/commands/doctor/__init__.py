@@ -1,0 +1,1 @@
+"""``synthvlm doctor``: what is missing, and how to mend it."""

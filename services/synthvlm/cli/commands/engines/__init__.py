@@ -1,0 +1,1 @@
+"""``synthvlm engines``: networks as ONNX graphs and TensorRT engines."""

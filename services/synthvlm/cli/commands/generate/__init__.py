@@ -1,0 +1,1 @@
+"""``synthvlm generate``: a few images of one prompt, judged at once."""

@@ -1,0 +1,1 @@
+"""``synthvlm images`` and ``synthvlm regenerate``: single images."""

@@ -1,0 +1,107 @@
+"""Starting the services of a home, with the settings that they have there."""
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from synthvlm.local.home import Home
+from synthvlm.local.processes import (
+    DRAIN_SECONDS,
+    READY_SECONDS,
+    OnChange,
+    ServiceProcess,
+    start_process,
+    stop_services,
+    wait_ready,
+)
+from synthvlm.local.words import TRITON
+
+CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
+"""Whoever runs the services on a machine of their own may name any caption file they can read."""
+
+
+@contextmanager
+def started(
+    home: Home,
+    profile: str,
+    words: Sequence[str],
+    folder: Path,
+    on_change: OnChange,
+    engine: str | None = None,
+) -> Iterator[list[ServiceProcess]]:
+    """Starts services, waits until they are ready, and ends them with the context.
+
+    Args:
+        home: Their home.
+        profile: The profile that they run.
+        words: Which services.
+        folder: Where they write their addresses.
+        on_change: Told how far they have come.
+        engine: What synthesises the images, ``triton`` for a Triton server that is started with
+            them; None: as the profile says.
+
+    Raises:
+        ProcessFailed: A service ended, or took too long.
+    """
+    processes: list[ServiceProcess] = []
+    settings: list[str] = [] if engine is None else ["--engine", engine]
+    try:
+        if engine == TRITON:
+            triton = f"127.0.0.1:{_free_port()}"
+            processes.append(_start_triton(home, profile, folder, triton))
+            # The service waits for the server as long as this process waits for the service.
+            settings += ["--triton.endpoints", triton]
+            settings += ["--triton.patience-seconds", str(READY_SECONDS)]
+        for word in words:
+            process = start(home, profile, word, folder, settings if word == "generation" else ())
+            processes.append(process)  # at once: when the next cannot be started, this one is ended
+        wait_ready(processes, on_change)
+        yield processes
+    finally:
+        stop_services(processes)
+
+
+def start(
+    home: Home, profile: str, word: str, folder: Path, settings: Sequence[str] = ()
+) -> ServiceProcess:
+    """Starts one service with the settings that a home's services have, and some more."""
+    return start_process(
+        word,
+        f"synthvlm.{word}",
+        [*_common(profile), *_settings(word, home), *settings],
+        address_file=folder / f"{word}.json",
+        log=home.log(word),
+    )
+
+
+def _start_triton(home: Home, profile: str, folder: Path, address: str) -> ServiceProcess:
+    return start_process(
+        TRITON,
+        "synthvlm.generation.triton",
+        [*_common(profile), "--repository", str(folder / TRITON)],
+        address_file=folder / f"{TRITON}.json",
+        log=home.log(TRITON),
+        listen=address,
+    )
+
+
+def _common(profile: str) -> list[str]:
+    return ["--profile", profile, "--drain-seconds", str(DRAIN_SECONDS)]
+
+
+def _settings(word: str, home: Home) -> list[str]:
+    options = {"--store-roots": [f"file://{home.store}"]}
+    if word == "caption":
+        options["--caption-roots"] = CAPTION_ROOTS
+    if word == "dataset":
+        options["--export-roots"] = [f"file://{home.exports}"]
+        options["--database"] = [f"sqlite:///{home.catalogue}"]
+    return [part for name, values in options.items() for v in values for part in (name, v)]
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
