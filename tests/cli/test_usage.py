@@ -96,8 +96,8 @@ WRONG: list[tuple[list[str], str]] = [
     (["tune", "--captions", "good.txt", "--grid", "steps=2", "--metric", "x"], "'--metric'"),
     (["engines", "export"], "Missing option '--to'"),
     (["engines", "export", "--to", "good.txt"], "--to good.txt is not a folder"),
-    (["engines", "export", "--to", "x", "--only", "vae"], "--only names a network"),
-    (["engines", "export", "--to", "x", "--configuration", "sdxl"], "needs --only NETWORK"),
+    (["engines", "export", "--to", "x", "--only", "vae"], "--only names a component"),
+    (["engines", "export", "--to", "x", "--configuration", "sdxl"], "needs --only COMPONENT"),
     (
         ["engines", "export", "--to", "x", "--configuration", "sdxl", "--only", "lungs"],
         "--only must be one of text_encoder, vae",

@@ -48,6 +48,6 @@ def test_a_grid_that_means_nothing_is_refused(wrong, problem):
 
 def test_a_profile_without_a_refiner_takes_no_part_of_the_schedule():
     with pytest.raises(InvalidInput, match="has no refiner"):
-        require_refiner(cells(["high_noise_fraction=0.8,1"]), {"model": "m"})
-    require_refiner(cells(["high_noise_fraction=0.8,1"]), {"refiner": "r"})
-    require_refiner(cells(["high_noise_fraction=1 steps=3"]), {"model": "m"})
+        require_refiner(cells(["high_noise_fraction=0.8,1"]), {"pipeline": {"model": "m"}})
+    require_refiner(cells(["high_noise_fraction=0.8,1"]), {"pipeline": {"refiner": "r"}})
+    require_refiner(cells(["high_noise_fraction=1 steps=3"]), {"pipeline": {"model": "m"}})

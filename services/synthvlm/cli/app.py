@@ -78,7 +78,7 @@ COMMANDS = (
     Entry(
         "engines",
         "engines.command:app",
-        "Export networks to ONNX; build TensorRT engines and look at them. Example: "
+        "Export components to ONNX; build TensorRT engines and look at them. Example: "
         "synthvlm engines export --to onnx",
     ),
 )
