@@ -3,7 +3,7 @@
 import pytest
 
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import Layout, Notices, find_caption_file, read_records
+from synthvlm.caption.readers import Format, Layout, Notices, find_caption_file, read_records
 from synthvlm.storage import file_uri, open_store
 
 
@@ -24,7 +24,7 @@ def caption_file(tmp_path, anywhere):
     def write(name, data, form=None):
         path = tmp_path / name
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return find_caption_file(str(path), anywhere, form=form)
+        return find_caption_file(str(path), anywhere, form=form and Format(form))
 
     return write
 

@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from synthvlm.caption.importing import ImportRequest, import_captions
+from synthvlm.caption.readers import Layout
 from synthvlm.caption.v1 import caption_pb2 as pb
 from synthvlm.caption.v1 import caption_pb2_grpc
 from synthvlm.progress import SILENT
@@ -60,7 +61,7 @@ def test_a_kill_in_an_import_changes_nothing(launch, store, caption_file, tmp_pa
     assert kept * SHARD <= last.progress.resumed < RECORDS
     # What a process that nobody kills makes of the same file.
     elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
-    imported = import_captions(elsewhere, ImportRequest([file], "", SHARD), SILENT)
+    imported = import_captions(elsewhere, ImportRequest([file], Layout(), SHARD), SILENT)
     assert [ref_from_proto(shard) for shard in last.result.shards] == imported.shards
     assert ref_from_proto(last.result.quarantine) == imported.quarantine
     for kind in ("pool", "quarantine"):

@@ -102,7 +102,7 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
     ("text", "problem"),
     [
         ("process: [", "no valid YAML"),
-        ("a: &x [*x]\nprocess: *x", "process[0] must be"),
+        ("temp_dir: &x [*x]\nprocess: *x", "process[0] must be"),
         ("[" * 65_000, "must not nest"),
         ("- " * 32_000, "must not nest"),
         ("{a: " * 16_000, "must not nest"),

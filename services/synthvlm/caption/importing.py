@@ -132,7 +132,8 @@ def _key(request: ImportRequest, reporter: Reporter) -> ShardKey:
         {"name": file.name, "digest": file.digest(reporter), "format": file.format.value}
         for file in request.files
     ]
-    configuration = {"layout": asdict(request.layout), "shard_size": request.shard_size}
+    layout = {**asdict(request.layout), "columns": list(request.layout.columns)}
+    configuration = {"layout": layout, "shard_size": request.shard_size}
     inputs = {"files": sha256_digest(canonical_json(files))}
     return ShardKey("quarantine", inputs, configuration, code_version=CODE_VERSION)
 

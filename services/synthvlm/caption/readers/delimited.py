@@ -8,7 +8,7 @@ beginning of a record. Every line is in a caption or set aside, and none twice.
 
 import csv
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from synthvlm.caption.readers.caption_file import CaptionFile, Format
@@ -27,6 +27,9 @@ from synthvlm.caption.readers.texts import excerpt
 _MAX_LINES = 100
 _MAX_SPAN_BYTES = 16 << 10
 """A record of several lines is at most this long."""
+
+_SWALLOWED_LINES = 5
+"""From so many lines on, lines with as many delimiters as records have are no prose."""
 
 _DETECTED = (";", "|", "\t")
 
@@ -70,12 +73,16 @@ class _OpenQuoteError(Exception):
 
 
 class _Lines:
-    """The lines of the record in hand, and those of the file behind it."""
+    """The lines of the record in hand, and those of the file behind it.
+
+    Attributes:
+        taken: The lines of the record in hand.
+    """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._lines = split_lines(chunks)
         self._again: deque[Line] = deque()
-        self._taken: list[Line] = []
+        self.taken: list[Line] = []
         self._size = 0
 
     def __iter__(self) -> "_Lines":
@@ -88,32 +95,28 @@ class _Lines:
             raise StopIteration
         text = line.text()
         self._size += len(line.data)
-        if self._taken and (
+        if self.taken and (
             isinstance(text, Unreadable)
-            or len(self._taken) == _MAX_LINES
+            or len(self.taken) == _MAX_LINES
             or self._size > _MAX_SPAN_BYTES
         ):
             self._again.appendleft(line)
             raise _OpenQuoteError
-        self._taken.append(line)
+        self.taken.append(line)
         return f"{text}\n"
 
     def start(self) -> Line | None:
         """Begins a record: its first line, which is not taken yet; None at the end."""
-        self._taken, self._size = [], 0
+        self.taken, self._size = [], 0
         line = self._next()
         if line is not None:
             self._again.appendleft(line)
         return line
 
-    def taken(self) -> int:
-        """How many lines the record in hand has."""
-        return len(self._taken)
-
     def give_back(self) -> None:
         """Leaves the record in hand with its first line; the others are read again."""
-        self._again.extendleft(reversed(self._taken[1:]))
-        del self._taken[1:]
+        self._again.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
 
     def _next(self) -> Line | None:
         return self._again.popleft() if self._again else next(self._lines, None)
@@ -140,30 +143,43 @@ def delimited_records(file: CaptionFile, layout: Layout, notices: Notices) -> It
             next(lines)
             yield _record(table, line.number, table.split(text), text, notices)
         else:
-            yield _quoted_record(table, lines, rows, line, notices)
+            yield from _quoted_records(table, lines, rows, line, notices)
 
 
-def _quoted_record(
-    table: _Table,
-    lines: _Lines,
-    rows: Iterator[list[str]],
-    first: Line,
-    notices: Notices,
-) -> Record:
+def _quoted_records(
+    table: _Table, lines: _Lines, rows: Iterator[list[str]], first: Line, notices: Notices
+) -> list[Record]:
     """The next record, which has quotes in its first line; only lines that it uses are taken."""
     text = str(first.text())
     try:
         record = _record(table, first.number, next(rows), text, notices)
     except (_OpenQuoteError, csv.Error) as error:
-        if lines.taken() == 1 and _is_unquoted(error, text):
-            return _record(table, first.number, table.split(text), text, notices)
+        if len(lines.taken) == 1 and _is_unquoted(error, text):
+            return [_record(table, first.number, table.split(text), text, notices)]
         reason = "invalid_csv" if "\r" in text else "open_quote"
     else:
-        if lines.taken() == 1 or (isinstance(record, CaptionRecord) and record.text.strip()):
-            return record
+        if len(lines.taken) == 1:
+            return [record]
+        if isinstance(record, CaptionRecord) and not _is_swallowed(table, lines.taken):
+            blank = not record.text.strip()
+            return [_empty(line) for line in lines.taken] if blank else [record]
         reason = "open_quote"
     lines.give_back()
-    return Unreadable(first.number, reason, excerpt(text))
+    return [Unreadable(first.number, reason, excerpt(text))]
+
+
+def _empty(line: Line) -> Unreadable:
+    return Unreadable(line.number, "empty_caption", excerpt(line.data))
+
+
+def _is_swallowed(table: _Table, taken: Sequence[Line]) -> bool:
+    """Whether every line of a record of many looks like a record of its own."""
+    delimiters = table.delimiter.encode()
+    return (
+        table.width > 1
+        and len(taken) >= _SWALLOWED_LINES
+        and all(line.data.count(delimiters) == table.width - 1 for line in taken)
+    )
 
 
 def _is_unquoted(error: Exception, line: str) -> bool:
