@@ -6,8 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from synthvlm.cli.caption_files import MAX_FILES, expanded
 from synthvlm.cli.failures import WrongUsageError
+
+if TYPE_CHECKING:
+    from synthvlm.caption.v1.caption_pb2 import FileLayout
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
@@ -34,6 +39,8 @@ class RunRequest:
         seed: Seed of the run.
         rule: The selection rule, in the form of the proto's JSON.
         shard_size: Captions a shard.
+        layout: How the files are laid out, as far as the user says; None: as it shows.
+        max_set_aside: Largest share of the records that may be set aside; None: the service's.
     """
 
     captions: list[str]
@@ -44,17 +51,33 @@ class RunRequest:
     seed: int
     rule: dict[str, float]
     shard_size: int
+    layout: "FileLayout | None" = None
+    max_set_aside: float | None = None
 
 
 def caption_files(files: Sequence[str]) -> list[str]:
     """Caption files as services take them: absolute paths, and URLs as they are.
 
+    Globs and folders stand for the files in them, ``-`` for standard input.
+
     Raises:
-        WrongUsageError: One does not exist, is a directory, is empty or cannot be read.
+        WrongUsageError: One does not exist, is empty or cannot be read; or there are too many.
     """
     if not files:
         raise WrongUsageError("give at least one caption file with --captions")
-    return [file if "://" in file else str(readable_file(file, "caption file")) for file in files]
+    found = [file for name in files for file in expanded(name)]
+    if len(found) > MAX_FILES:
+        raise WrongUsageError(f"{len(found):,} caption files; at most {MAX_FILES:,} can be read")
+    return [file if "://" in file else str(readable_file(file, "caption file")) for file in found]
+
+
+def share(option: str, value: float | None) -> float | None:
+    """A share from 0 to 1; None: not given.
+
+    Raises:
+        WrongUsageError: It is outside.
+    """
+    return None if value is None else part(option, value)
 
 
 def readable_file(file: str, what: str) -> Path:

@@ -11,8 +11,13 @@ import typer
 
 from synthvlm.cli.options import (
     ColumnOption,
+    ColumnsOption,
+    DelimiterOption,
     EngineOption,
+    FormatOption,
     HomeOption,
+    IdColumnOption,
+    MaxSetAsideOption,
     ProfileOption,
     RecipeOption,
     chosen_home,
@@ -44,7 +49,8 @@ def run(
         typer.Option(
             "--captions",
             metavar="FILE...",
-            help="Caption files: JSON, JSONL, CSV, TSV, Parquet or text; .gz and .zst too.",
+            help="Caption files: JSON, JSONL, CSV, TSV, Parquet or text; .gz and .zst too; folders "
+            "and quoted globs of them; - for standard input.",
         ),
     ] = None,
     more_captions: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -52,6 +58,11 @@ def run(
     profile: ProfileOption = "mini",
     engine: EngineOption = None,
     column: ColumnOption = "",
+    id_column: IdColumnOption = None,
+    form: FormatOption = None,
+    delimiter: DelimiterOption = None,
+    columns: ColumnsOption = None,
+    max_set_aside: MaxSetAsideOption = None,
     recipe: RecipeOption = None,
     repeat: Annotated[
         int, typer.Option("--repeat", metavar="N", help="Images a caption; the best is kept.")
@@ -85,15 +96,19 @@ def run(
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
     """
     from synthvlm.cli import inputs
+    from synthvlm.cli.caption_files import file_layout, recipe_column
     from synthvlm.local.services import check_engine, check_profile, profile_recipe
 
     reference = check_profile(profile)
     check_engine(engine)
+    recipe_yaml = inputs.recipe_text(recipe or profile_recipe(reference))
     request = inputs.RunRequest(
         captions=inputs.caption_files([*(captions or []), *(more_captions or [])]),
         name=inputs.dataset_name(name),
-        column=column,
-        recipe=inputs.recipe_text(recipe or profile_recipe(reference)),
+        column=column or recipe_column(recipe_yaml),
+        layout=file_layout(form, id_column, delimiter, columns),
+        max_set_aside=inputs.share("--max-set-aside", max_set_aside),
+        recipe=recipe_yaml,
         repeats=inputs.in_range("--repeat", repeat, 1, 100),
         seed=inputs.in_range("--seed", seed, 0),
         rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION),
