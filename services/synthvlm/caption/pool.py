@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from synthvlm.storage import Commit, ShardKey, ShardRef, Store, canonical_json
+from synthvlm.storage import Commit, ShardKey, ShardRef, Store
 from synthvlm.storage.schemas import POOL
 from synthvlm.storage.tables import TableFile
 
@@ -94,9 +94,9 @@ class PoolWriter:
         """
         if self._rows is None:
             self._rows, self._digest = RowFile(self._path, POOL), hashlib.sha256()
-        row = (caption, text, source_id)
-        self._rows.add(row)
-        self._digest.update(canonical_json(row))
+        self._rows.add((caption, text, source_id))
+        # The caption's id is made of the source's, too; the length says where the text ends.
+        self._digest.update(f"{caption} {len(text)} {text}".encode())
         if self._rows.rows < self._size:
             return False
         self.flush()

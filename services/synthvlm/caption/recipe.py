@@ -39,6 +39,8 @@ of a caption: here the caller names the files and the store."""
 _MAX_OPERATORS = 100
 _MAX_DEPTH = 32
 _MAX_WORDS_BYTES = 8 << 20
+_NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError, ArithmeticError)
+"""What yaml raises: for tagged scalars that are not what their tag says, whatever comes up."""
 _RECIPES = resources.files(__package__) / "recipes"
 
 
@@ -97,7 +99,7 @@ def load_recipe(name_or_path: str, locations: Locations) -> Recipe:
             raise InvalidInput(
                 f"the recipe {name_or_path!r} cannot be read ({error}); give a YAML file or one of "
                 f"{', '.join(shipped_recipes())}",
-                [FieldViolation("recipe", "is no recipe")],
+                [FieldViolation("recipe", "is not a recipe")],
             ) from error
     return parse_recipe(text, locations)
 
@@ -165,8 +167,8 @@ def _content(text: str) -> Any:
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 _reject("must not merge mappings (<<)")
         return yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError) as error:
-        _reject(f"is no valid YAML: {' '.join(str(error).split())}")
+    except _NOT_YAML as error:
+        _reject(f"is not valid YAML: {' '.join(str(error).split())}")
 
 
 def _rule(number: int, entry: Any, locations: Locations) -> Rule:
@@ -265,7 +267,7 @@ def _word_lists(where: str, folder: Path) -> dict[str, frozenset[str]]:
                 added = frozenset(word for word in words if isinstance(word, str))
                 lists[language] = lists.get(language, frozenset()) | added
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        _reject(f"{where}: a file of flagged_words_dir is no JSON object of lists of words")
+        _reject(f"{where}: a file of flagged_words_dir is not a JSON object of lists of words")
     if not lists:
         _reject(f"{where}: flagged_words_dir has no file *flagged_words*.json")
     return lists

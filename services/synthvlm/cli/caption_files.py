@@ -95,7 +95,7 @@ def recipe_column(recipe: str) -> str:
 
     try:
         content = yaml.safe_load(recipe)
-    except (yaml.YAMLError, ValueError, RecursionError):
+    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError, RecursionError):
         return ""
     keys = content.get("text_keys") if isinstance(content, dict) else None
     if isinstance(keys, list) and len(keys) == 1:
