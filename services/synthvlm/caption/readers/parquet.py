@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from synthvlm.caption.readers.caption_file import CaptionFile
+from synthvlm.caption.readers.identifiers import MAX_ID_CHARACTERS
 from synthvlm.caption.readers.layout import Layout, one_of
 from synthvlm.caption.readers.notices import Notices
 from synthvlm.caption.readers.records import (
@@ -28,6 +29,7 @@ _ROWS = 1024
 _BUFFER = 1 << 20
 _ROW_BYTES = 16
 """What a row counts for the limit besides its text."""
+_ID_BYTES = 4 * (MAX_ID_CHARACTERS + 1)
 _MAX_LIST = 1000
 """Captions a row may have on average."""
 
@@ -79,7 +81,8 @@ def _record(number: int, text: bytes | None, identifier: Any, notices: Notices) 
     except UnicodeDecodeError:
         return Unreadable(number, "invalid_utf8", excerpt(text))
     if isinstance(identifier, bytes):
-        identifier = identifier.decode("utf-8", "surrogateescape")
+        # No more than shows that it is too long: every row may have the same one of a megabyte.
+        identifier = identifier[:_ID_BYTES].decode("utf-8", "surrogateescape")
     return checked(number, decoded, identifier, decoded, notices)
 
 
@@ -142,14 +145,16 @@ def _require_moderate(file: CaptionFile, parquet: pq.ParquetFile, columns: Seque
 
 
 def _text_paths(data: BinaryIO, columns: Sequence[str]) -> list[str]:
-    """The paths of the leaves of columns of text, as they are named inside the file."""
+    """The paths of the leaves of columns of text or bytes, as they are named inside the file."""
     schema = pq.ParquetFile(data, pre_buffer=False).schema
     data.seek(0)
     leaves = [schema.column(index) for index in range(len(schema))]
     return [
         leaf.path
         for leaf in leaves
-        if leaf.path.split(".")[0] in columns and leaf.physical_type == "BYTE_ARRAY"
+        if leaf.path.split(".")[0] in columns
+        and leaf.physical_type == "BYTE_ARRAY"
+        and leaf.logical_type.type in ("STRING", "NONE")
     ]
 
 
@@ -162,6 +167,10 @@ def _element(kind: pa.DataType) -> pa.DataType:
 
 def _is_text(kind: pa.DataType) -> bool:
     return kind in (pa.string(), pa.large_string(), pa.string_view())
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return kind in (pa.binary(), pa.large_binary(), pa.binary_view())
 
 
 def _texts(column: pa.Array) -> list[Sequence[bytes | None]]:
@@ -192,11 +201,11 @@ def _bytes(column: pa.Array) -> list[bytes | None]:
 
 def _ids(column: pa.Array) -> Sequence[Any]:
     kind = column.type
-    if pa.types.is_dictionary(kind) and not _is_text(kind.value_type):
+    if _is_text(_element(kind)) or _is_binary(_element(kind)):
+        return _bytes(column)
+    if pa.types.is_dictionary(kind):
         column = column.dictionary_decode()
         kind = column.type
-    if pa.types.is_dictionary(kind) or _is_text(kind):
-        return _bytes(column)
     if pa.types.is_temporal(kind):
         # Python's own types have no nanoseconds.
         column = pc.cast(column, pa.string())
