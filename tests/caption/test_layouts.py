@@ -283,8 +283,10 @@ def test_one_long_text_in_every_row_of_a_small_parquet_file(read, tmp_path):
         '"' + "a," * 39_000 + '"',
         '"a,"b,' * 19_000,
         "{x" + "}, {" * 29_000 + '"a": 1}',
+        '{"a":[{},' * 450 + "1," * 400_000 + "x",
+        ('{"p":"' + "x" * 1000 + '","a":[{},') * 2000 + "x",
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_a_malformed_record_costs_time_in_proportion_and_nothing_behind_it(read, bad):
     began = time.process_time()

@@ -1,5 +1,6 @@
 """JSON files: an array of records of any length, read piece by piece."""
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ _NOT_UTF8 = re.compile(r"[\udc80-\udcff]")
 """Bytes that are not UTF-8, as ``surrogateescape`` carries them."""
 _ENDS_OBJECT = re.compile("[,}]")
 _ENDS_VALUE = re.compile(",")
+_OPENS = re.compile(r"[\[{]")
+_DEPTH = 500
+"""Values that may be nested in one another, whatever the interpreter's stack holds already."""
 _DECODER = json.JSONDecoder()
 
 ANNOTATIONS = "annotations"
@@ -89,6 +93,7 @@ def _next_record(window: Window, number: int, layout: Layout, notices: Notices) 
     raw = window.text[window.position : window.position + size]
     if following not in (",", "]", "") and not _begins_record(value, following):
         # Not from its end: what was decoded may have swallowed records with an open quote.
+        window.waste(window.position + size, window.position + size)
         _pass_over(window)
         return [Unreadable(number, "invalid_json", excerpt(raw))]
     window.position += size
@@ -113,14 +118,30 @@ def _decode(window: Window) -> tuple[object, int] | None:
     while True:
         try:
             value, end = _DECODER.raw_decode(window.text, window.position)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
             # It may only be cut off by the window's end.
             if len(window.text) - window.position > MAX_RECORD_BYTES or not window.grow():
+                reached = _decoded_to(window, error)
+                window.waste(reached if _is_exact(error) else len(window.text), reached)
                 return None
             continue
         # A number at the window's end may go on.
         if end < len(window.text) or not window.grow():
             return value, end
+
+
+def _decoded_to(window: Window, error: ValueError | RecursionError) -> int:
+    """How far the text was decoded before an error, at least."""
+    if isinstance(error, RecursionError):
+        opening = _OPENS.finditer(window.text, window.position)
+        deepest = next(itertools.islice(opening, _DEPTH, None), None)
+        return deepest.start() if deepest else window.position
+    return error.pos if isinstance(error, json.JSONDecodeError) else window.position
+
+
+def _is_exact(error: Exception) -> bool:
+    """Whether an error says how far the text was decoded: not for a string without an end."""
+    return isinstance(error, json.JSONDecodeError) and not error.msg.startswith("Unterminated")
 
 
 def _pass_over(window: Window) -> tuple[int, str]:
@@ -134,6 +155,7 @@ def _pass_over(window: Window) -> tuple[int, str]:
         Characters of the record, and its excerpt.
     """
     start, begin = window.offset, window.beginning()
+    window.skip_wasted()
     is_object = window.next_character() in "{[}"
     while window.find(_ENDS_OBJECT if is_object else _ENDS_VALUE):
         size = window.offset - start

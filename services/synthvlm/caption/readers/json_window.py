@@ -13,6 +13,9 @@ _STRING_END = re.compile(r'["\\]')
 _MAX_SPACE = 1 << 20
 """White space that is looked over, in characters."""
 
+_MAX_WASTED = 16
+"""How many times its length a text may be decoded in vain."""
+
 _MAX_PASSED = 1 << 14
 """Characters before the position that may be kept."""
 
@@ -33,6 +36,7 @@ class Window:
         self._ended = False
         self._forgotten = 0
         self._last = ""
+        self._wasted = self._wasted_to = 0
         self.text = ""
         self.position = 0
 
@@ -82,6 +86,24 @@ class Window:
     def beginning(self) -> str:
         """The beginning of what follows the position."""
         return excerpt(self.text[self.position : self.position + EXCERPT_CHARACTERS])
+
+    def waste(self, most: int, least: int) -> None:
+        """Notes that the text from the position was decoded in vain.
+
+        Args:
+            most: Where decoding ended at the latest.
+            least: Where it ended at the earliest.
+        """
+        self._wasted += most - self.position
+        self._wasted_to = least
+
+    def skip_wasted(self) -> None:
+        """Moves behind what was decoded in vain, when that has become too much by far.
+
+        Records that are nested hundreds deep in a malformed one would all be decoded to its end.
+        """
+        if self._wasted > _MAX_WASTED * (_MAX_SPACE + self.offset):
+            self.position = max(self.position, min(self._wasted_to, len(self.text)))
 
     def settle(self) -> None:
         """Forgets what lies far before the position: errors of ``json`` count the lines before."""
