@@ -84,7 +84,7 @@ class Locations:
             field: Path of the request's field that names it.
 
         Raises:
-            InvalidInput: It is no reference to a file, or to one that the service may not read.
+            InvalidInput: It does not refer to a file, or to one that the service may not read.
             NotFound: It does not exist.
         """
         if not _is_local(reference):
@@ -103,7 +103,7 @@ class Locations:
         if stat.S_ISDIR(mode):
             raise _invalid(field, f"{reference} is a directory; give a file")
         if not stat.S_ISREG(mode):
-            raise _invalid(field, f"{reference} is no regular file")
+            raise _invalid(field, f"{reference} is not a regular file")
         return Blob(reference, path.name, path, None)
 
     def local_folder(self, reference: str) -> Path | None:
@@ -116,7 +116,9 @@ class Locations:
     def _find_object(self, reference: str, field: str) -> Blob:
         folder, _, name = reference.rpartition("/")
         if not name or folder.endswith("/"):
-            raise _invalid(field, f"{reference!r} names no object; give s3://bucket/folder/file")
+            raise _invalid(
+                field, f"{reference!r} does not name an object; give s3://bucket/folder/file"
+            )
         try:
             store = open_store(folder, self._stores)
             store.size(name)
