@@ -15,7 +15,6 @@ def commit_caption_set(store: Store, texts: Sequence[str]) -> ShardRef:
         {
             "caption_id": f"c{index:04d}",
             "text": text,
-            "source": "test",
             "source_id": None,
             "stats": [],
         }

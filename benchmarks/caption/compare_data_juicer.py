@@ -22,7 +22,13 @@ import zstandard
 
 from benchmarks.caption.hard_texts import hard_texts
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import CaptionRecord, find_caption_file, read_records
+from synthvlm.caption.readers import (
+    CaptionRecord,
+    Layout,
+    Notices,
+    find_caption_file,
+    read_records,
+)
 from synthvlm.caption.recipe import shipped_flagged_words
 from synthvlm.storage import canonical_json
 
@@ -118,7 +124,7 @@ def _peer_python(environment: Path) -> Path:
 
 def _captions(path: Path) -> list[str]:
     file = find_caption_file(str(path.resolve()), Locations(["/"]))
-    records = read_records(file, "")
+    records = read_records(file, Layout(), Notices(file.name))
     return [record.text for record in records if isinstance(record, CaptionRecord)]
 
 

@@ -20,7 +20,13 @@ import psutil
 
 from benchmarks.caption.hard_texts import scenes
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import CaptionRecord, find_caption_file, read_records
+from synthvlm.caption.readers import (
+    CaptionRecord,
+    Layout,
+    Notices,
+    find_caption_file,
+    read_records,
+)
 from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import CaptionClient, connect
 from synthvlm.storage.v1 import shard_pb2
@@ -84,7 +90,8 @@ def _curate(
 def _texts(file: Path | None) -> list[str]:
     if file is None:
         return scenes(10_000, seed=1)
-    records = read_records(find_caption_file(str(file.resolve()), Locations(["/"])), "")
+    found = find_caption_file(str(file.resolve()), Locations(["/"]))
+    records = read_records(found, Layout(), Notices(found.name))
     return [record.text for record in records if isinstance(record, CaptionRecord)]
 
 

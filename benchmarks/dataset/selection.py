@@ -64,7 +64,6 @@ def write_chain(
         {
             "caption_id": caption_ids,
             "text": texts,
-            "source": ["benchmark"] * captions,
             "source_id": [str(first + n) for n in range(captions)],
             "stats": pa.array([[("alnum_ratio", 0.8)]] * captions, CAPTIONS.field("stats").type),
         }

@@ -3,7 +3,7 @@
 import pytest
 
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import find_caption_file, read_records
+from synthvlm.caption.readers import Format, Layout, Notices, find_caption_file, read_records
 from synthvlm.storage import file_uri, open_store
 
 
@@ -21,10 +21,10 @@ def anywhere():
 def caption_file(tmp_path, anywhere):
     """Writes a caption file."""
 
-    def write(name, data):
+    def write(name, data, form=None):
         path = tmp_path / name
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
-        return find_caption_file(str(path), anywhere)
+        return find_caption_file(str(path), anywhere, form=form and Format(form))
 
     return write
 
@@ -33,7 +33,9 @@ def caption_file(tmp_path, anywhere):
 def read(caption_file):
     """The records of a file with the given name and bytes."""
 
-    def records(name, data, column=""):
-        return list(read_records(caption_file(name, data), column))
+    def records(name, data, column="", notices=None, form=None, **layout):
+        file = caption_file(name, data, form)
+        layout = Layout(column, **layout)
+        return list(read_records(file, layout, Notices(name) if notices is None else notices))
 
     return records

@@ -8,6 +8,7 @@ import yaml
 from synthvlm.caption.curation import curate
 from synthvlm.caption.importing import ImportRequest, import_captions
 from synthvlm.caption.locations import Locations
+from synthvlm.caption.readers import Layout
 from synthvlm.caption.recipe import load_recipe, parse_recipe
 from synthvlm.caption.rules import judge
 from synthvlm.errors import InvalidInput, NotFound, OperationCancelled
@@ -30,7 +31,7 @@ TEXTS = [
 def pool(store, caption_file):
     def make(texts, into=store):
         file = caption_file("c.jsonl", "".join(json.dumps({"caption": t}) + "\n" for t in texts))
-        return import_captions(into, ImportRequest([file], "", 100_000), SILENT).shards[0]
+        return import_captions(into, ImportRequest([file], Layout(), 100_000), SILENT).shards[0]
 
     return make
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from synthvlm.caption.caption_ids import caption_id
 from synthvlm.caption.importing import ImportRequest, import_captions
+from synthvlm.caption.readers import Layout, find_caption_file
 from synthvlm.errors import InvalidInput, OperationCancelled, PreconditionFailed
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_shard, open_store
@@ -33,8 +34,9 @@ class Watch:
         pass
 
 
-def run(store, *files, column="", shard_size=10, reporter=SILENT):
-    return import_captions(store, ImportRequest(files, column, shard_size), reporter)
+def run(store, *files, shard_size=10, max_set_aside=1.0, reporter=SILENT, **layout):
+    request = ImportRequest(files, Layout(**layout), shard_size, max_set_aside)
+    return import_captions(store, request, reporter)
 
 
 def rows(store, refs):
@@ -73,8 +75,7 @@ def test_shards_hold_the_captions_in_their_order(store, caption_file):
         *(f"two {n}" for n in range(3)),
     ]
     assert [row["source_id"] for row in found] == [*map(str, range(15)), None, None, None]
-    assert {row["source"] for row in found} == {"one", "two.v2"}
-    assert all(row["caption_id"] == caption_id(row["text"], row["source"]) for row in found)
+    assert all(row["caption_id"] == caption_id(row["text"], row["source_id"]) for row in found)
 
 
 def test_bad_records_are_quarantined(store, caption_file):
@@ -89,8 +90,8 @@ def test_bad_records_are_quarantined(store, caption_file):
             {"id": 2, "caption": "é" * 8_193},
             {"id": 2, "caption": "x" * 16_384},
             {"id": 2, "caption": "a cat"},
-            {"id": "1", "caption": "a cow"},
-            {"id": 3, "caption": " a  dog\n"},
+            {"id": "1", "caption": "a dog"},
+            {"id": 1.0, "caption": " a  dog\n"},
             {"caption": "a cafe\u0301"},
             {"caption": "a caf\u00e9"},
         )
@@ -102,39 +103,43 @@ def test_bad_records_are_quarantined(store, caption_file):
         ("c.jsonl", 3, "empty_caption"),
         ("c.jsonl", 4, "caption_too_long"),
         ("c.jsonl", 5, "caption_too_long"),
-        ("c.jsonl", 7, "duplicate_id"),
-        ("c.jsonl", 8, "duplicate_id"),
+        ("c.jsonl", 8, "duplicate_caption"),
         ("c.jsonl", 9, "duplicate_caption"),
         ("c.jsonl", 11, "duplicate_caption"),
         ("c.jsonl", 12, "invalid_json"),
     ]
     assert imported.quarantined == {
         "caption_too_long": 2,
-        "duplicate_caption": 2,
-        "duplicate_id": 2,
+        "duplicate_caption": 3,
         "empty_caption": 2,
         "invalid_json": 1,
     }
     assert imported.read == 12
-    assert imported.quarantine.records == 9
+    assert imported.quarantine.records == 8
     texts = [row["text"] for row in rows(store, imported.shards)]
-    assert texts == ["a dog", "x" * 16_384, "a cafe\u0301"]
+    assert texts == ["a dog", "x" * 16_384, "a cat", "a cafe\u0301"]
 
 
-def test_ids_are_those_of_one_file(store, caption_file):
-    files = [caption_file(f"{name}.jsonl", lines({"id": 1, "caption": "a"})) for name in "xy"]
-    imported = run(store, *files)
+def test_captions_that_share_an_id_or_a_text_are_two(store, caption_file):
+    records = [{"id": 1, "caption": "a"}, {"id": 1, "caption": "b"}, {"id": 2, "caption": "a"}]
+    imported = run(store, caption_file("c.jsonl", lines(*records, {"caption": "a"})))
     assert imported.quarantined == {}
-    assert len({row["caption_id"] for row in rows(store, imported.shards)}) == 2
+    assert len({row["caption_id"] for row in rows(store, imported.shards)}) == 4
 
 
-@given(st.text(), st.text(alphabet="ab"))
-def test_ids_are_made_of_the_normalised_text_and_its_source(text, source):
-    identity = caption_id(text, source)
+def test_the_same_caption_in_two_files_is_one(store, caption_file):
+    files = [caption_file(f"{name}.jsonl", lines({"id": 1, "caption": "a"})) for name in "xy"]
+    assert run(store, *files).quarantined == {"duplicate_caption": 1}
+
+
+@given(st.text(), st.none() | st.text())
+def test_ids_are_made_of_the_normalised_text_and_the_users_id(text, source_id):
+    identity = caption_id(text, source_id)
     assert len(identity) == 32
-    assert identity == caption_id(f" {unicodedata.normalize('NFD', text)}\n", source)
-    assert identity != caption_id(f"{text}x", source)
-    assert identity != caption_id(text, f"{source}x")
+    assert identity == caption_id(f" {unicodedata.normalize('NFD', text)}\n", source_id)
+    assert identity != caption_id(f"{text}x", source_id)
+    assert identity != caption_id(text, f"{source_id or ''}x")
+    assert identity != caption_id(text, None if source_id is not None else "")
 
 
 def test_the_same_import_again(store, caption_file):
@@ -148,8 +153,6 @@ def test_the_same_import_again(store, caption_file):
 
 
 def test_folders_do_not_matter(tmp_path, caption_file, store, anywhere):
-    from synthvlm.caption.readers import find_caption_file
-
     data = lines({"caption": "a"}, {"caption": ""}, {"caption": "b"})
     first = run(store, caption_file("c.jsonl", data), shard_size=1)
     elsewhere = tmp_path / "elsewhere"
@@ -162,17 +165,60 @@ def test_folders_do_not_matter(tmp_path, caption_file, store, anywhere):
     assert tree(other) == tree(store)
 
 
-def test_what_makes_another_import(store, caption_file):
-    data = lines({"caption": "a", "alt": "x"}, {"caption": "b", "alt": "y"})
-    file = caption_file("c.jsonl", data)
-    made = [
-        run(store, file),
-        run(store, file, shard_size=1),
-        run(store, file, column="alt"),
-        run(store, caption_file("d.jsonl", data)),
-        run(store, caption_file("c.jsonl", data + lines({"caption": "c"}))),
+def test_the_same_captions_are_the_same_pool_whatever_file_they_come_from(store, caption_file):
+    records = [{"caption": text, "id": n} for n, text in enumerate("abcde")]
+    table = "\n".join(["id\tcaption", *(f"{r['id']}\t{r['caption']}" for r in records)])
+    first = run(store, caption_file("c.jsonl", lines(*records)), shard_size=2)
+    before = tree(store)
+    others = [
+        run(store, caption_file("other.jsonl", lines(*records)), shard_size=2),
+        run(
+            store, caption_file("c.jsonl.gz", gzip.compress(lines(*records).encode())), shard_size=2
+        ),
+        run(store, caption_file("c.json", json.dumps(records, indent=1)), shard_size=2),
+        run(store, caption_file("c.tsv", table), shard_size=2),
+        run(store, caption_file("c.csv", table.replace("\t", ",")), shard_size=2, column="caption"),
+        run(store, caption_file("c.jsonl", lines({"x": 1}, *records)), shard_size=2),
     ]
-    assert len({imported.shards[0].digest for imported in made}) == 5
+    assert all(imported.shards == first.shards for imported in others)
+    pool = {path for path in before if path.startswith("pool")}
+    assert pool == set(store.list("pool"))
+    appended = run(store, caption_file("d.jsonl", lines(*records, {"caption": "f"})), shard_size=2)
+    assert appended.shards[:2] == first.shards[:2]
+    assert appended.shards[2] != first.shards[2]
+
+
+def test_an_import_that_sets_aside_too_much_stops(store, caption_file):
+    file = caption_file("c.jsonl", lines(*({"caption": c} for c in "aaab")) + "{\n\n")
+    # Six records: one cannot be read; the duplicates and the empty line lose nothing.
+    with pytest.raises(InvalidInput, match="1 of 6 records") as raised:
+        run(store, file, max_set_aside=0.1)
+    assert "(1 invalid_json), which is more than 10%" in raised.value.message
+    assert "the first is c.jsonl:5: invalid_json: {;" in raised.value.message
+    assert "--max-set-aside" in raised.value.message
+    assert [violation.field for violation in raised.value.violations] == ["files"]
+    allowed = run(store, file, max_set_aside=0.2)
+    assert allowed.quarantined == {"duplicate_caption": 2, "empty_line": 1, "invalid_json": 1}
+    # Found committed, it is judged all the same.
+    with pytest.raises(InvalidInput, match="1 of 6 records"):
+        run(store, file, max_set_aside=0)
+
+
+def test_what_is_noticed_is_told_again(store, caption_file):
+    file = caption_file("c.txt", "image,caption\n1.jpg,a dog\n2.jpg,a cat")
+    first = run(store, file)
+    assert {notice.kind for notice in first.notices} == {"file_names_as_captions", "table_as_text"}
+    assert run(store, file) == first
+
+
+def test_which_captions_came_from_which_file_stays_known(store, caption_file):
+    files = [caption_file("a.txt", "a\nb\n"), caption_file("b.txt", "b\nc\n")]
+    imported = run(store, *files)
+    manifest = open_shard(store, imported.quarantine).manifest
+    assert manifest.details["files"] == [
+        {"file": "a.txt", "captions": 2},
+        {"file": "b.txt", "captions": 1},
+    ]
 
 
 def test_an_import_goes_on_where_it_was_stopped(store, caption_file, tmp_path):
@@ -219,7 +265,7 @@ def test_a_file_that_changes_is_not_imported(store, caption_file):
 
 def test_an_unusable_file_stops_the_import(store, caption_file):
     files = [caption_file("a.txt", "a\n"), caption_file("b.csv", "x,y\n1,2\n")]
-    with pytest.raises(InvalidInput, match=r"b\.csv has no column"):
+    with pytest.raises(InvalidInput, match=r"b\.csv does not have a column"):
         run(store, *files)
     assert store.list("quarantine") == []
 
@@ -231,7 +277,6 @@ def test_an_unusable_file_stops_the_import(store, caption_file):
 @settings(deadline=None, max_examples=25)
 def test_every_record_is_accounted_for(tmp_path_factory, texts, size):
     from synthvlm.caption.locations import Locations
-    from synthvlm.caption.readers import find_caption_file
 
     folder = tmp_path_factory.mktemp("import")
     (folder / "c.jsonl").write_text(lines({"caption": "first"}, *({"caption": t} for t in texts)))

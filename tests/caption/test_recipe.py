@@ -83,13 +83,24 @@ def test_n_grams_longer_than_any_text_are_none():
     assert judge(rules, ["aaaaaa", ""]).statistics["char_rep_ratio"].tolist() == [0.0, 0.0]
 
 
-def test_only_the_process_list_is_used():
+def test_global_keys_are_obeyed_or_refused_by_name():
     text = (
-        "project_name: demo\nnp: 4\ntext_keys: caption\nprocess:\n"
+        "project_name: demo\nnp: 4\ndataset_path: ./x.jsonl\nexport_path: ./out.jsonl\n"
+        "text_keys: 'content'\nprocess:\n"
         "  - text_length_filter:\n      min_len: 3\n      num_proc: 4\n      batch_size: 7\n"
     )
-    (rule,) = parse_recipe(text, NOWHERE).rules
+    parsed = parse_recipe(text, NOWHERE)
+    (rule,) = parsed.rules
     assert bounds(rule) == (3, sys.maxsize)
+    assert parsed.text_key == "content"
+    assert parse_recipe(text.replace("'content'", "[content]"), NOWHERE) == parsed
+    without = parse_recipe(text.replace("text_keys: 'content'", ""), NOWHERE)
+    assert without.text_key == ""
+    assert without.configuration() == parsed.configuration()
+    for key in ("suffixes: .txt", "text_key: content", "dataset: {}", "custom_operator_paths: []"):
+        message = refused(f"{key}\n{text}")
+        assert f"the global key {key.partition(':')[0]!r}, which is not supported" in message
+        assert "process and text_keys" in message
 
 
 def test_how_it_runs_is_no_part_of_what_it_decides():
@@ -102,7 +113,12 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
     ("text", "problem"),
     [
         ("process: [", "not valid YAML"),
-        ("a: &x [*x]\nprocess: *x", "process[0] must be"),
+        *((f"process: !!{tag} x", "not valid YAML") for tag in ("timestamp", "bool", "int")),
+        ("process: !!float ''", "not valid YAML"),
+        ("text_keys: [a, b]\nprocess: []", "text_keys with 2 keys; one is supported"),
+        ("text_keys: 3\nprocess: []", "text_keys that do not name a key"),
+        ("text_keys: ''\nprocess: []", "text_keys that do not name a key"),
+        ("temp_dir: &x [*x]\nprocess: *x", "process[0] must be"),
         ("[" * 65_000, "must not nest"),
         ("- " * 32_000, "must not nest"),
         ("{a: " * 16_000, "must not nest"),
@@ -124,7 +140,7 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
         ("process: [{alphanumeric_filter: {max_ratio: .inf}}]", "max_ratio"),
         ("process: [{character_repetition_filter: {rep_len: 0}}]", "rep_len"),
         ("process: [{character_repetition_filter: {rep_len: 1" + "0" * 22 + "}}]", "rep_len"),
-        ("a: &a {k: 1}\nprocess: [{<<: *a}]", "must not merge"),
+        ("temp_dir: &a {k: 1}\nprocess: [{<<: *a}]", "must not merge"),
         ("process: [{flagged_words_filter: {use_words_aug: true}}]", "use_words_aug"),
         ("process: [{flagged_words_filter: {lang: xx}}]", "lang 'xx'"),
         ("process: [{flagged_words_filter: {flagged_words: [1]}}]", "flagged_words"),

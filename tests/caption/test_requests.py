@@ -32,6 +32,10 @@ def files(**fields):
     return pb.ImportCaptionsRequest(**{"store": STORE, "files": ["/c.json"], **fields})
 
 
+def laid_out(**fields):
+    return files(layout=pb.FileLayout(**fields))
+
+
 def shard(**fields):
     return pb.CurateShardRequest(**{"store": STORE, "pool": POOL, **fields})
 
@@ -48,7 +52,12 @@ def shard(**fields):
         file(file="/" + "x" * 4_095, column="é" * 256, recipe_yaml="y" * 65_536),
         files(),
         files(files=["/c.json"] * 1000, shard_size=100_000, column="x"),
-        files(shard_size=1),
+        files(shard_size=1, max_set_aside=0),
+        files(max_set_aside=1),
+        laid_out(),
+        laid_out(format="parquet", id_column="", delimiter="\t", columns=["é" * 256] * 1000),
+        laid_out(id_column="é" * 256, delimiter="|"),
+        laid_out(format="txt", delimiter=" "),
         shard(),
         shard(recipe_yaml="y" * 65_536),
     ],
@@ -79,6 +88,15 @@ def test_at_the_limits(request_):
         (files(column="x" * 257), "column"),
         (files(shard_size=-1), "shard_size"),
         (files(shard_size=100_001), "shard_size"),
+        (files(max_set_aside=-0.1), "max_set_aside"),
+        (files(max_set_aside=1.1), "max_set_aside"),
+        (files(max_set_aside=float("nan")), "max_set_aside"),
+        (laid_out(format="xml"), "layout.format"),
+        (laid_out(id_column="x" * 257), "layout.id_column"),
+        (laid_out(delimiter="||"), "layout.delimiter"),
+        *((laid_out(delimiter=mark), "layout.delimiter") for mark in 'a1"\n\r\0é'),
+        (laid_out(columns=["x"] * 1001), "layout.columns"),
+        (laid_out(columns=["x", "x" * 257]), "layout.columns[1]"),
         (shard(store=None), "store"),
         (shard(pool=None), "pool"),
         (shard(pool=shard_pb2.ShardRef(path="../x", digest=DIGEST)), "pool.path"),

@@ -128,8 +128,8 @@ async def test_every_caption_of_a_file(stub, written):
 
 
 async def test_from_files_to_a_caption_set(stub, written, store):
-    path = written("c.csv", f"id,caption\n1,{GOOD}\n2,short\n3,\n4,{GOOD}\n")
-    request = pb.ImportCaptionsRequest(store=store, files=[path])
+    path = written("c.csv", f"id,caption\n1,{GOOD}\n2,short\n3,\n1,{GOOD}\n")
+    request = pb.ImportCaptionsRequest(store=store, files=[path], max_set_aside=0.5)
     first = (await answers(stub.ImportCaptions(request)))[-1]
     again = (await answers(stub.ImportCaptions(request)))[-1]
     assert again.result == first.result
@@ -154,7 +154,7 @@ async def test_from_files_to_a_caption_set(stub, written, store):
     }
     caption_set = open_shard(folder, ref_from_proto(curated.result.caption_set))
     (kept,) = caption_set.table("captions.parquet", CAPTIONS).to_pylist()
-    assert (kept["text"], kept["source"], kept["source_id"]) == (GOOD, "c", "1")
+    assert (kept["text"], kept["source_id"]) == (GOOD, "1")
 
 
 def parquet_of(records):
@@ -191,28 +191,24 @@ async def test_every_form_of_file_gives_the_same_pool(stub, written, store, form
         (9, ""),
         (10, "三匹の猫が座っている。"),
     ]
-    files = [
-        written(f"in{number}.{form}{ending}", compress(FORMS[form](records)))
-        for number, (ending, compress) in enumerate(COMPRESSIONS.items())
-    ]
-    request = pb.ImportCaptionsRequest(store=store, files=files)
-    result = (await answers(stub.ImportCaptions(request)))[-1].result
-    assert result.read == 12
-    assert {count.rule: count.records for count in result.quarantined} == {"empty_caption": 3}
     folder = open_store(store.uri)
-    (pool,) = (open_shard(folder, ref_from_proto(ref)) for ref in result.shards)
-    rows = pool.table("pool.parquet", POOL).to_pylist()
+    pools = set()
+    reason = "empty_line" if form == "txt" else "empty_caption"
+    for ending, compress in COMPRESSIONS.items():
+        file = written(f"in.{form}{ending}", compress(FORMS[form](records)))
+        request = pb.ImportCaptionsRequest(store=store, files=[file], max_set_aside=0.25)
+        result = (await answers(stub.ImportCaptions(request)))[-1].result
+        assert result.read == 4
+        assert {count.rule: count.records for count in result.quarantined} == {reason: 1}
+        quarantine = open_shard(folder, ref_from_proto(result.quarantine))
+        (bad,) = quarantine.table("quarantine.parquet", QUARANTINE).to_pylist()
+        line = 4 if form in ("csv", "tsv") else 3
+        assert (bad["file"], bad["line"]) == (f"in.{form}{ending}", line)
+        pools.update(ref_from_proto(ref) for ref in result.shards)
+    (ref,) = pools
+    rows = open_shard(folder, ref).table("pool.parquet", POOL).to_pylist()
     given = [(None if form == "txt" else str(i), text) for i, text in records if text]
-    assert [(row["source"], row["source_id"], row["text"]) for row in rows] == [
-        (f"in{number}", *one) for number in range(3) for one in given
-    ]
-    line = 4 if form in ("csv", "tsv") else 3
-    quarantine = open_shard(folder, ref_from_proto(result.quarantine))
-    bad = quarantine.table("quarantine.parquet", QUARANTINE).to_pylist()
-    assert [(row["file"], row["line"], row["reason"]) for row in bad] == [
-        (f"in{number}.{form}{ending}", line, "empty_caption")
-        for number, ending in enumerate(COMPRESSIONS)
-    ]
+    assert [(row["source_id"], row["text"]) for row in rows] == given
 
 
 async def test_an_import_without_bad_records_has_no_quarantine(stub, written, store):
@@ -221,6 +217,51 @@ async def test_an_import_without_bad_records_has_no_quarantine(stub, written, st
     assert not result.HasField("quarantine")
     assert not result.quarantined
     assert len(result.shards) == 1
+
+
+async def test_how_a_file_is_laid_out_can_be_said(stub, written, store):
+    path = written("captions.token", f"1.jpg|{GOOD}\n2.jpg|{GOOD}\n")
+    layout = pb.FileLayout(
+        format="csv", delimiter="|", columns=["file", "caption"], id_column="file"
+    )
+    request = pb.ImportCaptionsRequest(store=store, files=[path], layout=layout)
+    result = (await answers(stub.ImportCaptions(request)))[-1].result
+    assert (result.read, list(result.quarantined), list(result.warnings)) == (2, [], [])
+    evaluate = pb.EvaluateFileRequest(file=path, layout=layout)
+    (message,) = await answers(stub.EvaluateFile(evaluate))
+    assert [(v.id, v.text) for v in message.verdicts] == [("1.jpg", GOOD), ("2.jpg", GOOD)]
+
+
+async def test_what_is_noticed_is_said_with_the_result(stub, written, store):
+    path = written("captions.txt", f"image,caption\n1.jpg,{GOOD}\n2.jpg,{GOOD}\n")
+    imported = pb.ImportCaptionsRequest(store=store, files=[path])
+    result = (await answers(stub.ImportCaptions(imported)))[-1].result
+    messages = await answers(stub.EvaluateFile(pb.EvaluateFileRequest(file=path)))
+    for warnings in (result.warnings, messages[-1].warnings):
+        assert {warning.kind for warning in warnings} == {
+            "file_names_as_captions",
+            "table_as_text",
+        }
+        assert {warning.file for warning in warnings} == {"captions.txt"}
+
+
+async def test_a_recipe_names_the_text_of_a_file(stub, written):
+    path = written("c.jsonl", json.dumps({"text": "https://x", "content": GOOD}))
+    request = pb.EvaluateFileRequest(file=path, recipe_yaml=f"text_keys: content\n{SHORT}")
+    (message,) = await answers(stub.EvaluateFile(request))
+    assert [verdict.text for verdict in message.verdicts] == [GOOD]
+    request.column = "text"
+    (message,) = await answers(stub.EvaluateFile(request))
+    assert [verdict.text for verdict in message.verdicts] == ["https://x"]
+
+
+async def test_an_import_that_sets_aside_too_much_is_refused(stub, written, store):
+    path = written("c.jsonl", json.dumps(GOOD) + "\n{\n")
+    request = pb.ImportCaptionsRequest(store=store, files=[path])
+    invalid = (grpc.StatusCode.INVALID_ARGUMENT, ["files"])
+    assert await refused(answers(stub.ImportCaptions(request))) == invalid
+    request.max_set_aside = 0.5
+    assert (await answers(stub.ImportCaptions(request)))[-1].result.read == 2
 
 
 async def test_wrong_input_is_answered_with_its_field(stub, written, store, tmp_path):

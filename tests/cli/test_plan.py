@@ -101,7 +101,7 @@ def test_the_configuration_keeps_its_text(rule: SelectionRule, selection: str) -
         '"numerics": {"dtype": "float32", "threads": "2"}, '
         '"parameters": {"guidance_scale": 1.1, "height": 64, "steps": 6, "width": 64}, '
         '"repeats": 2, "seed": 9223372036854775807}, '
-        '"import": {"column": "text", "shard_size": 25}, '
+        '"import": {"shard_size": 25}, '
         f'"profile": "mini", "selection": {selection}}}'
     )
 

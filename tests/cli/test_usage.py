@@ -44,7 +44,11 @@ RUN = ["run", "--name", "x", "--captions"]
 WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "absent.jsonl"], "the caption file absent.jsonl does not exist"),
     ([*RUN, "good.txt", "absent.jsonl"], "the caption file absent.jsonl does not exist"),
-    ([*RUN, "folder"], "the caption file folder is a directory"),
+    ([*RUN, "folder"], "the folder folder has no caption files"),
+    ([*RUN, "*.parquet"], "no caption file matches *.parquet"),
+    ([*RUN, "good.txt", "--format", "xml"], "--format must be one of json, jsonl"),
+    ([*RUN, "good.txt", "--delimiter", "||"], "--delimiter must be one character"),
+    ([*RUN, "good.txt", "--max-set-aside", "2"], "--max-set-aside must be from 0 to 1"),
     ([*RUN, "empty.jsonl"], "the caption file empty.jsonl is empty"),
     ([*RUN, "/dev/null"], "/dev/null is not a regular file"),
     (["run", "--name", "x"], "at least one caption file"),

@@ -11,7 +11,7 @@ from synthvlm.alignment.scorer import Scorer
 from synthvlm.caption.curation import curate
 from synthvlm.caption.importing import ImportRequest, import_captions
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import find_caption_file
+from synthvlm.caption.readers import Layout, find_caption_file
 from synthvlm.caption.recipe import load_recipe
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
@@ -77,7 +77,7 @@ def _pool(store: Store, folder: Path) -> ShardRef:
     file = folder / "captions.txt"
     file.write_text("".join(f"{text}\n" for text in [*_TEXTS, "short", "!!!! ---- 12 34"]))
     found = find_caption_file(str(file), Locations(["/"]))
-    (pool,) = import_captions(store, ImportRequest([found], "", 100), SILENT).shards
+    (pool,) = import_captions(store, ImportRequest([found], Layout(), 100), SILENT).shards
     return pool
 
 

@@ -54,7 +54,6 @@ def captions_shard(store: Store, texts: Sequence[str]) -> ShardRef:
             {
                 "caption_id": caption_id(text),
                 "text": text,
-                "source": "test",
                 "source_id": str(index) if index % 2 else None,
                 "stats": [("alnum_ratio", 0.9)],
             }

@@ -161,7 +161,6 @@ class TestSelect:
         dog = rows[0]
         assert dog["caption_id"] == caption_id("a dog")
         assert dog["image_id"] == image_id("a dog", 0)
-        assert dog["source"] == "test"
         assert dog["source_id"] == "1"
         assert dog["weighted_score"] == pytest.approx(0.9)
         assert dog["image_set"] == chain.image_set.path

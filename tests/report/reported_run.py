@@ -123,7 +123,6 @@ def _pool(store: Store, texts: Sequence[str]) -> ShardRef:
         {
             "caption_id": sha256_digest(text.encode()).removeprefix("sha256:")[:32],
             "text": text,
-            "source": "scenes",
             "source_id": None,
         }
         for text in texts

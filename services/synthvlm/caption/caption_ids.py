@@ -3,18 +3,21 @@
 import hashlib
 import unicodedata
 
+from synthvlm.storage import canonical_json
+
 
 def normalised(text: str) -> str:
     """The text in Unicode's composed form (NFC), white space collapsed to single spaces."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-def caption_id(text: str, source: str) -> str:
-    """Id of a caption: 32 hexadecimal digits of SHA-256 over its source and normalised text.
+def caption_id(text: str, source_id: str | None) -> str:
+    """Id of a caption: 32 hexadecimal digits of SHA-256 over what it is, not where it came from.
 
     Args:
         text: The text.
-        source: Name of its file without folders and extensions.
+        source_id: The identifier that its file gives it; None: it gives none. The same text under
+            two identifiers is two captions, and so are two texts under the same one.
     """
-    # No file name holds a NUL, so no two pairs give the same bytes.
-    return hashlib.sha256(f"{source}\0{normalised(text)}".encode()).hexdigest()[:32]
+    content = [normalised(text)] if source_id is None else [normalised(text), source_id]
+    return hashlib.sha256(canonical_json(content)).hexdigest()[:32]

@@ -1,9 +1,17 @@
 """Verdicts for every caption of a file; nothing is stored."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from synthvlm.caption.readers import CaptionFile, CaptionRecord, Unreadable, read_records
+from synthvlm.caption.readers import (
+    CaptionFile,
+    CaptionRecord,
+    Layout,
+    Notice,
+    Notices,
+    Unreadable,
+    read_records,
+)
 from synthvlm.caption.recipe import Recipe
 from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.progress import Reporter
@@ -22,11 +30,13 @@ class Evaluation:
         captions: The captions, in the file's order.
         verdicts: What the rules say of them.
         unreadable: The records among them that could not be read.
+        notices: What is worth knowing of the file; with the last records only.
     """
 
     captions: Sequence[CaptionRecord]
     verdicts: Verdicts
     unreadable: Sequence[Unreadable]
+    notices: Sequence[Notice] = ()
 
 
 @dataclass
@@ -45,20 +55,21 @@ class _Batch:
         records = len(self.captions) + len(self.unreadable)
         return records >= _BATCH_RECORDS or self.characters >= _BATCH_CHARACTERS
 
-    def judged(self, recipe: Recipe) -> Evaluation:
+    def judged(self, recipe: Recipe, notices: Sequence[Notice] = ()) -> Evaluation:
         """The batch with its verdicts."""
         verdicts = judge(recipe.rules, [caption.text for caption in self.captions])
-        return Evaluation(self.captions, verdicts, self.unreadable)
+        return Evaluation(self.captions, verdicts, self.unreadable, notices)
 
 
 def evaluate_file(
-    file: CaptionFile, column: str, recipe: Recipe, reporter: Reporter
+    file: CaptionFile, layout: Layout, recipe: Recipe, reporter: Reporter
 ) -> Iterator[Evaluation]:
     """Judges the captions of a file, in its order, as they are read.
 
     Args:
         file: The file.
-        column: Name of the text column or key; empty: ``caption``, else ``text``.
+        layout: What the caller says of its layout. The recipe's ``text_keys`` names the text where
+            the caller does not.
         recipe: The rules.
         reporter: Asked whether to go on.
 
@@ -66,10 +77,13 @@ def evaluate_file(
         InvalidInput: The file cannot be used; see ``read_records``.
         OperationCancelled: The reporter says that nobody waits any more.
     """
+    if not layout.column:
+        layout = replace(layout, column=recipe.text_key)
+    notices = Notices(file.name)
     batch = _Batch()
-    for record in read_records(file, column):
+    for record in read_records(file, layout, notices):
         if batch.add(record):
             reporter.check()
             yield batch.judged(recipe)
             batch = _Batch()
-    yield batch.judged(recipe)
+    yield batch.judged(recipe, notices.all())

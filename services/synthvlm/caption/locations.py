@@ -116,7 +116,9 @@ class Locations:
     def _find_object(self, reference: str, field: str) -> Blob:
         folder, _, name = reference.rpartition("/")
         if not name or folder.endswith("/"):
-            raise _invalid(field, f"{reference!r} names no object; give s3://bucket/folder/file")
+            raise _invalid(
+                field, f"{reference!r} does not name an object; give s3://bucket/folder/file"
+            )
         try:
             store = open_store(folder, self._stores)
             store.size(name)

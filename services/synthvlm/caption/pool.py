@@ -1,6 +1,6 @@
 """Captions, one by one, become committed pool shards of a fixed size."""
 
-from collections.abc import Callable
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,9 @@ import pyarrow as pa
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store
 from synthvlm.storage.schemas import POOL, POOL_FILE
 from synthvlm.storage.tables import TableFile
+
+CODE_VERSION = 2
+"""Raised whenever this code makes other shards of the same captions."""
 
 _ROWS = 1024
 
@@ -49,73 +52,63 @@ class RowFile:
         self._waiting = []
 
 
-class _Committed:
-    """A shard that an earlier attempt has committed: its rows are only counted."""
-
-    def __init__(self, ref: ShardRef) -> None:
-        self.rows = 0
-        self.ref = ref
-
-    def add(self, row: tuple[Any, ...]) -> None:
-        """Counts a row."""
-        del row
-        self.rows += 1
-
-    def close(self) -> None:
-        """Does nothing."""
+def pool_key(contents: str) -> ShardKey:
+    """Key of the pool shard whose captions have the digest ``contents``."""
+    return ShardKey("pool", {"captions": contents}, code_version=CODE_VERSION)
 
 
 class PoolWriter:
     """Cuts a stream of captions into pool shards and commits each as soon as it is full.
 
+    A shard is keyed by the captions in it, so that it is found again whatever file they come from.
+
     Args:
         store: Where the shards are committed.
-        key: Key of each shard by its number, from 0.
         size: Captions a shard; the last may hold fewer.
         folder: For the shard in hand.
 
     Attributes:
         shards: The shards so far.
-        resumed: How many of them an earlier attempt had committed.
+        contents: Digest of the captions of each, of which its key is made.
+        resumed: How many of them were there already.
     """
 
-    def __init__(
-        self, store: Store, key: Callable[[int], ShardKey], size: int, folder: Path
-    ) -> None:
+    def __init__(self, store: Store, size: int, folder: Path) -> None:
         self.shards: list[ShardRef] = []
+        self.contents: list[str] = []
         self.resumed = 0
         self._store = store
-        self._key = key
         self._size = size
         self._path = folder / POOL_FILE
-        self._current: RowFile | _Committed | None = None
+        self._rows: RowFile | None = None
+        self._digest = hashlib.sha256()
 
-    def add(self, caption: str, text: str, source: str, source_id: str | None) -> bool:
+    def add(self, caption: str, text: str, source_id: str | None) -> bool:
         """Appends a caption.
 
         Returns:
             Whether it filled a shard, which is committed now.
         """
-        if self._current is None:
-            found = self._commit().find()
-            self._current = _Committed(found) if found else RowFile(self._path, POOL)
-        self._current.add((caption, text, source, source_id))
-        if self._current.rows < self._size:
+        if self._rows is None:
+            self._rows, self._digest = RowFile(self._path, POOL), hashlib.sha256()
+        self._rows.add((caption, text, source_id))
+        # The caption's id is made of the source's, too; the length says where the text ends.
+        self._digest.update(f"{caption} {len(text)} {text}".encode())
+        if self._rows.rows < self._size:
             return False
         self.flush()
         return True
 
     def flush(self) -> None:
-        """Commits the shard in hand, if it holds anything."""
-        current, self._current = self._current, None
-        if current is None:
+        """Commits the shard in hand, if it holds anything and is not there already."""
+        rows, self._rows = self._rows, None
+        if rows is None:
             return
-        current.close()
-        if isinstance(current, _Committed):
+        rows.close()
+        self.contents.append(f"sha256:{self._digest.hexdigest()}")
+        commit = Commit(self._store, pool_key(self.contents[-1]))
+        if found := commit.find():
             self.resumed += 1
-            self.shards.append(current.ref)
+            self.shards.append(found)
         else:
-            self.shards.append(self._commit().finish({POOL_FILE: self._path}, current.rows))
-
-    def _commit(self) -> Commit:
-        return Commit(self._store, self._key(len(self.shards)))
+            self.shards.append(commit.finish({POOL_FILE: self._path}, rows.rows))

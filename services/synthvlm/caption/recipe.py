@@ -20,9 +20,27 @@ from synthvlm.storage import canonical_json, sha256_digest
 MAX_RECIPE_BYTES = 64 * 1024
 """Largest recipe, in bytes of UTF-8."""
 
+MAX_TEXT_KEY_CHARACTERS = 256
+"""Longest name of a text column."""
+
+EXECUTION_KEYS = frozenset(
+    """
+    project_name dataset_path export_path export_type export_shard_size export_in_parallel
+    export_extra_args keep_stats_in_res_ds keep_hashes_in_res_ds np use_cache ds_cache_dir
+    cache_compress use_checkpoint temp_dir open_tracer op_list_to_trace trace_num trace_keys
+    open_insight_mining op_list_to_mine open_monitor op_fusion fusion_strategy adaptive_resource
+    auto_op_parallelism turbo skip_op_error executor_type ray_address debug
+    save_stats_in_one_file
+    """.split()
+)
+"""Data-Juicer's global keys that say where it reads and writes and how it runs. They decide nothing
+of a caption: here the caller names the files and the store."""
+
 _MAX_OPERATORS = 100
 _MAX_DEPTH = 32
 _MAX_WORDS_BYTES = 8 << 20
+_NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError, ArithmeticError)
+"""What yaml raises: for tagged scalars that are not what their tag says, whatever comes up."""
 _RECIPES = resources.files(__package__) / "recipes"
 
 
@@ -32,9 +50,12 @@ class Recipe:
 
     Attributes:
         rules: Its rules, in its order.
+        text_key: Name of the column or key with the text, where a file is read; empty: it names
+            none.
     """
 
     rules: tuple[Rule, ...]
+    text_key: str = ""
 
     def configuration(self) -> list[dict[str, Any]]:
         """All that the verdicts depend on, as JSON values: defaults filled in, words by digest."""
@@ -84,27 +105,52 @@ def load_recipe(name_or_path: str, locations: Locations) -> Recipe:
 
 
 def parse_recipe(text: str, locations: Locations) -> Recipe:
-    """Parses a recipe. Of its keys only ``process`` is used.
+    """Parses a recipe.
+
+    Of its global keys, ``process`` and ``text_keys`` are used. Those that only say where and how
+    Data-Juicer itself runs decide nothing of a caption and are passed over.
 
     Args:
         text: The YAML, or a shipped recipe's name.
         locations: Where files of words may lie.
 
     Raises:
-        InvalidInput: It is no YAML, names an operator or parameter that there is not, or has values
-            that are wrong; the violation's field is ``recipe_yaml``.
+        InvalidInput: It is not valid YAML, has a key, operator or parameter that is not supported,
+            or has values that are wrong; the violation's field is ``recipe_yaml``.
     """
     if text in shipped_recipes():
         return load_recipe(text, locations)
     content = _content(text)
     if not isinstance(content, dict) or not isinstance(content.get("process"), list):
         _reject("must be a mapping with a list `process` of operators")
+    text_key = _text_key(content)
     process: list[Any] = content["process"]
     if not 1 <= len(process) <= _MAX_OPERATORS:
         _reject(f"must have 1 to {_MAX_OPERATORS} operators in `process`, not {len(process)}")
     rules = [_rule(number, entry, locations) for number, entry in enumerate(process)]
     _require_one_statistic_each(rules)
-    return Recipe(tuple(rules))
+    return Recipe(tuple(rules), text_key)
+
+
+def _text_key(content: dict[Any, Any]) -> str:
+    """What ``text_keys`` says, once it is clear that every global key is known."""
+    for name in content:
+        if name not in ("process", "text_keys") and name not in EXECUTION_KEYS:
+            _reject(
+                f"has the global key {_shown(name)}, which is not supported; supported are process "
+                f"and text_keys, and without effect on captions {', '.join(sorted(EXECUTION_KEYS))}"
+            )
+    given = content.get("text_keys")
+    if given is None:
+        return ""
+    keys = given if isinstance(given, list) else [given]
+    if len(keys) != 1:
+        _reject(f"has text_keys with {len(keys)} keys; one is supported, the key of the caption")
+    if not isinstance(keys[0], str) or not 1 <= len(keys[0]) <= MAX_TEXT_KEY_CHARACTERS:
+        _reject(
+            f"has text_keys that do not name a key of 1 to {MAX_TEXT_KEY_CHARACTERS} characters"
+        )
+    return keys[0]
 
 
 def _content(text: str) -> Any:
@@ -121,7 +167,7 @@ def _content(text: str) -> Any:
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 _reject("must not merge mappings (<<)")
         return yaml.load(text, Loader=yaml.CSafeLoader)
-    except (yaml.YAMLError, ValueError) as error:
+    except _NOT_YAML as error:
         _reject(f"is not valid YAML: {' '.join(str(error).split())}")
 
 

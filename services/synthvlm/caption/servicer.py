@@ -1,6 +1,7 @@
 """The protos of the caption service, to the domain and back."""
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import grpc
@@ -11,7 +12,7 @@ from synthvlm.caption.curation import CaptionSet, curate
 from synthvlm.caption.evaluation import Evaluation, evaluate_file
 from synthvlm.caption.importing import Imported, ImportRequest, import_captions
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import find_caption_file
+from synthvlm.caption.readers import Format, Layout, Notice, find_caption_file
 from synthvlm.caption.recipe import Recipe, parse_recipe
 from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
@@ -64,8 +65,9 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
         def evaluate(reporter: Reporter) -> Iterator[caption_pb2.EvaluateFileResponse]:
             recipe = self._recipe(parsed.recipe_yaml)
-            file = find_caption_file(parsed.file, self._locations)
-            return map(_evaluated, evaluate_file(file, parsed.column, recipe, reporter))
+            file = find_caption_file(parsed.file, self._locations, form=_format(parsed.layout))
+            layout = _layout(parsed.column, parsed.layout)
+            return map(_evaluated, evaluate_file(file, layout, recipe, reporter))
 
         async for response in iterate(context, evaluate):
             yield response
@@ -79,11 +81,17 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         def work(reporter: Reporter) -> caption_pb2.ImportCaptionsResponse:
             store = open_store(parsed.store, self._settings.store_roots)
             files = [
-                find_caption_file(file, self._locations, f"files[{number}]")
+                find_caption_file(file, self._locations, f"files[{number}]", _format(parsed.layout))
                 for number, file in enumerate(parsed.files)
             ]
-            size = parsed.shard_size or requests.DEFAULT_SHARD_SIZE
-            wanted = ImportRequest(files, parsed.column, size)
+            wanted = ImportRequest(
+                files,
+                _layout(parsed.column, parsed.layout),
+                parsed.shard_size or requests.DEFAULT_SHARD_SIZE,
+                requests.DEFAULT_MAX_SET_ASIDE
+                if parsed.max_set_aside is None
+                else parsed.max_set_aside,
+            )
             imported = import_captions(store, wanted, reporter)
             return caption_pb2.ImportCaptionsResponse(result=_imported(imported))
 
@@ -123,6 +131,16 @@ def _verdict(
     )
 
 
+def _format(layout: requests.FileLayout | None) -> Format | None:
+    return Format(layout.format) if layout and layout.format else None
+
+
+def _layout(column: str, layout: requests.FileLayout | None) -> Layout:
+    if layout is None:
+        return Layout(column)
+    return Layout(column, layout.id_column, layout.delimiter, tuple(layout.columns))
+
+
 def _evaluated(evaluation: Evaluation) -> caption_pb2.EvaluateFileResponse:
     return caption_pb2.EvaluateFileResponse(
         verdicts=[
@@ -135,6 +153,7 @@ def _evaluated(evaluation: Evaluation) -> caption_pb2.EvaluateFileResponse:
             caption_pb2.UnreadableRecord(line=record.line, reason=record.reason)
             for record in evaluation.unreadable
         ],
+        warnings=map(_warning, evaluation.notices),
     )
 
 
@@ -144,7 +163,12 @@ def _imported(imported: Imported) -> caption_pb2.ImportResult:
         quarantine=ref_to_proto(imported.quarantine) if imported.quarantine else None,
         read=imported.read,
         quarantined=drop_counts(imported.quarantined),
+        warnings=map(_warning, imported.notices),
     )
+
+
+def _warning(notice: Notice) -> caption_pb2.FileWarning:
+    return caption_pb2.FileWarning(**asdict(notice))
 
 
 def _curated(made: CaptionSet) -> caption_pb2.CurateResult:

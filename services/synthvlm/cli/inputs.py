@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from synthvlm.cli.caption_files import MAX_FILES, expanded
 from synthvlm.cli.failures import WrongUsageError, blaming
 from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
 from synthvlm.limits import MAX_PROMPT_BYTES, MAX_SEED
@@ -23,14 +24,28 @@ PAPER_RULES = "paper-rules"
 def caption_files(files: Sequence[str]) -> list[str]:
     """Caption files as services take them: absolute paths, and URLs as they are.
 
+    Globs and folders stand for the files in them, ``-`` for standard input.
+
     Raises:
-        WrongUsageError: One does not exist, is a directory, is empty, cannot be read, or has a name
-            that is not Unicode text.
+        WrongUsageError: One does not exist, is empty, cannot be read, or has a name that is not
+            Unicode text; or there are too many.
     """
     if not files:
         raise WrongUsageError("give at least one caption file with --captions")
-    known = [unicode_text("the caption file", file) for file in files]
-    return [file if "://" in file else str(readable_file(file, "caption file")) for file in known]
+    known = [unicode_text("the caption file", name) for name in files]
+    found = [file for name in known for file in expanded(name)]
+    if len(found) > MAX_FILES:
+        raise WrongUsageError(f"{len(found):,} caption files; at most {MAX_FILES:,} can be read")
+    return [file if "://" in file else str(readable_file(file, "caption file")) for file in found]
+
+
+def share(option: str, value: float | None) -> float | None:
+    """A share from 0 to 1; None: not given.
+
+    Raises:
+        WrongUsageError: It is outside.
+    """
+    return None if value is None else part(option, value)
 
 
 def readable_file(file: str, what: str) -> Path:

@@ -38,10 +38,67 @@ EngineOption = Annotated[
 ColumnOption = Annotated[
     str,
     typer.Option(
-        "--column", metavar="NAME", help="Text column.", show_default="caption, else text"
+        "--column",
+        metavar="NAME",
+        help="Text column.",
+        show_default="the recipe's text_keys, else caption, text, captions or comment",
     ),
 ]
 """``--column``."""
+
+IdColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--id-column",
+        metavar="NAME",
+        help="Column with the identifier; none: no identifiers.",
+        show_default="id, else sample_id or image_id",
+    ),
+]
+"""``--id-column``."""
+
+FormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="Format of the caption files: json, jsonl, csv, tsv, parquet or txt.",
+        show_default="by their extensions",
+    ),
+]
+"""``--format``."""
+
+DelimiterOption = Annotated[
+    str | None,
+    typer.Option(
+        "--delimiter",
+        metavar="CHARACTER",
+        help="What separates the columns of CSV and TSV, or the word tab.",
+        show_default="what makes sense of the header",
+    ),
+]
+"""``--delimiter``."""
+
+ColumnsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--columns",
+        metavar="NAME,...",
+        help="Names of the columns of CSV and TSV without a header line.",
+    ),
+]
+"""``--columns``."""
+
+MaxSetAsideOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-set-aside",
+        metavar="F",
+        help="Largest share of the records that may be set aside as unusable, 0 to 1.",
+        show_default="0.1",
+    ),
+]
+"""``--max-set-aside``."""
 
 RecipeOption = Annotated[
     str | None,

@@ -7,7 +7,7 @@ key: tables of different versions are never mixed. All scores are float32; all d
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of all tables below."""
 
 QUARANTINE = pa.schema(
@@ -27,12 +27,11 @@ POOL = pa.schema(
     [
         pa.field("caption_id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
         pa.field("source_id", pa.string(), nullable=True),
     ]
 )
-"""Imported captions: content-derived id, text, name of the file they came from (without folders and
-extensions) and the id they had there."""
+"""Imported captions: id made of what follows, text, and the id they had in their file. Not the
+file's name: the same captions from another file are the same pool."""
 
 POOL_FILE = "pool.parquet"
 
@@ -125,7 +124,6 @@ SELECTION = pa.schema(
         pa.field("rank", pa.int64(), nullable=False),
         pa.field("caption_id", pa.string(), nullable=False),
         pa.field("text", pa.string(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
         pa.field("source_id", pa.string(), nullable=True),
         *[field for field in SCORES if field.name not in ("caption_id",)],
         *[field for field in IMAGES if field.name not in ("image_id", "caption_id", "repeat")],

@@ -1,113 +1,277 @@
-"""CSV and TSV with a header line."""
+"""CSV and TSV.
+
+TSV has no quotes. CSV has, and a single quotation mark at the beginning of a field swallows what
+follows it. So a record of many lines is believed only where it ends within a few lines and is a
+caption; otherwise its first line is set aside and the lines behind it are read again, each as the
+beginning of a record. Every line is in a caption or set aside, and none twice.
+"""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from synthvlm.caption.readers.caption_file import CaptionFile, Format
-from synthvlm.caption.readers.lines import split_lines
+from synthvlm.caption.readers.layout import Layout, one_of
+from synthvlm.caption.readers.lines import Line, split_lines
+from synthvlm.caption.readers.notices import Notices
 from synthvlm.caption.readers.records import (
-    ID_COLUMN,
     MAX_RECORD_BYTES,
-    TEXT_COLUMNS,
+    CaptionRecord,
     Record,
     Unreadable,
     checked,
-    excerpt,
 )
+from synthvlm.caption.readers.texts import excerpt
 
-# The limit is the interpreter's own; an unclosed quote runs into it instead of through the file.
-csv.field_size_limit(MAX_RECORD_BYTES)
+_MAX_LINES = 100
+_MAX_SPAN_BYTES = 16 << 10
+"""A record of several lines is at most this long."""
 
-_DELIMITERS = {Format.CSV: ",", Format.TSV: "\t"}
+_SWALLOWED_LINES = 5
+"""From so many lines on, lines with as many delimiters as records have are no prose."""
+
+_DETECTED = (";", "|", "\t")
+
+csv.field_size_limit(2 * MAX_RECORD_BYTES)
 
 
-class _Feed:
-    """Lines as ``csv`` wants them, and what is remembered of those of the record in hand.
+@dataclass(frozen=True)
+class _Table:
+    """How the records of a file become captions.
 
     Attributes:
-        line: Number of the record's first line.
-        begin: The beginning of that line.
-        defect: What is wrong with one of its lines; None: nothing.
+        delimiter: What stands between columns.
+        quoted: Whether columns may be quoted.
+        spaced: Whether spaces follow the delimiter.
+        width: Number of columns.
+        text_at: Number of the column with the text.
+        id_at: Number of the column with the identifier; None: there is none.
+    """
+
+    delimiter: str
+    quoted: bool
+    spaced: bool = False
+    width: int = 0
+    text_at: int = 0
+    id_at: int | None = None
+
+    def rows(self, lines: Iterator[str]) -> Iterator[list[str]]:
+        """The rows of quoted lines; raises ``csv.Error`` where they are not valid."""
+        return csv.reader(
+            lines, delimiter=self.delimiter, strict=True, skipinitialspace=self.spaced
+        )
+
+    def split(self, line: str) -> list[str]:
+        """The columns of a line without quotes."""
+        columns = line.split(self.delimiter)
+        return [column.strip() for column in columns] if self.spaced else columns
+
+
+class _OpenQuoteError(Exception):
+    """A record does not end within its limits."""
+
+
+class _Lines:
+    """The lines of the record in hand, and those of the file behind it.
+
+    Attributes:
+        taken: The lines of the record in hand.
     """
 
     def __init__(self, chunks: Iterable[bytes]) -> None:
         self._lines = split_lines(chunks)
-        self._next = 1
-        self.line, self.begin = 1, ""
-        self.defect: str | None = None
+        self._again: deque[Line] = deque()
+        self.taken: list[Line] = []
+        self._size = 0
 
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            text = self._decoded(line.data)
-            if line.too_long:
-                self.defect = "record_too_long"
-            if not self.begin:
-                self.begin = text[:MAX_RECORD_BYTES]
-            self._next = line.number + 1
-            yield text + "\n"
+    def __iter__(self) -> "_Lines":
+        return self
 
-    def _decoded(self, data: bytes) -> str:
-        try:
-            return data.decode()
-        except UnicodeDecodeError:
-            self.defect = self.defect or "invalid_utf8"
-            return data.decode("utf-8", "surrogateescape")
+    def __next__(self) -> str:
+        """The next line of the record in hand, for ``csv``."""
+        line = self._next()
+        if line is None:
+            raise StopIteration
+        text = line.text()
+        self._size += len(line.data)
+        if self.taken and (
+            isinstance(text, Unreadable)
+            or len(self.taken) == _MAX_LINES
+            or self._size > _MAX_SPAN_BYTES
+        ):
+            self._again.appendleft(line)
+            raise _OpenQuoteError
+        self.taken.append(line)
+        return f"{text}\n"
 
-    def start(self) -> None:
-        """Begins a new record."""
-        self.line, self.begin, self.defect = self._next, "", None
+    def start(self) -> Line | None:
+        """Begins a record: its first line, which is not taken yet; None at the end."""
+        self.taken, self._size = [], 0
+        line = self._next()
+        if line is not None:
+            self._again.appendleft(line)
+        return line
+
+    def give_back(self) -> None:
+        """Leaves the record in hand with its first line; the others are read again."""
+        self._again.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+    def _next(self) -> Line | None:
+        return self._again.popleft() if self._again else next(self._lines, None)
 
 
-def delimited_records(file: CaptionFile, column: str) -> Iterator[Record]:
+def delimited_records(file: CaptionFile, layout: Layout, notices: Notices) -> Iterator[Record]:
     """The records of a CSV or TSV file, numbered by their first line.
 
     Raises:
-        InvalidInput: The header is missing, unreadable, or without the column.
+        InvalidInput: The header is missing or unreadable, or does not have the column.
     """
-    feed = _Feed(file.text_chunks())
-    rows = csv.reader(feed, delimiter=_DELIMITERS[file.format])
-    header = _header(file, feed, rows)
-    text_at = _column(file, header, (column,) if column else TEXT_COLUMNS)
-    id_at = header.index(ID_COLUMN) if ID_COLUMN in header else None
-    while True:
-        feed.start()
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            reason = "record_too_long" if "field limit" in str(error) else "invalid_csv"
-            yield Unreadable(feed.line, feed.defect or reason, excerpt(feed.begin))
-            continue
-        if feed.defect:
-            yield Unreadable(feed.line, feed.defect, excerpt(feed.begin))
-        elif not row:
-            yield Unreadable(feed.line, "empty_line", "")
-        elif len(row) != len(header):
-            # A delimiter inside an unquoted caption would cut it off without a word.
-            yield Unreadable(feed.line, "wrong_number_of_columns", excerpt(feed.begin))
+    lines = _Lines(file.text_chunks(notices))
+    table = _table(file, layout, lines, notices)
+    rows = table.rows(lines)
+    while (line := lines.start()) is not None:
+        text = line.text()
+        if isinstance(text, Unreadable):
+            next(lines)
+            yield text
+        elif not text:
+            next(lines)
+            yield Unreadable(line.number, "empty_line", "")
+        elif not table.quoted or ('"' not in text and "\r" not in text):
+            next(lines)
+            yield _record(table, line.number, table.split(text), text, notices)
         else:
-            identifier = None if id_at is None else row[id_at]
-            yield checked(feed.line, row[text_at], identifier, feed.begin)
+            yield from _quoted_records(table, lines, rows, line, notices)
 
 
-def _header(file: CaptionFile, feed: _Feed, rows: Iterator[list[str]]) -> list[str]:
-    feed.start()
+def _quoted_records(
+    table: _Table, lines: _Lines, rows: Iterator[list[str]], first: Line, notices: Notices
+) -> list[Record]:
+    """The next record, which has quotes in its first line; only lines that it uses are taken."""
+    text = str(first.text())
     try:
-        header = [name.strip() for name in next(rows, [])]
-    except csv.Error as error:
-        raise file.unusable(f"has no readable header line: {error}") from error
-    if feed.defect or not any(header):
-        raise file.unusable(f"has no readable header line: {feed.defect or 'it is empty'}")
-    return header
+        record = _record(table, first.number, next(rows), text, notices)
+    except (_OpenQuoteError, csv.Error) as error:
+        if len(lines.taken) == 1 and _is_unquoted(error, text):
+            return [_record(table, first.number, table.split(text), text, notices)]
+        reason = "invalid_csv" if "\r" in text else "open_quote"
+    else:
+        if len(lines.taken) == 1:
+            return [record]
+        if isinstance(record, CaptionRecord) and not _is_swallowed(table, lines.taken):
+            blank = not record.text.strip()
+            return [_empty(line) for line in lines.taken] if blank else [record]
+        reason = "open_quote"
+    lines.give_back()
+    return [Unreadable(first.number, reason, excerpt(text))]
 
 
-def _column(file: CaptionFile, header: list[str], names: tuple[str, ...]) -> int:
-    name = next((name for name in names if name in header), None)
-    if name is None:
-        raise file.unusable(
-            f"has no column {' or '.join(names)}; its columns are {excerpt(', '.join(header))}"
+def _empty(line: Line) -> Unreadable:
+    return Unreadable(line.number, "empty_caption", excerpt(line.data))
+
+
+def _is_swallowed(table: _Table, taken: Sequence[Line]) -> bool:
+    """Whether every line of a record of many looks like a record of its own."""
+    delimiters = table.delimiter.encode()
+    return (
+        table.width > 1
+        and len(taken) >= _SWALLOWED_LINES
+        and all(line.data.count(delimiters) == table.width - 1 for line in taken)
+    )
+
+
+def _is_unquoted(error: Exception, line: str) -> bool:
+    """Whether a line is meant as it stands, such as `"stop" sign,7`."""
+    at_end = str(error).startswith("unexpected end")
+    return isinstance(error, csv.Error) and not at_end and "\r" not in line
+
+
+def _record(table: _Table, number: int, columns: list[str], raw: str, notices: Notices) -> Record:
+    if len(columns) != table.width:
+        # A delimiter inside an unquoted caption would cut it off without a word.
+        return Unreadable(number, "wrong_number_of_columns", excerpt(raw))
+    text = columns[table.text_at]
+    if not table.quoted and len(text) > 1 and text[0] == text[-1] == '"':
+        notices.add(
+            "quotes_kept",
+            "some captions begin and end with a quotation mark, which TSV keeps as it is; if the "
+            "file is quoted as CSV is, read it with --format csv --delimiter and a tab",
+            1,
         )
-    if header.count(name) > 1:
-        raise file.unusable(f"has more than one column {name}")
-    return header.index(name)
+    identifier = None if table.id_at is None else columns[table.id_at]
+    return checked(number, text, identifier, raw, notices)
+
+
+def _table(file: CaptionFile, layout: Layout, lines: _Lines, notices: Notices) -> _Table:
+    """What the header line, or the caller in its place, says of the columns."""
+    table = _Table(
+        layout.delimiter or ("\t" if file.format is Format.TSV else ","),
+        quoted=file.format is Format.CSV,
+    )
+    if layout.columns:
+        return _with_columns(file, layout, table, list(layout.columns))
+    line = lines.start()
+    text = "" if line is None else line.text()
+    if isinstance(text, Unreadable):
+        raise file.unusable(f"does not have a readable header line: {text.reason}")
+    if not text.strip():
+        raise file.unusable("does not have a readable header line: it is empty")
+    next(lines)
+    header = _header(file, table, text)
+    if layout.text_name(header) is None and table.quoted and not layout.delimiter:
+        table = _detected(file, layout, table, text, notices)
+        header = _header(file, table, text)
+    names = [name.strip() for name in header]
+    spaced = any(name.startswith(" ") for name in header[1:])
+    return _with_columns(file, layout, replace(table, spaced=spaced), names)
+
+
+def _header(file: CaptionFile, table: _Table, line: str) -> list[str]:
+    if not table.quoted:
+        return line.split(table.delimiter)
+    try:
+        return next(table.rows(iter([line])))
+    except csv.Error as error:
+        raise file.unusable(f"does not have a readable header line: {error}") from error
+
+
+def _detected(
+    file: CaptionFile, layout: Layout, table: _Table, line: str, notices: Notices
+) -> _Table:
+    """The table with the delimiter that alone makes sense of the header line."""
+    headers = {
+        mark: [name.strip() for name in _header(file, replace(table, delimiter=mark), line)]
+        for mark in _DETECTED
+    }
+    fitting = [mark for mark, names in headers.items() if layout.text_name(names) is not None]
+    if not fitting and table.delimiter not in line:
+        # Only for the message that there is no such column.
+        fitting = [mark for mark, names in headers.items() if len(names) > 1]
+    if len(fitting) != 1:
+        return table
+    shown = {"\t": "a tab"}.get(fitting[0], fitting[0])
+    notices.add("delimiter", f"its columns are taken to be separated by {shown}")
+    return replace(table, delimiter=fitting[0])
+
+
+def _with_columns(file: CaptionFile, layout: Layout, table: _Table, names: list[str]) -> _Table:
+    text, identifier = layout.text_name(names), layout.id_name(names)
+    shown = excerpt(", ".join(names))
+    if text is None:
+        raise file.unusable(
+            f"does not have a column {one_of(layout.text_names)}; its columns are {shown}; "
+            f"name the one with the text (--column), or all of them if these are not names but "
+            f"the first record (--columns)"
+        )
+    if names.count(text) > 1:
+        raise file.unusable(f"has more than one column {text}")
+    if identifier is None and layout.id_column:
+        raise file.unusable(f"does not have a column {layout.id_column}; its columns are {shown}")
+    return replace(
+        table,
+        width=len(names),
+        text_at=names.index(text),
+        id_at=None if identifier is None else names.index(identifier),
+    )

@@ -1,104 +1,128 @@
 """JSON files: an array of records of any length, read piece by piece."""
 
-import codecs
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 
 from synthvlm.caption.readers.caption_file import CaptionFile
+from synthvlm.caption.readers.json_window import Window
+from synthvlm.caption.readers.layout import Layout
 from synthvlm.caption.readers.lines import json_line_records
+from synthvlm.caption.readers.notices import Notices
 from synthvlm.caption.readers.records import (
     MAX_RECORD_BYTES,
     Record,
     Unreadable,
-    excerpt,
-    record_of,
+    records_of,
 )
+from synthvlm.caption.readers.texts import excerpt
 
-_SPACE = re.compile(r"[ \t\r\n]*")
 _NOT_UTF8 = re.compile(r"[\udc80-\udcff]")
 """Bytes that are not UTF-8, as ``surrogateescape`` carries them."""
-_NEXT_OBJECT = re.compile(r"\}\s*,\s*(?=\{)")
-_NEXT_VALUE = re.compile(r",")
-_PERHAPS_NEXT = re.compile(r"\}\s*,?\s*\Z")
-"""The end of a piece that may turn out to be ``_NEXT_OBJECT``."""
+_ENDS_OBJECT = re.compile("[,}]")
+_ENDS_VALUE = re.compile(",")
+_OPENS = re.compile(r"[\[{]")
+_DEPTH = 500
+"""Values that may be nested in one another, whatever the interpreter's stack holds already."""
 _DECODER = json.JSONDecoder()
 
+ANNOTATIONS = "annotations"
+"""Where COCO's files have their captions."""
 
-def json_records(file: CaptionFile, column: str) -> Iterator[Record]:
+
+def json_records(file: CaptionFile, layout: Layout, notices: Notices) -> Iterator[Record]:
     """The records of a JSON file, numbered from 1.
 
-    The file is an array of objects or strings, or JSON Lines under another name. Of an array no
-    more than a record and a piece are held in memory, and a malformed record is passed over.
+    The file is an array of objects or strings, an object with such an array under ``annotations``
+    as COCO's are, or JSON Lines under another name. Of an array no more than a record and a piece
+    are held in memory, and a malformed record is passed over.
 
     Raises:
         InvalidInput: The file holds something else.
     """
-    chunks = file.text_chunks()
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if head.strip() or len(head) > MAX_RECORD_BYTES:
-            break
-    whole = itertools.chain([head], chunks)
-    if head.lstrip().startswith(b"["):
-        yield from array_records(whole, column)
-    elif head.lstrip().startswith(b"{"):
-        yield from json_line_records(whole, column)
+    window = Window(file.text_chunks(notices))
+    first = window.next_character()
+    if first == "[":
+        window.position += 1
+        yield from array_records(window, layout, notices)
+    elif first == "{" and _find_annotations(window, layout):
+        if layout.id_column is None:
+            layout = replace(layout, id_column="image_id")
+        yield from array_records(window, layout, notices, ends_file=False)
+    elif first == "{":
+        yield from json_line_records(file.text_chunks(notices), layout, notices)
     else:
-        raise file.unusable("is not a JSON array of captions")
+        raise file.unusable("is not a JSON array of captions, nor JSON Lines")
 
 
-def array_records(chunks: Iterable[bytes], column: str) -> Iterator[Record]:
-    """The records of a JSON array that comes in pieces, numbered from 1."""
-    window = _Window(chunks)
-    window.next_character()
-    window.position += 1
+def array_records(
+    window: Window, layout: Layout, notices: Notices, *, ends_file: bool = True
+) -> Iterator[Record]:
+    """The records of an array.
+
+    Args:
+        window: The text, behind the opening bracket.
+        layout: Where the text and the identifier are.
+        notices: Gets what is noticed.
+        ends_file: Whether nothing but white space may follow the array.
+    """
     number = 0
     while (character := window.next_character()) not in ("", "]"):
         number += 1
-        yield _next_record(window, number, column)
+        yield from _next_record(window, number, layout, notices)
     if character == "":
         yield Unreadable(number + 1, "array_not_closed", "")
         return
     window.position += 1
-    if window.next_character():
-        yield Unreadable(number + 1, "text_after_array", excerpt(window.rest()))
+    if ends_file and window.next_character():
+        yield Unreadable(number + 1, "text_after_array", window.beginning())
 
 
-def _next_record(window: "_Window", number: int, column: str) -> Record:
+def _next_record(window: Window, number: int, layout: Layout, notices: Notices) -> list[Record]:
     """Reads the record at the window's position, and the comma behind it."""
+    window.settle()
     decoded = _decode(window)
     if decoded is None:
         size, begin = _pass_over(window)
-        return Unreadable(
-            number, "record_too_long" if size > MAX_RECORD_BYTES else "invalid_json", begin
-        )
-    value, end = decoded
-    raw = window.text[window.position : end]
-    window.position = end
-    following = window.next_character()
-    if following == ",":
-        window.position += 1
-    elif following not in ("", "]"):
+        reason = "record_too_long" if size > MAX_RECORD_BYTES else "invalid_json"
+        return [Unreadable(number, reason, begin)]
+    value, size = decoded[0], decoded[1] - window.position
+    following = window.peek(size)
+    raw = window.text[window.position : window.position + size]
+    if following not in (",", "]", "") and not _begins_record(value, following):
+        # Not from its end: what was decoded may have swallowed records with an open quote.
+        window.waste(window.position + size, window.position + size)
         _pass_over(window)
-        return Unreadable(number, "invalid_json", excerpt(raw))
+        return [Unreadable(number, "invalid_json", excerpt(raw))]
+    window.position += size
+    if window.next_character() == ",":
+        window.position += 1
     if len(raw) > MAX_RECORD_BYTES:
-        return Unreadable(number, "record_too_long", excerpt(raw))
+        return [Unreadable(number, "record_too_long", excerpt(raw))]
     if not raw.isascii() and _NOT_UTF8.search(raw):
-        return Unreadable(number, "invalid_utf8", excerpt(raw))
-    return record_of(number, value, column, raw)
+        return [Unreadable(number, "invalid_utf8", excerpt(raw))]
+    return records_of(number, value, layout, raw, notices)
 
 
-def _decode(window: "_Window") -> tuple[object, int] | None:
+def _begins_record(value: object, following: str) -> bool:
+    """Whether what follows a record is the next one, and only the comma is missing."""
+    return (isinstance(value, dict) and following == "{") or (
+        isinstance(value, str) and following == '"'
+    )
+
+
+def _decode(window: Window) -> tuple[object, int] | None:
     """The JSON value at the position and where it ends; None: there is none, or too long a one."""
     while True:
         try:
             value, end = _DECODER.raw_decode(window.text, window.position)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError) as error:
             # It may only be cut off by the window's end.
             if len(window.text) - window.position > MAX_RECORD_BYTES or not window.grow():
+                reached = _decoded_to(window, error)
+                window.waste(reached if _is_exact(error) else len(window.text), reached)
                 return None
             continue
         # A number at the window's end may go on.
@@ -106,72 +130,67 @@ def _decode(window: "_Window") -> tuple[object, int] | None:
             return value, end
 
 
-def _pass_over(window: "_Window") -> tuple[int, str]:
+def _decoded_to(window: Window, error: ValueError | RecursionError) -> int:
+    """How far the text was decoded before an error, at least."""
+    if isinstance(error, RecursionError):
+        opening = _OPENS.finditer(window.text, window.position)
+        deepest = next(itertools.islice(opening, _DEPTH, None), None)
+        return deepest.start() if deepest else window.position
+    return error.pos if isinstance(error, json.JSONDecodeError) else window.position
+
+
+def _is_exact(error: Exception) -> bool:
+    """Whether an error says how far the text was decoded: not for a string without an end."""
+    return isinstance(error, json.JSONDecodeError) and not error.msg.startswith("Unterminated")
+
+
+def _pass_over(window: Window) -> tuple[int, str]:
     """Moves behind the malformed record at the position, to where the next one seems to begin.
 
-    Quotes and brackets cannot be trusted in it. For an object that is the next ``}, {``, else the
-    next comma: a good record is never passed over with it, at worst one bad record becomes several.
+    Quotes and brackets cannot be trusted in it. For an object the next one begins with a brace
+    behind a comma or a closing brace, else with what follows the next comma: a good record is never
+    passed over with it, at worst one bad record becomes several.
 
     Returns:
         Characters of the record, and its excerpt.
     """
-    size, begin = 0, excerpt(window.rest())
-    next_record = _NEXT_OBJECT if window.next_character() in "{[" else _NEXT_VALUE
-    while True:
-        start = window.position
-        if found := next_record.search(window.text, start):
-            window.position = found.end()
-            return size + found.end() - start, begin
-        perhaps = _PERHAPS_NEXT.search(window.text, start)
-        stop = perhaps.start() if perhaps else len(window.text)
-        window.position = stop
-        size += stop - start
-        if not window.grow():
-            break
-    closed = window.text.rstrip().endswith("]")
-    window.position = window.text.rindex("]") if closed else len(window.text)
+    start, begin = window.offset, window.beginning()
+    window.skip_wasted()
+    is_object = window.next_character() in "{[}"
+    while window.find(_ENDS_OBJECT if is_object else _ENDS_VALUE):
+        size = window.offset - start
+        if not is_object or window.next_character() == "{":
+            return size, begin
+    size = window.offset - start
+    window.end_with_closing_bracket()
     return size, begin
 
 
-class _Window:
-    """A piece of the text, decoded, with a position in it.
+def _find_annotations(window: Window, layout: Layout) -> bool:
+    """Moves to the first of a COCO file's captions; False: the object at the position has none."""
+    window.position += 1
+    while window.next_character() == '"':
+        decoded = _decode(window)
+        if decoded is None:
+            return False
+        key, window.position = decoded
+        if window.next_character() != ":":
+            return False
+        window.position += 1
+        if key == ANNOTATIONS and window.next_character() == "[":
+            window.position += 1
+            return _has_text(window, layout)
+        if not window.skip_value() or window.next_character() != ",":
+            return False
+        window.position += 1
+    return False
 
-    Bytes that are not UTF-8 are carried as lone surrogates.
 
-    Attributes:
-        text: The piece.
-        position: Where reading goes on.
-    """
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = iter(chunks)
-        self._decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
-        self._ended = False
-        self.text = ""
-        self.position = 0
-
-    def grow(self) -> bool:
-        """Forgets what has been read and appends the next piece; False: there is none."""
-        while not self._ended:
-            chunk = next(self._chunks, None)
-            self._ended = chunk is None
-            added = self._decoder.decode(chunk or b"", final=self._ended)
-            if added:
-                self.text = self.text[self.position :] + added
-                self.position = 0
-                return True
+def _has_text(window: Window, layout: Layout) -> bool:
+    """Whether the record at the position is an object with a text."""
+    if window.next_character() != "{":
         return False
-
-    def next_character(self) -> str:
-        """Moves to the next character that is not white space; empty at the end of the text."""
-        while True:
-            match = _SPACE.match(self.text, self.position)
-            self.position = match.end() if match else self.position
-            if self.position < len(self.text):
-                return self.text[self.position]
-            if not self.grow():
-                return ""
-
-    def rest(self) -> str:
-        """What the piece holds from the position on."""
-        return self.text[self.position :]
+    decoded = _decode(window)
+    return (
+        decoded is not None and isinstance(decoded[0], dict) and bool(layout.text_name(decoded[0]))
+    )

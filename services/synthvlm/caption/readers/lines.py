@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from synthvlm.caption.readers.layout import Layout
+from synthvlm.caption.readers.notices import Notices
 from synthvlm.caption.readers.records import (
     MAX_RECORD_BYTES,
     Record,
     Unreadable,
     checked,
-    excerpt,
-    record_of,
+    records_of,
 )
+from synthvlm.caption.readers.texts import excerpt
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,15 @@ class Line:
     number: int
     data: bytes
     too_long: bool
+
+    def text(self) -> str | Unreadable:
+        """The line, decoded; what is wrong with it, when that cannot be done."""
+        if self.too_long:
+            return Unreadable(self.number, "record_too_long", excerpt(self.data))
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError:
+            return Unreadable(self.number, "invalid_utf8", excerpt(self.data))
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
@@ -50,38 +61,35 @@ def _line(number: int, data: bytes, too_long: bool) -> Line:
     return Line(number, data[:MAX_RECORD_BYTES], too_long or len(data) > MAX_RECORD_BYTES)
 
 
-def text_records(chunks: Iterable[bytes]) -> Iterator[Record]:
-    """Plain text: each line is a caption."""
+def text_records(chunks: Iterable[bytes], notices: Notices) -> Iterator[Record]:
+    """Plain text: each line that is not blank is a caption."""
     for line in split_lines(chunks):
-        text = _decoded(line)
-        yield text if isinstance(text, Unreadable) else checked(line.number, text, None, text)
-
-
-def json_line_records(chunks: Iterable[bytes], column: str) -> Iterator[Record]:
-    """JSON Lines: each line is an object with the text, or the text itself as a string."""
-    for line in split_lines(chunks):
-        text = _decoded(line)
+        text = line.text()
         if isinstance(text, Unreadable):
             yield text
         elif not text.strip():
             yield Unreadable(line.number, "empty_line", "")
         else:
-            yield parsed_record(line.number, text, column)
+            yield checked(line.number, text, None, text, notices)
 
 
-def parsed_record(number: int, text: str, column: str) -> Record:
-    """The record that a JSON text is."""
+def json_line_records(
+    chunks: Iterable[bytes], layout: Layout, notices: Notices
+) -> Iterator[Record]:
+    """JSON Lines: each line is an object with the text, or the text itself as a string."""
+    for line in split_lines(chunks):
+        text = line.text()
+        if isinstance(text, Unreadable):
+            yield text
+        elif not text.strip():
+            yield Unreadable(line.number, "empty_line", "")
+        else:
+            yield from _parsed(line.number, text, layout, notices)
+
+
+def _parsed(number: int, text: str, layout: Layout, notices: Notices) -> list[Record]:
     try:
         value: Any = json.loads(text)
     except (ValueError, RecursionError):
-        return Unreadable(number, "invalid_json", excerpt(text))
-    return record_of(number, value, column, text)
-
-
-def _decoded(line: Line) -> str | Unreadable:
-    if line.too_long:
-        return Unreadable(line.number, "record_too_long", excerpt(line.data))
-    try:
-        return line.data.decode()
-    except UnicodeDecodeError:
-        return Unreadable(line.number, "invalid_utf8", excerpt(line.data))
+        return [Unreadable(number, "invalid_json", excerpt(text))]
+    return records_of(number, value, layout, text, notices)

@@ -3,20 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
+from synthvlm.caption.readers.identifiers import read_identifier
+from synthvlm.caption.readers.layout import Layout
+from synthvlm.caption.readers.notices import Notices
+from synthvlm.caption.readers.texts import excerpt, is_unicode
+
 MAX_RECORD_BYTES = 1 << 20
 """Largest record that is read; a longer one is passed over as unreadable."""
 
-MAX_ID_CHARACTERS = 256
-"""Longest identifier."""
-
-EXCERPT_CHARACTERS = 200
-"""Characters of an unreadable record that are shown."""
-
-TEXT_COLUMNS = ("caption", "text")
-"""Where the text is when no column is named; the first that a record has."""
-
-ID_COLUMN = "id"
-"""Where the optional identifier is."""
+CONVERSATIONS = "conversations"
+"""Where LLaVA's files have the turns of a conversation; the first answer is the caption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +34,7 @@ class CaptionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record that cannot be used as a caption.
+    """A record that is not a caption.
 
     Attributes:
         line: Line or record number, from 1.
@@ -54,57 +50,51 @@ class Unreadable:
 Record = CaptionRecord | Unreadable
 
 
-def record_of(line: int, value: Any, column: str, raw: str | bytes) -> Record:
-    """The record that a parsed JSON value is.
+def records_of(
+    line: int, value: Any, layout: Layout, raw: str | bytes, notices: Notices
+) -> list[Record]:
+    """The records that a parsed JSON value is: several when its text is a list.
 
     Args:
         line: Line or record number, from 1.
         value: An object with the text, or the text itself.
-        column: Key of the text; empty: ``caption``, else ``text``.
+        layout: Where the text and the identifier are.
         raw: What the value was parsed from.
+        notices: Gets what is noticed.
     """
     if isinstance(value, str):
-        return checked(line, value, None, raw)
+        return [checked(line, value, None, raw, notices)]
     if not isinstance(value, dict):
-        return Unreadable(line, "not_an_object", excerpt(raw))
-    key = column or next((name for name in TEXT_COLUMNS if name in value), "")
-    text = value.get(key)
-    if text is None:
+        return [Unreadable(line, "not_an_object", excerpt(raw))]
+    key = layout.text_name(value)
+    if key is None and not layout.column and CONVERSATIONS in value:
+        key = CONVERSATIONS
+    text = None if key is None else value[key]
+    identifier_key = layout.id_name(value)
+    identifier = None if identifier_key is None else value[identifier_key]
+    if isinstance(text, list) and any(isinstance(turn, dict) for turn in text):
+        text = _first_answer(text)
+    texts = text if isinstance(text, list) and text else [text]
+    return [checked(line, one, identifier, raw, notices) for one in texts]
+
+
+def _first_answer(turns: list[Any]) -> Any:
+    """What the model says first in a conversation of LLaVA's form."""
+    for turn in turns:
+        if isinstance(turn, dict) and turn.get("from") in ("gpt", "assistant"):
+            return turn.get("value")
+    return None
+
+
+def checked(line: int, text: Any, identifier: Any, raw: str | bytes, notices: Notices) -> Record:
+    """The record of a text and an identifier, both of which may be anything."""
+    if text is None or text == []:
         return Unreadable(line, "missing_caption", excerpt(raw))
     if not isinstance(text, str):
         return Unreadable(line, "wrong_type", excerpt(raw))
-    return checked(line, text, value.get(ID_COLUMN), raw)
-
-
-def checked(line: int, text: str, identifier: Any, raw: str | bytes) -> Record:
-    """The record of a text and an identifier, of which the latter may be anything."""
-    if not _is_unicode(text):
+    if not is_unicode(text):
         return Unreadable(line, "invalid_unicode", excerpt(raw))
-    if identifier is None or identifier == "":
+    if identifier is None:
         return CaptionRecord(line, text)
-    if isinstance(identifier, bool) or not isinstance(identifier, str | int):
-        return Unreadable(line, "invalid_id", excerpt(raw))
-    shown = str(identifier)
-    if len(shown) > MAX_ID_CHARACTERS or not _is_unicode(shown):
-        return Unreadable(line, "invalid_id", excerpt(raw))
-    return CaptionRecord(line, text, shown, isinstance(identifier, int))
-
-
-def excerpt(raw: str | bytes) -> str:
-    """The beginning of what was read; invalid Unicode in it becomes U+FFFD."""
-    if isinstance(raw, bytes):
-        # UTF-8 has at most 4 bytes a character.
-        return raw[: 4 * EXCERPT_CHARACTERS].decode("utf-8", "replace")[:EXCERPT_CHARACTERS]
-    shown = raw[:EXCERPT_CHARACTERS].encode("utf-16", "surrogatepass")
-    return shown.decode("utf-16", "replace")
-
-
-def _is_unicode(text: str) -> bool:
-    # Only strings with a lone surrogate cannot be encoded, and no ASCII string has one.
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    shown, is_integer = read_identifier(identifier, line, notices)
+    return CaptionRecord(line, text, shown, is_integer)

@@ -13,10 +13,16 @@ from rich.console import Console
 from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
 from synthvlm.cli import inputs
+from synthvlm.cli.caption_files import file_layout, recipe_column
 from synthvlm.cli.options import (
     ColumnOption,
+    ColumnsOption,
+    DelimiterOption,
     EngineOption,
+    FormatOption,
     HomeOption,
+    IdColumnOption,
+    MaxSetAsideOption,
     ProfileOption,
     RecipeOption,
     prepared_home,
@@ -53,7 +59,8 @@ def run(
         typer.Option(
             "--captions",
             metavar="FILE...",
-            help="Caption files: JSON, JSONL, CSV, TSV, Parquet or text; .gz and .zst too.",
+            help="Caption files: JSON, JSONL, CSV, TSV, Parquet or text; .gz and .zst too; folders "
+            "and quoted globs of them; - for standard input.",
         ),
     ] = None,
     more_captions: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
@@ -61,6 +68,11 @@ def run(
     profile: ProfileOption = "mini",
     engine: EngineOption = None,
     column: ColumnOption = "",
+    id_column: IdColumnOption = None,
+    form: FormatOption = None,
+    delimiter: DelimiterOption = None,
+    columns: ColumnsOption = None,
+    max_set_aside: MaxSetAsideOption = None,
     recipe: RecipeOption = None,
     repeat: Annotated[
         int, typer.Option("--repeat", metavar="N", help="Images a caption; the best is kept.")
@@ -95,15 +107,16 @@ def run(
     """
     reference = inputs.profile_reference(profile)
     inputs.engine_name(engine)
+    recipe_yaml = inputs.recipe_text(recipe or inputs.profile_recipe(reference))
     requests = StageRequests(
         import_captions=ImportCaptionsRequest(
             files=inputs.caption_files([*(captions or []), *(more_captions or [])]),
-            column=inputs.unicode_text("--column", column),
+            column=inputs.unicode_text("--column", column) or recipe_column(recipe_yaml),
+            layout=file_layout(form, id_column, delimiter, columns),
+            max_set_aside=inputs.share("--max-set-aside", max_set_aside),
             shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
         ),
-        curate=CurateShardRequest(
-            recipe_yaml=inputs.recipe_text(recipe or inputs.profile_recipe(reference))
-        ),
+        curate=CurateShardRequest(recipe_yaml=recipe_yaml),
         generate=GenerateShardRequest(
             repeats=inputs.in_range("--repeat", repeat, 1, 100),
             run_seed=inputs.in_range("--seed", seed, 0),

@@ -107,7 +107,7 @@ def configuration_of(
     return {
         "profile": profile_name,
         "code_version": __version__,
-        "import": {"column": imported.column, "shard_size": imported.shard_size},
+        "import": {"shard_size": imported.shard_size},
         "curation": {"recipe": requests.curate.recipe_yaml},
         "generation": {
             # Not the engine: engines of equal numerics give the same bytes.

@@ -26,7 +26,6 @@ _COLUMNS = [
         "image_id",
         "caption_id",
         "text",
-        "source",
         "source_id",
         "repeat",
         "seed",
