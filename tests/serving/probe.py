@@ -2,6 +2,7 @@
 
 ``hold:PATH`` marks ``PATH.started`` and works until ``PATH.release`` exists, polling its caller;
 told to stop, it marks ``PATH.cancelled``. ``stuck:PATH`` marks the start and hears nothing.
+``flood`` answers with a gigabyte in a thousand messages.
 ``raise:NAME`` raises an error of ``synthvlm.errors``, ``bug`` one that nobody expects, and ``log``
 logs. Anything else is answered at once.
 """
@@ -25,10 +26,11 @@ from synthvlm.serving import (
     RequestModel,
     Service,
     ServiceSettings,
+    iterate,
     main,
     offload,
-    parse,
     stream,
+    validated,
 )
 from synthvlm.serving.fields import (
     OptionalDigest,
@@ -129,7 +131,7 @@ class Probe(pb_grpc.GenerationServiceServicer):
     async def GenerateImage(
         self, request: pb.GenerateImageRequest, context: Context
     ) -> pb.GenerateImageResponse:
-        parsed = parse(GenerateImage, request)
+        parsed = await validated(context, GenerateImage, request)
 
         async def make() -> pb.GenerateImageResponse:
             self.made += 1
@@ -144,7 +146,13 @@ class Probe(pb_grpc.GenerationServiceServicer):
     async def GenerateShard(
         self, request: pb.GenerateShardRequest, context: Context
     ) -> AsyncIterator[pb.GenerateShardResponse]:
-        parsed = parse(GenerateShard, request)
+        parsed = await validated(context, GenerateShard, request)
+
+        if request.parameters.negative_prompt == "flood":
+            answer = pb.GenerateShardResponse(result={"failed": [{"rule": "x" * 2**20}]})
+            async for _ in iterate(context, lambda _: iter(range(1000))):
+                yield answer
+            return
 
         def make(reporter: Reporter) -> int:
             for done in range(parsed.repeats):
@@ -182,6 +190,7 @@ SERVICE = Service(
     descriptor=DESCRIPTOR,
     register=pb_grpc.add_GenerationServiceServicer_to_server,
     build=build,
+    max_request_bytes=48 * 2**20,
 )
 
 STORE = {"uri": "memory://probe"}

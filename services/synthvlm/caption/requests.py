@@ -12,6 +12,9 @@ from synthvlm.serving.fields import RequestModel, ShardRefField, ShardStoreField
 DEFAULT_SHARD_SIZE = 10_000
 """Captions of a pool shard when the request says nothing."""
 
+MAX_REQUEST_BYTES = 17 * 2**20
+"""Most bytes of an encoded request: a thousand captions of 16 KiB with their ids."""
+
 RecipeYaml = Annotated[str, Utf8(MAX_RECIPE_BYTES)]
 FileReference = Annotated[str, Utf8(4096, min_bytes=1)]
 Column = Annotated[str, Field(max_length=256)]

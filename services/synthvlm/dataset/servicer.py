@@ -21,7 +21,7 @@ from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.dataset.versions import Stores, find_version
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
-from synthvlm.serving import Progress, offload, parse, stream
+from synthvlm.serving import Progress, offload, stream, validated
 from synthvlm.storage import Store
 from synthvlm.storage.wire import ref_to_proto
 
@@ -51,7 +51,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.SelectRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.SelectResponse]:
         """Commits a Selection, with progress; the result is in the last message."""
-        parsed = parse(requests.Select, request)
+        parsed = await validated(context, requests.Select, request)
 
         def work(reporter: Reporter) -> Selected:
             store = self._stores.open(parsed.store)
@@ -78,7 +78,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.AssembleRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.AssembleResponse]:
         """Publishes a Selection, with progress; the version is in the last message."""
-        parsed = parse(requests.Assemble, request)
+        parsed = await validated(context, requests.Assemble, request)
         wanted = AssemblyRequest(
             selection=parsed.selection,
             name=parsed.name,
@@ -107,7 +107,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ListVersionsRequest, context: Context
     ) -> dataset_pb2.ListVersionsResponse:
         """One page of versions, the last entered first."""
-        parsed = parse(requests.ListVersions, request)
+        parsed = await validated(context, requests.ListVersions, request)
         before = row_of(parsed.page_token, parsed.name)
         size = parsed.page_size or _PAGE_SIZE
         # One more than is sent tells whether there is a next page.
@@ -124,7 +124,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.GetVersionRequest, context: Context
     ) -> dataset_pb2.GetVersionResponse:
         """A version with its manifest."""
-        parsed = parse(requests.GetVersion, request)
+        parsed = await validated(context, requests.GetVersion, request)
 
         def work(_: Reporter) -> dataset_pb2.GetVersionResponse:
             entry = find_version(self.catalogue, parsed.version, "version")
@@ -141,7 +141,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.DiffVersionsRequest, context: Context
     ) -> dataset_pb2.DiffVersionsResponse:
         """What differs between two versions."""
-        parsed = parse(requests.DiffVersions, request)
+        parsed = await validated(context, requests.DiffVersions, request)
 
         def work(_: Reporter) -> dataset_pb2.DiffVersionsResponse:
             older = find_version(self.catalogue, parsed.older, "from")
@@ -155,7 +155,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.GetImageRequest, context: Context
     ) -> dataset_pb2.GetImageResponse:
         """One image with all that is known of it."""
-        parsed = parse(requests.GetImage, request)
+        parsed = await validated(context, requests.GetImage, request)
 
         def work(_: Reporter) -> dataset_pb2.GetImageResponse:
             found = find_image(self.catalogue, self._stores, parsed.image_id)
@@ -167,7 +167,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ExportVersionRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.ExportVersionResponse]:
         """Writes a version in another form, with progress; the files are in the last message."""
-        parsed = parse(requests.ExportVersion, request)
+        parsed = await validated(context, requests.ExportVersion, request)
 
         def work(reporter: Reporter) -> list[str]:
             entry = find_version(self.catalogue, parsed.version, "version")

@@ -31,6 +31,9 @@ _MAX_STATUS_BYTES = 3_500
 _TIMER_SLACK_SECONDS = 0.05
 """How much earlier than ours gRPC's timer may end a call."""
 
+_STATUS_SECONDS = 1.0
+"""How long a call waits until its status is sent."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -83,7 +86,12 @@ async def abort(context: Context, call: Call, error: DomainError) -> NoReturn:
     status = status_of(error)
     call.code = grpc.StatusCode[error.code]
     trailers = ((DETAILS_KEY, status.SerializeToString()),)
-    await context.abort(call.code, status.message, trailers)
+    try:
+        async with asyncio.timeout(_STATUS_SECONDS):
+            await context.abort(call.code, status.message, trailers)
+    except TimeoutError:
+        # It waits behind answers that the caller does not read, and goes out when it does.
+        raise asyncio.CancelledError from None
     raise AssertionError("abort raises")
 
 
