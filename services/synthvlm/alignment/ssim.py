@@ -32,6 +32,17 @@ Pixels = npt.NDArray[np.uint8]
 _Values = npt.NDArray[np.float64]
 
 
+class _Rows:
+    """The pixels of an image, made into an array where they are asked for: not all at once."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+        self.shape = (image.height, image.width, 3)
+
+    def __getitem__(self, rows: slice) -> Pixels:
+        return np.asarray(self._image.crop((0, rows.start, self._image.width, rows.stop)))
+
+
 def window(side: int) -> _Values:
     """Weights of the Gaussian window along an axis of ``side`` pixels; their sum is 1.
 
@@ -43,7 +54,7 @@ def window(side: int) -> _Values:
     return np.array(weights) / math.fsum(weights)
 
 
-def ssim(first: Pixels, second: Pixels) -> float:
+def ssim(first: Pixels | _Rows, second: Pixels | _Rows) -> float:
     """Mean structural similarity of two images of the same size.
 
     The mean runs over all places where the window lies wholly within the image, and over the three
@@ -138,4 +149,4 @@ def ssim_score(image: Image.Image, vlm_size: int) -> float:
     Returns:
         -1 to 1.
     """
-    return ssim(np.asarray(image), np.asarray(through_vlm(image, vlm_size)))
+    return ssim(_Rows(image), _Rows(through_vlm(image, vlm_size)))
