@@ -102,6 +102,11 @@ def test_how_it_runs_is_no_part_of_what_it_decides():
     ("text", "problem"),
     [
         ("process: [", "no valid YAML"),
+        ("process: !!timestamp x", "no valid YAML"),
+        ("process: [{text_length_filter: {min_len: !!int x}}]", "no valid YAML"),
+        ("process: [{text_length_filter: {min_len: !!bool x}}]", "no valid YAML"),
+        ("process: [{text_length_filter: {min_len: 2024-99-99}}]", "no valid YAML"),
+        ("process: [{text_length_filter: {min_len: !!float ''}}]", "no valid YAML"),
         ("a: &x [*x]\nprocess: *x", "process[0] must be"),
         ("[" * 65_000, "must not nest"),
         ("- " * 32_000, "must not nest"),

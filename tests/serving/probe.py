@@ -3,8 +3,8 @@
 ``hold:PATH`` marks ``PATH.started`` and works until ``PATH.release`` exists, polling its caller;
 told to stop, it marks ``PATH.cancelled``. ``stuck:PATH`` marks the start and hears nothing.
 ``flood`` answers with a gigabyte in a thousand messages.
-``raise:NAME`` raises an error of ``synthvlm.errors``, ``bug`` one that nobody expects, and ``log``
-logs. Anything else is answered at once.
+``raise:NAME`` raises an error of ``synthvlm.errors``, ``errno:NUMBER`` one of the system, ``bug``
+one that nobody expects, and ``log`` logs. Anything else is answered at once.
 """
 
 import time
@@ -91,6 +91,8 @@ def work(prompt: str, reporter: Reporter) -> None:
         time.sleep(600)
     elif command == "raise":
         raise ERRORS[argument]
+    elif command == "errno":
+        raise OSError(int(argument), "what the system says")
     elif command == "bug":
         raise ZeroDivisionError("a secret of the service")
     elif command == "log":
@@ -118,6 +120,7 @@ ERRORS: dict[str, errors.DomainError] = {
     "DataCorrupt": errors.DataCorrupt("digest differs"),
     "Unauthenticated": errors.Unauthenticated("who are you"),
     "QueueFull": errors.QueueFull("full", 1.25, {"kind": "item"}),
+    "OutOfSpace": errors.OutOfSpace("no room", 2.0),
     "Unavailable": errors.Unavailable("gone", 0.5),
     "OperationCancelled": errors.OperationCancelled("stopped"),
 }

@@ -16,6 +16,7 @@ from synthvlm.caption.operators import EXECUTION_PARAMETERS, OPERATORS, FlaggedW
 from synthvlm.caption.rules import Rule
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.storage import canonical_json, sha256_digest
+from synthvlm.yaml_text import load_yaml
 
 MAX_RECIPE_BYTES = 64 * 1024
 """Largest recipe, in bytes of UTF-8."""
@@ -120,7 +121,7 @@ def _content(text: str) -> Any:
             # Merged mappings are copied: a few lines of them, each of ten others, fill any memory.
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 _reject("must not merge mappings (<<)")
-        return yaml.load(text, Loader=yaml.CSafeLoader)
+        return load_yaml(text, yaml.CSafeLoader)
     except (yaml.YAMLError, ValueError) as error:
         _reject(f"is no valid YAML: {' '.join(str(error).split())}")
 

@@ -1,6 +1,7 @@
 """Typed domain errors as gRPC status with ``google.rpc`` details (AIP-193), in one place."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
@@ -12,7 +13,13 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from synthvlm.errors import DomainError, InvalidInput, OperationCancelled, RetryableError
+from synthvlm.errors import (
+    DomainError,
+    InvalidInput,
+    OperationCancelled,
+    OutOfSpace,
+    RetryableError,
+)
 from synthvlm.serving.admission import shutting_down
 from synthvlm.serving.calls import Call, Context
 
@@ -33,6 +40,9 @@ _TIMER_SLACK_SECONDS = 0.05
 
 _STATUS_SECONDS = 1.0
 """How long a call waits until its status is sent."""
+
+_FULL_MESSAGE = "the service has no space left on its disk for temporary files (TMPDIR)"
+_FULL_RETRY_SECONDS = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -123,12 +133,24 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
         late = call.past_deadline(slack=_TIMER_SLACK_SECONDS)
         call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise
-    except Exception:
+    except Exception as error:
+        if disk_is_full(error):
+            _log.error("the disk is full", method=call.method.name, problem=str(error))
+            await abort(context, call, OutOfSpace(_FULL_MESSAGE, _FULL_RETRY_SECONDS))
         _log.exception("unexpected error", method=call.method.name)
         call.code = grpc.StatusCode.INTERNAL
         await context.abort(
             call.code, f"internal error; the service's log has it as request {call.request_id}"
         )
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether the error says that nothing more can be written."""
+    if not isinstance(error, OSError):
+        return False
+    # Where nothing at all can be written, Python finds no folder for temporary files.
+    nowhere = str(error.strerror).startswith("No usable temporary directory")
+    return nowhere or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _code_set_by(context: Context) -> grpc.StatusCode:

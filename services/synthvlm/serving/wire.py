@@ -47,17 +47,17 @@ def check_wire(data: bytes, descriptor: Descriptor) -> None:
     position = fields = 0
     try:
         while entered:
+            if fields > MAX_FIELDS:
+                raise InvalidInput(
+                    f"the request has more than {MAX_FIELDS} fields, those of the messages in it "
+                    f"included"
+                )
             end, layout = entered[-1]
             if position >= end:
                 if position > end:
                     raise _damaged(descriptor)
                 entered.pop()
                 continue
-            if fields >= MAX_FIELDS:
-                raise InvalidInput(
-                    f"the request has more than {MAX_FIELDS} fields, those of the messages in it "
-                    f"included"
-                )
             key, position = _varint(data, position)
             number, kind = key >> 3, key & 7
             fields += 1
