@@ -40,7 +40,8 @@ METHODS = {
 
 async def send_raw(address: str, method: str, data: bytes, **options: Any) -> grpc.aio.AioRpcError:
     """The error of a call whose request is any bytes."""
-    async with grpc.aio.insecure_channel(address, **options) as channel:
+    async with grpc.aio.insecure_channel(address, **options) as untyped:
+        channel: Any = untyped
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             async with asyncio.timeout(60):
                 if method in (METHODS["unary"], METHODS["health"]):
@@ -80,7 +81,8 @@ async def test_what_is_no_message_is_counted_and_logged_and_needs_the_token(
                 error = await send_raw(server.address, METHODS[name], DAMAGED["cut off"])
                 assert error.code() == grpc.StatusCode.UNAUTHENTICATED
             metadata = (("authorization", "Bearer right"),)
-            async with grpc.aio.insecure_channel(server.address) as channel:
+            async with grpc.aio.insecure_channel(server.address) as untyped:
+                channel: Any = untyped
                 with pytest.raises(grpc.aio.AioRpcError) as caught:
                     await channel.unary_unary(METHODS["unary"])(b"\x0b", metadata=metadata)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

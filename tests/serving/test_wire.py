@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from google.protobuf import descriptor_pb2
 from google.protobuf.message import Message
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,8 +54,6 @@ def test_counting_ends_soon(element: bytes) -> None:
 
 
 def test_elements_of_packed_lists_are_counted() -> None:
-    from google.protobuf import descriptor_pb2
-
     # Of all messages at hand, one that has a list of numbers.
     numbers = descriptor_pb2.SourceCodeInfo.Location(path=[1] * MAX_FIELDS)
     data = numbers.SerializeToString()
