@@ -12,7 +12,7 @@ from itertools import islice
 
 _JPEG, _PNG, _RIFF = b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"RIFF"
 
-_MARKER = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]")
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """A marker of JPEG: in the data of a scan, 0xFF is followed by 0 or is a mark to restart from."""
 
 _EOI, _SOS = 0xD9, 0xDA
