@@ -104,6 +104,13 @@ class QueueFull(RetryableError):
     reason = "QUEUE_FULL"
 
 
+class OutOfSpace(RetryableError):
+    """The service has no room left on its disk for what it works with."""
+
+    code = "RESOURCE_EXHAUSTED"
+    reason = "OUT_OF_SPACE"
+
+
 class Unavailable(RetryableError):
     """The service, or something it depends on, cannot answer now."""
 

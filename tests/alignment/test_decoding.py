@@ -2,6 +2,7 @@
 
 import io
 import struct
+import time
 import zlib
 
 import numpy as np
@@ -9,26 +10,48 @@ import pytest
 from PIL import Image
 
 from synthvlm.alignment.decoding import (
+    MAX_ASPECT,
+    MAX_CHUNKS,
+    MAX_SCANS,
+    MAX_SEGMENTS,
+    MAX_SIDE,
     SEVERAL_PICTURES,
+    TOO_LONG,
+    TOO_MANY_PARTS,
     TOO_MANY_PIXELS,
     TOO_SMALL,
     UNDECODABLE,
     UNSUPPORTED_FORMAT,
+    Unusable,
     decode,
 )
 
 
+def chunk(kind, data):
+    """A chunk of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, pixels, *, more=b"", interlaced=False):
+    """A PNG of an RGB image whose pixels are any bytes."""
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
+    body = [(b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    ihdr, *rest = [chunk(kind, data) for kind, data in body]
+    return b"\x89PNG\r\n\x1a\n" + ihdr + more + b"".join(rest)
+
+
 def png_header(width, height):
     """A PNG that claims a size and holds nothing."""
+    return png(width, height, b"")
 
-    def chunk(kind, data):
-        return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        )
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + body
+def progressive(scans, side=64):
+    """A progressive JPEG with more scans than its encoder made of it, as many as asked for."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), (10, 200, 90)).save(buffer, "JPEG", progressive=True)
+    data = buffer.getvalue()
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + last * (scans - data.count(b"\xff\xda")) + b"\xff\xd9"
 
 
 def webp_header(width, height):
@@ -102,6 +125,91 @@ def test_sixteen_megapixels_are_decoded():
 def test_images_that_ssim_is_not_defined_for_are_refused(picture):
     assert decode(picture(1, side=7)) == TOO_SMALL
     assert decode(picture(1, side=8)).size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "size", [(2_000_000, 8), (8, 2_000_000), (MAX_SIDE + 1, 600), (8, 8 * MAX_ASPECT + 1)]
+)
+def test_images_that_are_long_and_thin_are_refused_by_their_header(size):
+    assert decode(png_header(*size)) == TOO_LONG
+
+
+def test_a_small_file_of_a_long_image_costs_nothing():
+    # 2,000,000 x 8 pixels: resizing the shorter side to the model's took 5 GB and 49 s.
+    data = png(2_000_000, 8, bytes(8 * (1 + 3 * 2_000_000)))
+    assert len(data) < 64 * 1024
+    began = time.monotonic()
+    assert decode(data) == TOO_LONG
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("size", [(8 * MAX_ASPECT, 8), (8, 8 * MAX_ASPECT)])
+def test_images_as_long_as_is_allowed_are_decoded(size):
+    buffer = io.BytesIO()
+    Image.new("RGB", size).save(buffer, "PNG")
+    assert decode(buffer.getvalue()).size == size
+
+
+def test_scans_are_counted_before_decoding():
+    assert decode(progressive(MAX_SCANS)).size == (64, 64)
+    assert decode(progressive(MAX_SCANS + 1)) == TOO_MANY_PARTS
+    # Twenty thousand scans of 16 megapixels took 150 s.
+    began = time.monotonic()
+    assert decode(progressive(20_000, side=4000)) == TOO_MANY_PARTS
+    assert time.monotonic() - began < 5
+
+
+EXIF = b"\xff\xe1\x00\x0cExif\0\0abcd"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        EXIF * MAX_SEGMENTS,
+        # What one decoder skips and the other does not hides nothing.
+        b"\xff\xd9" + EXIF * MAX_SEGMENTS,
+        b"\xff\xf0\xff\xff" + EXIF * MAX_SEGMENTS,
+        b"\xff\x01\xff\xff" + EXIF * MAX_SEGMENTS,
+        b"\xff" * 100 + EXIF[1:] + EXIF * MAX_SEGMENTS,
+    ],
+)
+def test_segments_are_counted_before_decoding(picture, before):
+    data = picture(1, kind="JPEG")
+    assert decode(data[:2] + EXIF * 100 + data[2:]).size == (24, 24)
+    assert decode(data[:2] + before + data[2:]) == TOO_MANY_PARTS
+
+
+@pytest.mark.parametrize("text", [b"", chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(2**20)))])
+def test_chunks_are_counted_before_decoding(text):
+    pixels = bytes(8 * 25)
+    assert decode(png(8, 8, pixels, more=chunk(b"tEXt", b"a\0b") * 1000)).size == (8, 8)
+    many = text + chunk(b"abCd", b"") * MAX_CHUNKS
+    assert decode(png(8, 8, pixels, more=many)) == TOO_MANY_PARTS
+
+
+def test_bombs_of_metadata_are_not_inflated():
+    bomb = zlib.compress(bytes(2**26), 9)
+    for kind in (b"iCCP", b"zTXt"):
+        more = chunk(kind, b"a\0\0" + bomb)
+        assert decode(png(8, 8, bytes(8 * 25), more=more)) == UNDECODABLE
+    # What is too much for the image stays unread.
+    assert decode(png(8, 8, bytes(2**26))).size == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        progressive(MAX_SCANS, side=4000),
+        png(4000, 4000, bytes(4000 * 4000 * 3 + 40_000), interlaced=True),
+        png(16_000, 1000, bytes(1000 * 48_001)),
+    ],
+    ids=["scans", "interlaced", "wide"],
+)
+def test_the_dearest_images_that_are_allowed(data):
+    began = time.monotonic()
+    assert not isinstance(decode(data), Unusable)
+    # About a second on one processor; there are others at work.
+    assert time.monotonic() - began < 20
 
 
 def test_animations_and_sixteen_bits_are_refused():

@@ -2,6 +2,7 @@
 
 import math
 import struct
+from random import Random
 from typing import Any
 
 import grpc
@@ -184,3 +185,20 @@ def test_no_request_breaks_a_service(addresses: dict[str, str], name: str) -> No
             assert_explained(method, error)
 
     send()
+
+
+@pytest.mark.parametrize("name", sorted(METHODS))
+def test_no_bytes_break_a_service(addresses: dict[str, str], name: str) -> None:
+    method = METHODS[name]
+    random = Random(name)
+
+    class Damaged:
+        """Random bytes, some of which begin like a field of the request."""
+
+        def SerializeToString(self) -> bytes:
+            begin = bytes([8 * random.randrange(8) + 2, random.randrange(40)])
+            return begin * random.randrange(2) + random.randbytes(random.choice([1, 5, 30, 20_000]))
+
+    for _ in range(100):
+        error = call(addresses, method, Damaged())  # type: ignore[arg-type]
+        assert error is None or error.code() in ANSWERS, f"{error.code()}: {error.details()}"

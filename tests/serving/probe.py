@@ -2,8 +2,9 @@
 
 ``hold:PATH`` marks ``PATH.started`` and works until ``PATH.release`` exists, polling its caller;
 told to stop, it marks ``PATH.cancelled``. ``stuck:PATH`` marks the start and hears nothing.
-``raise:NAME`` raises an error of ``synthvlm.errors``, ``bug`` one that nobody expects, and ``log``
-logs. Anything else is answered at once.
+``flood`` answers with a gigabyte in a thousand messages.
+``raise:NAME`` raises an error of ``synthvlm.errors``, ``errno:NUMBER`` one of the system, ``bug``
+one that nobody expects, and ``log`` logs. Anything else is answered at once.
 """
 
 import time
@@ -25,10 +26,11 @@ from synthvlm.serving import (
     RequestModel,
     Service,
     ServiceSettings,
+    iterate,
     main,
     offload,
-    parse,
     stream,
+    validated,
 )
 from synthvlm.serving.fields import (
     OptionalDigest,
@@ -103,6 +105,8 @@ def work(prompt: str, reporter: Reporter) -> None:
         time.sleep(600)
     elif command == "raise":
         raise ERRORS[argument]
+    elif command == "errno":
+        raise OSError(int(argument), "what the system says")
     elif command == "bug":
         raise ZeroDivisionError("a secret of the service")
     elif command == "log":
@@ -131,6 +135,7 @@ ERRORS: dict[str, errors.DomainError] = {
     "DataCorrupt": errors.DataCorrupt("digest differs"),
     "Unauthenticated": errors.Unauthenticated("who are you"),
     "QueueFull": errors.QueueFull("full", 1.25, {"kind": "item"}),
+    "OutOfSpace": errors.OutOfSpace("no room", 2.0),
     "Unavailable": errors.Unavailable("gone", 0.5),
     "OperationCancelled": errors.OperationCancelled("stopped"),
 }
@@ -144,7 +149,7 @@ class Probe(pb_grpc.GenerationServiceServicer):
     async def GenerateImage(
         self, request: pb.GenerateImageRequest, context: Context
     ) -> pb.GenerateImageResponse:
-        parsed = parse(GenerateImage, request)
+        parsed = await validated(context, GenerateImage, request)
 
         async def make() -> pb.GenerateImageResponse:
             self.made += 1
@@ -159,7 +164,13 @@ class Probe(pb_grpc.GenerationServiceServicer):
     async def GenerateShard(
         self, request: pb.GenerateShardRequest, context: Context
     ) -> AsyncIterator[pb.GenerateShardResponse]:
-        parsed = parse(GenerateShard, request)
+        parsed = await validated(context, GenerateShard, request)
+
+        if request.parameters.negative_prompt == "flood":
+            answer = pb.GenerateShardResponse(result={"failed": [{"rule": "x" * 2**20}]})
+            async for _ in iterate(context, lambda _: iter(range(1000))):
+                yield answer
+            return
 
         def make(reporter: Reporter) -> pb.GenerateShardResponse:
             for done in range(parsed.repeats):
@@ -192,6 +203,7 @@ SERVICE = Service(
     descriptor=DESCRIPTOR,
     register=pb_grpc.add_GenerationServiceServicer_to_server,
     build=build,
+    max_request_bytes=48 * 2**20,
 )
 
 STORE = {"uri": "memory://probe"}

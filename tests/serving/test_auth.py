@@ -79,6 +79,23 @@ async def test_an_empty_token_is_refused_at_the_start(tmp_path: Path, content: s
     await server.drain()
 
 
+@pytest.mark.parametrize("change", ["emptied", "removed"])
+async def test_without_its_token_a_service_lets_nobody_in(tmp_path: Path, change: str) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("right")
+    async with serving(SERVICE, ProbeSettings(token_file=token_file)) as server:
+        if change == "emptied":
+            token_file.write_text("")
+        else:
+            token_file.unlink()
+        for token in (None, "", "right"):
+            with pytest.raises(Unavailable, match="token file is empty or cannot be read"):
+                await ask(connect(server.address, token=token))
+        assert await health(server.address) == health_pb2.HealthCheckResponse.SERVING
+        token_file.write_text("right")
+        assert await ask(connect(server.address, token="right")) == "probe"
+
+
 async def test_tls_and_a_plain_port_for_probes(tmp_path: Path) -> None:
     authority, stranger = Authority(tmp_path), Authority(tmp_path, "stranger")
     pair = authority.issue("server")

@@ -1,5 +1,9 @@
 """Errors on their way to the client: status, details, limits."""
 
+import errno
+import tempfile
+from pathlib import Path
+
 import grpc
 import pytest
 from structlog.testing import capture_logs
@@ -8,6 +12,7 @@ from synthvlm import errors
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.grpc_errors import typed_error
+from synthvlm.serving.errors import disk_is_full
 from synthvlm.serving.testing import running
 from tests.serving.probe import ERRORS, SERVICE, ProbeSettings, image_request
 
@@ -34,6 +39,29 @@ async def test_each_error_arrives_as_the_same_class(name: str) -> None:
     if isinstance(raised, errors.InvalidInput):
         assert isinstance(arrived, errors.InvalidInput)
         assert arrived.violations == raised.violations
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+async def test_a_full_disk_is_told_as_such(number: int) -> None:
+    async with running(SERVICE, ProbeSettings()) as channel:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await pb_grpc.GenerationServiceStub(channel).GenerateImage(
+                image_request(f"errno:{number}")
+            )
+    arrived = typed_error(caught.value)
+    assert isinstance(arrived, errors.OutOfSpace)
+    assert "no space left" in arrived.message
+
+
+async def test_no_folder_for_temporary_files_is_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "tmp").touch()
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "tmp")])
+    with pytest.raises(FileNotFoundError) as caught:
+        tempfile.gettempdir()
+    assert disk_is_full(caught.value)
 
 
 async def test_a_defect_is_internal_and_tells_nothing_but_to_the_log() -> None:

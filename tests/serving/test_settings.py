@@ -179,7 +179,31 @@ def test_wrong_values_are_named(values: dict[str, Any], field: str) -> None:
     assert problems(command_line=values) == {field}
 
 
-@pytest.mark.parametrize("content", ["- a\n", "a: [\n", "\xff\xfe"])
+UNFIT = [
+    "a: !!timestamp x",
+    "a: !!bool x",
+    "a: !!int x",
+    "a: !!float x",
+    "a: 2024-99-99",
+    "a: !!int ''",
+    "a: " + "[" * 5000,
+]
+"""YAML whose values do not fit their tags, and some that is nested too deep."""
+
+
+@pytest.mark.parametrize("content", UNFIT)
+def test_a_profile_that_is_no_yaml_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "profile.yaml").write_text(content)
+    assert problems() == {"profile"}
+
+
+@pytest.mark.parametrize("value", ["[!!timestamp x]", "{a: !!bool x}", "[!!int x]"])
+def test_a_list_that_is_no_yaml_is_named(value: str) -> None:
+    line = read_command_line(ProbeSettings, WORD, [f"--set=tags={value}"])
+    assert problems(command_line=line.values) == {"tags"}
+
+
+@pytest.mark.parametrize("content", ["- a\n", "a: [\n", "\xff\xfe", *UNFIT])
 def test_a_wrong_config_file_is_named(tmp_path: Path, content: str) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(content, encoding="latin-1")

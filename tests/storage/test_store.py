@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from obstore.store import from_url
 
-from synthvlm.errors import InvalidInput, NotFound
+from synthvlm.errors import InvalidInput, NotFound, Unavailable
 from synthvlm.storage import file_uri, is_safe_path, open_store
+from synthvlm.storage import store as store_module
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -109,3 +111,19 @@ def test_only_allowed_roots_are_opened(tmp_path):
     for root in ("database", "."):
         with pytest.raises(InvalidInput, match="may use"):
             open_store(file_uri(tmp_path / root), allowed)
+
+
+def test_credentials_in_an_endpoint_are_not_repeated(monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://someone:pass@word@127.0.0.1:9/")
+    monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    monkeypatch.setattr(store_module, "from_url", without_retries)
+    with pytest.raises(Unavailable) as caught:
+        open_store("s3://bucket/data").read("some/object")
+    for secret in ("someone", "pass", "word"):
+        assert secret not in str(caught.value)
+
+
+def without_retries(uri):
+    return from_url(uri, retry_config={"max_retries": 0})

@@ -23,6 +23,10 @@ MAX_PAIRS_BYTES = 32 * 2**20
 """Most bytes of all pairs of a request."""
 
 
+MAX_REQUEST_BYTES = 33 * 2**20
+"""Most bytes of an encoded request: 32 MiB of pairs."""
+
+
 def _unset(value: Any) -> Any:
     """Zero stands for a field that is not set."""
     return None if value == 0 else value

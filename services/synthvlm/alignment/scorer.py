@@ -125,6 +125,7 @@ class Scorer:
             image = decode(pair.image)
             if isinstance(image, Unusable):
                 return image
+            reporter.check()
             return _Prepared(ssim_score(image, parameters.vlm_size), self.engine.preprocess(image))
 
         prepared = list(self._pool.map(prepare, pairs))

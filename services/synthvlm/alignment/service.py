@@ -2,6 +2,7 @@
 
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.engine import Engine
+from synthvlm.alignment.requests import MAX_REQUEST_BYTES
 from synthvlm.alignment.scorer import Scorer
 from synthvlm.alignment.servicer import AlignmentServicer
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
@@ -48,5 +49,6 @@ SERVICE = Service(
     descriptor=alignment_pb2.DESCRIPTOR.services_by_name["AlignmentService"],
     register=alignment_pb2_grpc.add_AlignmentServiceServicer_to_server,
     build=build,
+    max_request_bytes=MAX_REQUEST_BYTES,
     close=close,
 )

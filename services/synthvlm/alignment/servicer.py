@@ -13,7 +13,7 @@ from synthvlm.alignment.scorer import Pair, Scorer
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
-from synthvlm.serving import offload, parse, stream
+from synthvlm.serving import offload, stream, validated
 from synthvlm.storage import open_store
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
@@ -53,7 +53,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> alignment_pb2.ScorePairsResponse:
         """Scores of the pairs, or what is wrong with each that cannot be scored."""
-        parsed = parse(ScorePairs, request)
+        parsed = await validated(context, ScorePairs, request)
         parameters = complete(parsed.parameters, self._settings)
         pairs = [Pair(pair.image, pair.caption) for pair in parsed.pairs]
         scores = await offload(
@@ -85,7 +85,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
         context: grpc.aio.ServicerContext[Any, Any],
     ) -> AsyncIterator[alignment_pb2.ScoreShardResponse]:
         """Scores of an ImageSet shard, with progress; the result is in the last message."""
-        parsed = parse(ScoreShard, request)
+        parsed = await validated(context, ScoreShard, request)
         wanted = ScoreSetRequest(
             caption_set=parsed.caption_set,
             image_set=parsed.image_set,

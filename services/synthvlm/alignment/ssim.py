@@ -25,11 +25,32 @@ _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 STRIP_VALUES = 32_768
 """Values of one plane that are worked on at a time: five planes of float64 fit an L2 cache."""
+_BAND_BYTES = 4 * 2**20
+"""Pixels of an image that are an array at a time."""
 
 Pixels = npt.NDArray[np.uint8]
 """uint8 RGB of shape (height, width, 3)."""
 
 _Values = npt.NDArray[np.float64]
+
+
+class Rows:
+    """The pixels of an image, made into arrays as they are asked for: a band of rows at a time."""
+
+    def __init__(self, image: Image.Image) -> None:
+        self._image = image
+        self._rows = max(1, _BAND_BYTES // (image.width * 3))
+        self._top, self._bottom = 0, 0
+        self._band: Pixels | None = None
+        self.shape = (image.height, image.width, 3)
+
+    def __getitem__(self, rows: slice) -> Pixels:
+        if self._band is None or rows.start < self._top or rows.stop > self._bottom:
+            self._top = rows.start
+            self._bottom = min(self._image.height, max(rows.stop, rows.start + self._rows))
+            band = self._image.crop((0, self._top, self._image.width, self._bottom))
+            self._band = np.asarray(band)
+        return self._band[rows.start - self._top : rows.stop - self._top]
 
 
 def window(side: int) -> _Values:
@@ -43,7 +64,7 @@ def window(side: int) -> _Values:
     return np.array(weights) / math.fsum(weights)
 
 
-def ssim(first: Pixels, second: Pixels, strip_values: int = STRIP_VALUES) -> float:
+def ssim(first: Pixels | Rows, second: Pixels | Rows, strip_values: int = STRIP_VALUES) -> float:
     """Mean structural similarity of two images of the same size.
 
     The mean runs over all places where the window lies wholly within the image, and over the three
@@ -140,4 +161,4 @@ def ssim_score(image: Image.Image, vlm_size: int) -> float:
     Returns:
         -1 to 1.
     """
-    return ssim(np.asarray(image), np.asarray(through_vlm(image, vlm_size)))
+    return ssim(Rows(image), Rows(through_vlm(image, vlm_size)))

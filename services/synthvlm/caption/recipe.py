@@ -16,6 +16,7 @@ from synthvlm.caption.operators import EXECUTION_PARAMETERS, OPERATORS, FlaggedW
 from synthvlm.caption.rules import Rule
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.storage import canonical_json, sha256_digest
+from synthvlm.yaml_text import load_yaml
 
 MAX_RECIPE_BYTES = 64 * 1024
 """Largest recipe, in bytes of UTF-8."""
@@ -39,8 +40,6 @@ of a caption: here the caller names the files and the store."""
 _MAX_OPERATORS = 100
 _MAX_DEPTH = 32
 _MAX_WORDS_BYTES = 8 << 20
-_NOT_YAML = (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError, ArithmeticError)
-"""What yaml raises: for tagged scalars that are not what their tag says, whatever comes up."""
 _RECIPES = resources.files(__package__) / "recipes"
 
 
@@ -166,8 +165,8 @@ def _content(text: str) -> Any:
             # Merged mappings are copied: a few lines of them, each of ten others, fill any memory.
             if isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]:
                 _reject("must not merge mappings (<<)")
-        return yaml.load(text, Loader=yaml.CSafeLoader)
-    except _NOT_YAML as error:
+        return load_yaml(text, yaml.CSafeLoader)
+    except (yaml.YAMLError, ValueError) as error:
         _reject(f"is not valid YAML: {' '.join(str(error).split())}")
 
 

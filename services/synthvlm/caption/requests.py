@@ -20,6 +20,8 @@ DEFAULT_SHARD_SIZE = 10_000
 
 DEFAULT_MAX_SET_ASIDE = 0.1
 """Largest share of the records that an import may set aside when the request says nothing."""
+MAX_REQUEST_BYTES = 17 * 2**20
+"""Most bytes of an encoded request: a thousand captions of 16 KiB with their ids."""
 
 RecipeYaml = Annotated[str, Utf8(MAX_RECIPE_BYTES)]
 FileReference = Annotated[str, Utf8(4096, min_bytes=1)]

@@ -3,6 +3,7 @@
 from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.locations import Locations
 from synthvlm.caption.recipe import load_recipe
+from synthvlm.caption.requests import MAX_REQUEST_BYTES
 from synthvlm.caption.rules import judge
 from synthvlm.caption.servicer import CaptionServicer
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
@@ -23,4 +24,5 @@ SERVICE = Service(
     descriptor=caption_pb2.DESCRIPTOR.services_by_name["CaptionService"],
     register=caption_pb2_grpc.add_CaptionServiceServicer_to_server,
     build=build,
+    max_request_bytes=MAX_REQUEST_BYTES,
 )

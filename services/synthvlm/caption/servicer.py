@@ -17,7 +17,7 @@ from synthvlm.caption.recipe import Recipe, parse_recipe
 from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.progress import Reporter
-from synthvlm.serving import iterate, offload, parse, stream
+from synthvlm.serving import iterate, offload, stream, validated
 from synthvlm.storage import open_store
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
@@ -42,7 +42,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         self, request: caption_pb2.EvaluateCaptionsRequest, context: Context
     ) -> caption_pb2.EvaluateCaptionsResponse:
         """Verdicts for captions given inline."""
-        parsed = parse(requests.EvaluateCaptions, request)
+        parsed = await validated(context, requests.EvaluateCaptions, request)
 
         def evaluate(reporter: Reporter) -> caption_pb2.EvaluateCaptionsResponse:
             recipe = self._recipe(parsed.recipe_yaml)
@@ -61,7 +61,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         self, request: caption_pb2.EvaluateFileRequest, context: Context
     ) -> AsyncIterator[caption_pb2.EvaluateFileResponse]:
         """Verdicts for every caption of a file, in its order."""
-        parsed = parse(requests.EvaluateFile, request)
+        parsed = await validated(context, requests.EvaluateFile, request)
 
         def evaluate(reporter: Reporter) -> Iterator[caption_pb2.EvaluateFileResponse]:
             recipe = self._recipe(parsed.recipe_yaml)
@@ -76,7 +76,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         self, request: caption_pb2.ImportCaptionsRequest, context: Context
     ) -> AsyncIterator[caption_pb2.ImportCaptionsResponse]:
         """Pool shards from caption files, with progress; the result is in the last message."""
-        parsed = parse(requests.ImportCaptions, request)
+        parsed = await validated(context, requests.ImportCaptions, request)
 
         def work(reporter: Reporter) -> caption_pb2.ImportCaptionsResponse:
             store = open_store(parsed.store, self._settings.store_roots)
@@ -102,7 +102,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         self, request: caption_pb2.CurateShardRequest, context: Context
     ) -> AsyncIterator[caption_pb2.CurateShardResponse]:
         """A CaptionSet from a pool shard, with progress; the result is in the last message."""
-        parsed = parse(requests.CurateShard, request)
+        parsed = await validated(context, requests.CurateShard, request)
 
         def work(reporter: Reporter) -> caption_pb2.CurateShardResponse:
             recipe = self._recipe(parsed.recipe_yaml)

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import yaml
-
 from synthvlm.caption.v1.caption_pb2 import FileLayout
 from synthvlm.cli.failures import WrongUsageError
+from synthvlm.yaml_text import load_yaml
 
 STANDARD_INPUT = "-"
 
@@ -90,8 +89,8 @@ def recipe_column(recipe: str) -> str:
     What is wrong with a recipe is for the caption service to say.
     """
     try:
-        content = yaml.safe_load(recipe)
-    except (yaml.YAMLError, ValueError, AttributeError, TypeError, LookupError, RecursionError):
+        content = load_yaml(recipe)
+    except ValueError:
         return ""
     keys = content.get("text_keys") if isinstance(content, dict) else None
     if isinstance(keys, list) and len(keys) == 1:

@@ -3,7 +3,7 @@
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, FailFast, Field, model_validator
 
 from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.chains import ShardChain
@@ -23,6 +23,9 @@ from synthvlm.storage import canonical_json
 
 MAX_CONFIGURATION_BYTES = 256 * 1024
 """Largest configuration of a run, in bytes of JSON."""
+
+MAX_REQUEST_BYTES = 18 * 2**20
+"""Most bytes of an encoded request: ten thousand chains of shards."""
 
 _NAME_RULE = "1 to 64 characters of [a-z0-9-], starting with a letter or digit"
 
@@ -86,7 +89,8 @@ class Select(RequestModel):
     """``SelectRequest``."""
 
     store: ShardStoreField
-    shards: Annotated[list[ShardChainMessage], Field(min_length=1, max_length=10_000)]
+    # Without FailFast, ten thousand wrong chains would be described one by one.
+    shards: Annotated[list[ShardChainMessage], Field(min_length=1, max_length=10_000), FailFast()]
     rule: SelectionRuleMessage
 
 

@@ -4,6 +4,7 @@ from synthvlm.dataset.catalogue import Catalogue
 from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.migrations import MIGRATIONS
 from synthvlm.dataset.provenance import Maker, working_copy_revision
+from synthvlm.dataset.requests import MAX_REQUEST_BYTES
 from synthvlm.dataset.servicer import DatasetServicer
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.serving import Service
@@ -40,5 +41,6 @@ SERVICE = Service(
     descriptor=dataset_pb2.DESCRIPTOR.services_by_name["DatasetService"],
     register=dataset_pb2_grpc.add_DatasetServiceServicer_to_server,
     build=build,
+    max_request_bytes=MAX_REQUEST_BYTES,
     close=close,
 )

@@ -20,7 +20,7 @@ from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.dataset.versions import Stores, find_version
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
-from synthvlm.serving import offload, parse, stream
+from synthvlm.serving import offload, stream, validated
 from synthvlm.sql.page_tokens import PageTokens
 from synthvlm.storage import Store
 from synthvlm.storage.protos import ref_to_proto
@@ -52,7 +52,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.SelectRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.SelectResponse]:
         """Commits a Selection, with progress; the result is in the last message."""
-        parsed = parse(requests.Select, request)
+        parsed = await validated(context, requests.Select, request)
 
         def work(reporter: Reporter) -> dataset_pb2.SelectResponse:
             store = self._stores.open(parsed.store)
@@ -75,7 +75,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.AssembleRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.AssembleResponse]:
         """Publishes a Selection, with progress; the version is in the last message."""
-        parsed = parse(requests.Assemble, request)
+        parsed = await validated(context, requests.Assemble, request)
         wanted = AssemblyRequest(
             selection=parsed.selection,
             name=parsed.name,
@@ -99,7 +99,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ListVersionsRequest, context: Context
     ) -> dataset_pb2.ListVersionsResponse:
         """One page of versions, the last entered first."""
-        parsed = parse(requests.ListVersions, request)
+        parsed = await validated(context, requests.ListVersions, request)
         before = _VERSION_PAGES.row(parsed.page_token, parsed.name)
         size = parsed.page_size or _PAGE_SIZE
         # One more than is sent tells whether there is a next page.
@@ -118,7 +118,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.GetVersionRequest, context: Context
     ) -> dataset_pb2.GetVersionResponse:
         """A version with its manifest."""
-        parsed = parse(requests.GetVersion, request)
+        parsed = await validated(context, requests.GetVersion, request)
 
         def work(_: Reporter) -> dataset_pb2.GetVersionResponse:
             entry = find_version(self.catalogue, parsed.version, "version")
@@ -135,7 +135,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.DiffVersionsRequest, context: Context
     ) -> dataset_pb2.DiffVersionsResponse:
         """What differs between two versions."""
-        parsed = parse(requests.DiffVersions, request)
+        parsed = await validated(context, requests.DiffVersions, request)
 
         def work(_: Reporter) -> dataset_pb2.DiffVersionsResponse:
             older = find_version(self.catalogue, parsed.older, "from")
@@ -149,7 +149,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.GetImageRequest, context: Context
     ) -> dataset_pb2.GetImageResponse:
         """One image with all that is known of it."""
-        parsed = parse(requests.GetImage, request)
+        parsed = await validated(context, requests.GetImage, request)
 
         def work(_: Reporter) -> dataset_pb2.GetImageResponse:
             found = find_image(self.catalogue, self._stores, parsed.image_id)
@@ -161,7 +161,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         self, request: dataset_pb2.ExportVersionRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.ExportVersionResponse]:
         """Writes a version in another form, with progress; the files are in the last message."""
-        parsed = parse(requests.ExportVersion, request)
+        parsed = await validated(context, requests.ExportVersion, request)
 
         def work(reporter: Reporter) -> dataset_pb2.ExportVersionResponse:
             entry = find_version(self.catalogue, parsed.version, "version")

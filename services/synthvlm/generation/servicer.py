@@ -13,7 +13,7 @@ from synthvlm.generation.engine import Engine, ImageRequest, Sampling
 from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
-from synthvlm.serving import AnswerCache, offload, parse, stream
+from synthvlm.serving import AnswerCache, offload, stream, validated
 from synthvlm.storage import open_store, sha256_digest
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
@@ -57,7 +57,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         context: Context,
     ) -> generation_pb2.GenerateImageResponse:
         """One image; a repeat with the same request id gets the same answer."""
-        parsed = parse(requests.GenerateImage, request)
+        parsed = await validated(context, requests.GenerateImage, request)
         wanted = ImageRequest(
             parsed.prompt, parsed.seed, requests.complete(parsed.parameters, self._settings)
         )
@@ -73,7 +73,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         context: Context,
     ) -> AsyncIterator[generation_pb2.GenerateShardResponse]:
         """Images for a CaptionSet shard, with progress; the result is in the last message."""
-        parsed = parse(requests.GenerateShard, request)
+        parsed = await validated(context, requests.GenerateShard, request)
         wanted = ImageSetRequest(
             caption_set=parsed.caption_set,
             repeats=parsed.repeats or 1,

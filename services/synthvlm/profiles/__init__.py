@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from synthvlm.errors import FieldViolation, InvalidInput
+from synthvlm.yaml_text import load_yaml
 
 _FOLDER = Path(__file__).parent
 
@@ -46,8 +45,8 @@ def load_profile(name_or_path: str) -> Profile:
             f"YAML file"
         )
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise _invalid(f"the profile {path} is not valid YAML: {error}") from error
     if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
         raise _invalid(f"the profile {path} must map each service's name to its settings")

@@ -1,6 +1,6 @@
 """What every gRPC server of the project shares.
 
-A service is a ``Service``; ``main`` runs it. Its servicer begins each method with ``parse`` and
+A service is a ``Service``; ``main`` runs it. Its servicer begins each method with ``validated`` and
 gives blocking work to ``offload``, ``stream`` or ``iterate``; what it raises of
 ``synthvlm.errors`` reaches the client as a status with details.
 """
@@ -10,6 +10,7 @@ from synthvlm.serving.fields import RequestModel
 from synthvlm.serving.idempotency import AnswerCache
 from synthvlm.serving.lifecycle import main
 from synthvlm.serving.offload import iterate, offload, stream
+from synthvlm.serving.reception import validated
 from synthvlm.serving.service import Service
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.validation import parse
@@ -25,4 +26,5 @@ __all__ = [
     "offload",
     "parse",
     "stream",
+    "validated",
 ]

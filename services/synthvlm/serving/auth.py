@@ -5,11 +5,15 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import grpc
+import structlog
 
-from synthvlm.errors import Unauthenticated
+from synthvlm.errors import Unauthenticated, Unavailable
 from synthvlm.serving.settings import ServiceSettings
 
 _BEARER = "bearer "
+_RETRY_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
 
 
 class WatchedFile:
@@ -46,11 +50,21 @@ class TokenCheck:
 
         Raises:
             Unauthenticated: It has none, or another one.
+            Unavailable: The file cannot be read or is empty by now. Nobody is let in: the old token
+                may have been taken away on purpose.
         """
+        try:
+            expected = self._token()
+        except (OSError, ValueError) as error:
+            _log.error("the token cannot be read", problem=str(error))
+            raise Unavailable(
+                "the service cannot check tokens now: its token file is empty or cannot be read",
+                _RETRY_SECONDS,
+            ) from None
         sent = next((value for key, value in metadata or () if key == "authorization"), "")
         text = sent if isinstance(sent, str) else sent.decode("utf-8", "replace")
         token = text[len(_BEARER) :].strip() if text.lower().startswith(_BEARER) else ""
-        if not hmac.compare_digest(token.encode(), self._token()):
+        if not hmac.compare_digest(token.encode(), expected):
             raise Unauthenticated("send the service's token as metadata `authorization: Bearer …`")
 
     def _token(self) -> bytes:

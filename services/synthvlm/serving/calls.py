@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from synthvlm.errors import OperationCancelled
 
@@ -31,11 +33,12 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Method:
-    """One RPC method: ``path`` as on the wire, ``name`` as in the proto, and its kind."""
+    """One RPC method: ``path`` as on the wire, ``name`` as in the proto, its kind and request."""
 
     path: str
     name: str
     kind: Kind
+    request: type[Message]
 
 
 def methods_of(descriptor: ServiceDescriptor) -> dict[str, Method]:
@@ -48,6 +51,7 @@ def methods_of(descriptor: ServiceDescriptor) -> dict[str, Method]:
             f"/{descriptor.full_name}/{method.name}",
             method.name,
             Kind.SHARD if method.server_streaming else Kind.ITEM,
+            GetMessageClass(method.input_type),
         )
         for method in descriptor.methods
     )

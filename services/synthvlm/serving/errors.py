@@ -1,6 +1,7 @@
 """What a call raises, as the status that ends it."""
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
@@ -8,13 +9,19 @@ from typing import NoReturn
 import grpc
 import structlog
 
-from synthvlm.errors import DomainError, OperationCancelled
+from synthvlm.errors import DomainError, OperationCancelled, OutOfSpace
 from synthvlm.grpc_errors import DETAILS_KEY, status_of
 from synthvlm.serving.admission import shutting_down
 from synthvlm.serving.calls import Call, Context
 
 _TIMER_SLACK_SECONDS = 0.05
 """How much earlier than ours gRPC's timer may end a call."""
+
+_STATUS_SECONDS = 1.0
+"""How long a call waits until its status is sent."""
+
+_FULL_MESSAGE = "the service has no space left on its disk for temporary files (TMPDIR)"
+_FULL_RETRY_SECONDS = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -24,7 +31,12 @@ async def abort(context: Context, call: Call, error: DomainError) -> NoReturn:
     status = status_of(error)
     call.code = grpc.StatusCode[error.code]
     trailers = ((DETAILS_KEY, status.SerializeToString()),)
-    await context.abort(call.code, status.message, trailers)
+    try:
+        async with asyncio.timeout(_STATUS_SECONDS):
+            await context.abort(call.code, status.message, trailers)
+    except TimeoutError:
+        # It waits behind answers that the caller does not read, and goes out when it does.
+        raise asyncio.CancelledError from None
     raise AssertionError("abort raises")
 
 
@@ -56,12 +68,24 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
         late = call.past_deadline(slack=_TIMER_SLACK_SECONDS)
         call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise
-    except Exception:
+    except Exception as error:
+        if disk_is_full(error):
+            _log.error("the disk is full", method=call.method.name, problem=str(error))
+            await abort(context, call, OutOfSpace(_FULL_MESSAGE, _FULL_RETRY_SECONDS))
         _log.exception("unexpected error", method=call.method.name)
         call.code = grpc.StatusCode.INTERNAL
         await context.abort(
             call.code, f"internal error; the service's log has it as request {call.request_id}"
         )
+
+
+def disk_is_full(error: Exception) -> bool:
+    """Whether the error says that nothing more can be written."""
+    if not isinstance(error, OSError):
+        return False
+    # Where nothing at all can be written, Python finds no folder for temporary files.
+    nowhere = str(error.strerror).startswith("No usable temporary directory")
+    return nowhere or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _code_set_by(context: Context) -> grpc.StatusCode:

@@ -1,19 +1,24 @@
-"""The one interceptor around every call: auth, admission, errors, metrics and logs, in this order.
+"""The one interceptor around every call: errors, auth, admission, decoding, metrics and logs.
 
 Each concern is a module of its own; here is only how they nest.
 """
 
+import asyncio
+import inspect
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Executor
-from contextlib import aclosing, asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from functools import partial
+from typing import Any, TypeAlias
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from grpc_health.v1 import health
 
+from synthvlm.errors import OperationCancelled
 from synthvlm.serving.admission import Admission
 from synthvlm.serving.auth import TokenCheck
 from synthvlm.serving.calls import (
@@ -27,6 +32,7 @@ from synthvlm.serving.calls import (
 )
 from synthvlm.serving.errors import translated
 from synthvlm.serving.metrics import Metrics
+from synthvlm.serving.reception import receive, receive_small
 
 REQUEST_KEY = "x-request-id"
 RUN_KEY = "x-synthvlm-run"
@@ -35,13 +41,25 @@ SHARD_KEY = "x-synthvlm-shard"
 
 _HEALTH = f"/{health.SERVICE_NAME}/"
 
+Around: TypeAlias = Callable[[Method, Context], AbstractAsyncContextManager[None]]
+Receive: TypeAlias = Callable[[Context, Method, bytes], Awaitable[Message]]
+
 _log = structlog.get_logger(__name__)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Runs the service's own calls under all concerns, and others (reflection) under auth only.
 
-    Health checks pass untouched: a probe has no token and must be answered under any load.
+    Health checks are only decoded: a probe has no token and must be answered under any load.
+
+    Args:
+        methods: The service's own methods, by their path.
+        admission: Admits them.
+        metrics: Counts them.
+        executor: Threads for their work.
+        shutdown: State of the server.
+        token: Checks callers; None: anyone may call.
+        send_seconds: How long a caller may take to take one answer of a stream.
     """
 
     def __init__(
@@ -52,6 +70,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         executor: Executor,
         shutdown: Shutdown,
         token: TokenCheck | None,
+        send_seconds: float,
     ) -> None:
         self._methods = methods
         self._admission = admission
@@ -59,6 +78,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._executor = executor
         self._shutdown = shutdown
         self._token = token
+        self._send_seconds = send_seconds
 
     async def intercept_service(
         self,
@@ -67,8 +87,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         """Wraps the handler of the method."""
         path = handler_call_details.method
-        if path.startswith(_HEALTH):
-            return await continuation(handler_call_details)
         method = self._methods.get(path)
         if method is not None and not self._admission.is_open:
             # The handlers of the service come with its servicer, which is not built yet: answer
@@ -79,15 +97,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None:
             return None
         if method is None:
-            foreign = Method(path, path.rpartition("/")[2], Kind.ITEM)
-            return _wrap(handler, lambda context: self._authenticated(foreign, context))
-        return _wrap(handler, lambda context: self._served(method, context))
+            deserialize = handler.request_deserializer
+            method = Method(path, path.rpartition("/")[2], Kind.ITEM, deserialize.__self__)
+            return self._wrap(handler, method, self._foreign, receive_small)
+        return self._wrap(handler, method, self._served, receive)
 
     @asynccontextmanager
-    async def _authenticated(self, method: Method, context: Context) -> AsyncIterator[None]:
+    async def _foreign(self, method: Method, context: Context) -> AsyncIterator[None]:
         call = self._call(method, context)
         async with translated(context, call):
-            self._check_token(context)
+            if not method.path.startswith(_HEALTH):
+                self._check_token(context)
             yield
 
     @asynccontextmanager
@@ -139,23 +159,58 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if self._token is not None:
             self._token.check(context.invocation_metadata())
 
+    def _wrap(self, handler: Any, method: Method, around: Around, receive: Receive) -> Any:
+        """The same handler, its request decoded and its behaviour run inside ``around``.
 
-def _wrap(handler: Any, around: Callable[[Context], Any]) -> Any:
-    """The same handler, its behaviour run inside ``around(context)``."""
-    shape = f"{_word(handler.request_streaming)}_{_word(handler.response_streaming)}"
-    behaviour = getattr(handler, shape)
+        gRPC is told not to decode, so that what cannot be decoded is an error like any other.
+        """
+        shape = f"{_word(handler.request_streaming)}_{_word(handler.response_streaming)}"
+        behaviour = getattr(handler, shape)
 
-    async def answer(request: Any, context: Context) -> Any:
-        async with around(context):
-            return await behaviour(request, context)
+        async def received(sent: Any, context: Context) -> Any:
+            if handler.request_streaming:
+                return _each(sent, partial(receive, context, method))
+            return await receive(context, method, sent)
 
-    async def answers(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with around(context), aclosing(behaviour(request, context)) as responses:
-            async for response in responses:
-                yield response
+        async def answer(sent: Any, context: Context) -> Any:
+            async with around(method, context):
+                return await behaviour(await received(sent, context), context)
 
-    wrapped = answers if handler.response_streaming else answer
-    return handler._replace(**{shape: wrapped})
+        async def answers(sent: Any, context: Context) -> AsyncIterator[Any]:
+            async with around(method, context):
+                request = await received(sent, context)
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        await self._send(context, response)
+            # This has to be a generator for the sake of the tracing, but an answer that it yielded
+            # would wait for its reader without a limit.
+            nothing: tuple[Any, ...] = ()
+            for one in nothing:
+                yield one
+
+        # A behaviour that sends by itself, as that of health's Watch, is a coroutine like others.
+        wrapped = answers if inspect.isasyncgenfunction(behaviour) else answer
+        return handler._replace(request_deserializer=None, **{shape: wrapped})
+
+    async def _send(self, context: Context, response: Any) -> None:
+        try:
+            async with asyncio.timeout(self._send_seconds):
+                await context.write(response)
+        except TimeoutError:
+            raise OperationCancelled(
+                f"the caller did not take an answer within {self._send_seconds:g} seconds",
+                {"cause": "unread"},
+            ) from None
+        except grpc.aio.InternalError:
+            # The caller has gone, and gRPC is about to cancel this task.
+            raise asyncio.CancelledError from None
+
+
+async def _each(
+    sent: AsyncIterator[bytes], receive_one: Callable[[bytes], Awaitable[Message]]
+) -> AsyncIterator[Message]:
+    async for data in sent:
+        yield await receive_one(data)
 
 
 def _word(streaming: bool) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
@@ -17,9 +18,10 @@ import synthvlm
 from synthvlm.atomic_files import write_atomically
 from synthvlm.serving.admission import Admission
 from synthvlm.serving.auth import TokenCheck, server_credentials
-from synthvlm.serving.calls import Kind, Shutdown, methods_of
+from synthvlm.serving.calls import Kind, Method, Shutdown, methods_of
 from synthvlm.serving.interception import CallInterceptor
 from synthvlm.serving.metrics import Metrics, MetricsEndpoint
+from synthvlm.serving.reception import SMALL_BYTES
 from synthvlm.serving.service import Service
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.tracing import tracer_provider, tracing_interceptor
@@ -87,7 +89,9 @@ class Server(Generic[S]):
         reflection.enable_server_reflection(names, self._server)
         self.address = _bind(self._server, settings.listen, server_credentials(settings))
         if settings.health_listen is not None:
-            self._health_server = grpc.aio.server(options=_options(settings))
+            self._health_server = grpc.aio.server(
+                interceptors=[self._interceptor({}, None)], options=_options(settings, SMALL_BYTES)
+            )
             health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
             self.health_address = _bind(self._health_server, settings.health_listen, None)
             await self._health_server.start()
@@ -171,24 +175,37 @@ class Server(Generic[S]):
         settings, service = self._settings, self._service
         methods = methods_of(service.descriptor)
         token = TokenCheck(settings.token_file) if settings.token_file is not None else None
-        interceptors: list[grpc.aio.ServerInterceptor] = [
-            CallInterceptor(
-                methods, self._admission, self._metrics, self._executor, self._shutdown, token
-            )
-        ]
+        interceptors: list[grpc.aio.ServerInterceptor] = [self._interceptor(methods, token)]
         if settings.otlp_endpoint is not None:
             self._tracing = tracer_provider(
                 settings.otlp_endpoint, service.word, synthvlm.__version__
             )
             interceptors.insert(0, tracing_interceptor(self._tracing, frozenset(methods)))
-        return grpc.aio.server(interceptors=interceptors, options=_options(settings))
+        options = _options(settings, service.max_request_bytes)
+        return grpc.aio.server(interceptors=interceptors, options=options)
+
+    def _interceptor(
+        self, methods: Mapping[str, Method], token: TokenCheck | None
+    ) -> CallInterceptor:
+        return CallInterceptor(
+            methods,
+            self._admission,
+            self._metrics,
+            self._executor,
+            self._shutdown,
+            token,
+            self._settings.send_seconds,
+        )
 
 
-def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
+def _options(settings: ServiceSettings, max_request_bytes: int) -> list[tuple[str, int]]:
     size = settings.max_message_mib * 2**20
     return [
-        ("grpc.max_receive_message_length", size),
+        ("grpc.max_receive_message_length", min(size, max_request_bytes)),
         ("grpc.max_send_message_length", size),
+        # gRPC inflates a message before it looks at its size, and before anyone is asked for a
+        # token: compressed ones are refused by their header.
+        ("grpc.compression_enabled_algorithms_bitset", 1 << grpc.Compression.NoCompression),
         # Without this a second server on the same port would silently share its calls.
         ("grpc.so_reuseport", 0),
         # Clients that keep idle connections alive do it every five minutes.

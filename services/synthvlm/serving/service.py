@@ -24,6 +24,8 @@ class Service(Generic[S]):
         build: Makes the servicer from the settings: loads models, opens the catalogue. Runs on a
             thread while the server listens and is not serving yet. What it raises ends the process.
         close: Frees what ``build`` opened, after the last call has ended.
+        max_request_bytes: Size of the largest request that can be valid; larger ones are not
+            received. The default is gRPC's own.
     """
 
     word: str
@@ -32,3 +34,4 @@ class Service(Generic[S]):
     register: Callable[[Any, Any], None]
     build: Callable[[S], Any]
     close: Callable[[Any], None] | None = None
+    max_request_bytes: int = 4 * 2**20

@@ -85,7 +85,10 @@ class ServiceSettings(BaseSettings):
     max_queued_calls: Annotated[int, Field(ge=0)] = 32
     """Calls of each kind that wait; further ones are told to come again."""
     max_message_mib: Annotated[int, Field(ge=1, le=1024)] = 48
-    """Largest message that is received or sent, in MiB."""
+    """Largest message that is sent, in MiB, and that is received where the service's requests can
+    be that large."""
+    send_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
+    """Seconds that a caller may take to take one answer of a stream; then the call ends."""
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     """Seconds that running calls have to finish after SIGTERM."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource
@@ -17,6 +16,7 @@ from pydantic_settings.exceptions import SettingsError
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.profiles import load_profile
 from synthvlm.serving.settings import ServiceSettings, SettingsSection
+from synthvlm.yaml_text import load_yaml
 
 S = TypeVar("S", bound=ServiceSettings)
 
@@ -212,8 +212,8 @@ def _nested(name: str, value: Any) -> dict[str, Any]:
 
 def _file_values(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = load_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise _config_error(path, f"cannot be read: {error}") from error
     if content is None:
         return {}
@@ -247,8 +247,8 @@ def _literal(text: Any) -> Any:
     if not isinstance(text, str) or not (text.startswith(("[", "{")) or text in ("null", "")):
         return text
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return load_yaml(text)
+    except ValueError:
         return text
 
 

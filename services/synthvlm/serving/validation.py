@@ -2,8 +2,9 @@
 
 import struct
 from functools import cache
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, get_origin
 
+from annotated_types import MaxLen
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from pydantic import BaseModel, ValidationError
@@ -34,6 +35,7 @@ def parse(model: type[M], request: Message) -> M:
     """
     descriptor = request.DESCRIPTOR
     _must_cover(model, descriptor)
+    _require_lengths(model, request)
     try:
         return model.model_validate(_values(request))
     except ValidationError as error:
@@ -92,6 +94,31 @@ def _must_cover(model: type[BaseModel], descriptor: Descriptor) -> None:
             f"{model.__name__} and {descriptor.full_name} do not have the same fields: "
             f"{', '.join(difference)}"
         )
+
+
+def _require_lengths(model: type[BaseModel], request: Message) -> None:
+    """Refuses lists and maps that are too long before anything is made of their elements."""
+    violations = []
+    for name, longest in _longest(model).items():
+        length = len(getattr(request, name))
+        if length > longest:
+            violations.append(
+                FieldViolation(name, f"has {length} elements; at most {longest} are allowed")
+            )
+    if violations:
+        raise InvalidInput(f"{violations[0].field} {violations[0].description}", violations)
+
+
+@cache
+def _longest(model: type[BaseModel]) -> dict[str, int]:
+    """The most elements of each list and map that has a limit."""
+    return {
+        field.alias or name: limit.max_length
+        for name, field in model.model_fields.items()
+        if get_origin(field.annotation) in (list, dict)
+        for limit in field.metadata
+        if isinstance(limit, MaxLen)
+    }
 
 
 def _values(message: Message) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """One interface to local files, S3, Google Cloud Storage, Azure and memory, by obstore."""
 
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -205,6 +206,11 @@ def _invalid(message: str) -> InvalidInput:
     return InvalidInput(message, [FieldViolation("store.uri", message)])
 
 
+def _without_secrets(error: Exception) -> str:
+    """The first line of an error, without user names, passwords and signatures in its URLs."""
+    return re.sub(r"(?<=://)[^/\s]*@|\?[^\s\"')]*", "", str(error).splitlines()[0])
+
+
 @contextmanager
 def _errors(uri: str, path: str) -> Iterator[None]:
     if path and not is_safe_path(path):
@@ -221,6 +227,6 @@ def _errors(uri: str, path: str) -> Iterator[None]:
         raise PreconditionFailed(f"the store {uri} refuses access to {path or 'it'}") from error
     except (obstore.exceptions.GenericError, OSError) as error:
         raise Unavailable(
-            f"the store {uri} failed at {path or 'its root'}: {str(error).splitlines()[0]}",
+            f"the store {uri} failed at {path or 'its root'}: {_without_secrets(error)}",
             _RETRY_SECONDS,
         ) from error
