@@ -2,8 +2,8 @@
 {{- define "synthvlm.placement" -}}
 {{- $ctx := .ctx -}}
 {{- $class := include "synthvlm.priorityClass" (dict "root" $ctx.root "role" (ternary "batch" "serving" ($ctx.batch | default false))) -}}
-{{- with $class }}
-priorityClassName: {{ . }}
+{{- if and $class (not $ctx.early) }}
+priorityClassName: {{ $class }}
 {{- end }}
 {{- with .pool.runtimeClassName }}
 runtimeClassName: {{ . }}

@@ -8,6 +8,7 @@ The pod of any workload. Takes a dict:
   mounts               further entries as of synthvlm.mounts
   store                whether the pod reaches the object store
   batch                whether the pod ends by itself
+  early                whether it runs before the rest of the release exists
   placed               further node labels
   labels, checksum     further labels; what restarts the pods when it changes
 */}}
@@ -18,7 +19,7 @@ The pod of any workload. Takes a dict:
 {{- $mounts := concat (include "synthvlm.mounts" . | fromYamlArray) (.mounts | default list) -}}
 metadata:
   labels:
-    {{- include "synthvlm.labels" . | nindent 4 }}
+    {{- include "synthvlm.selector" . | nindent 4 }}
     {{- with .labels }}{{ toYaml . | nindent 4 }}{{ end }}
   {{- if or $c.podAnnotations .checksum }}
   annotations:
