@@ -1,8 +1,8 @@
 """Derives the schema of the chart's values and the table of its README.
 
-``values.schema.json`` comes from three sources: ``values.yaml`` (what there is, and the comments), the
-settings models of the services (their ``config``), and ``constraints.yaml`` (what a default does not
-say). Every object is closed.
+``values.schema.json`` comes from three sources: ``values.yaml`` (what there is, and the comments),
+the settings models of the services (their ``config``), and ``constraints.yaml`` (what a default
+does not say). Every object is closed.
 
     python -m charts.derive
 """
@@ -39,14 +39,15 @@ _MARKERS = ("<!-- values: made by charts/derive.py -->\n", "<!-- end of values -
 _KEY = re.compile(r"(?P<indent> *)(?P<key>[\w./-]+):( .*)?")
 
 Schema = dict[str, Any]
-Path_ = tuple[str, ...]
+Keys = tuple[str, ...]
+"""The path of a value."""
 
 
 @dataclass(frozen=True)
 class Value:
     """A documented key of ``values.yaml``."""
 
-    path: Path_
+    path: Keys
     default: Any
     comment: str
     children: bool
@@ -63,9 +64,9 @@ def values() -> dict[str, Any]:
     return content
 
 
-def comments() -> dict[Path_, str]:
+def comments() -> dict[Keys, str]:
     """The comment above each key of ``values.yaml`` that has one."""
-    found: dict[Path_, str] = {}
+    found: dict[Keys, str] = {}
     path: list[tuple[int, str]] = []
     waiting: list[str] = []
     for line in (CHART / "values.yaml").read_text(encoding="utf-8").splitlines():
@@ -74,7 +75,8 @@ def comments() -> dict[Path_, str]:
             continue
         if match := _KEY.fullmatch(line):
             indent = len(match["indent"])
-            path = [*((depth, key) for depth, key in path if depth < indent), (indent, match["key"])]
+            path = [step for step in path if step[0] < indent]
+            path.append((indent, match["key"]))
             if waiting:
                 found[tuple(key for _, key in path)] = " ".join(waiting)
         waiting = []
@@ -90,7 +92,7 @@ def documented() -> Iterator[Value]:
     yield from _documented((), values(), comments())
 
 
-def _documented(path: Path_, tree: dict[str, Any], said: dict[Path_, str]) -> Iterator[Value]:
+def _documented(path: Keys, tree: dict[str, Any], said: dict[Keys, str]) -> Iterator[Value]:
     for key, default in tree.items():
         here = (*path, key)
         if here not in said:
@@ -140,7 +142,7 @@ def schema() -> Schema:
 def _tree(constraints: Schema, used: set[str]) -> Schema:
     """The schema of the documented keys, nested as they are."""
     root: Schema = {"type": "object", "properties": {}, "additionalProperties": False}
-    nodes: dict[Path_, Schema] = {(): root}
+    nodes: dict[Keys, Schema] = {(): root}
     for value in documented():
         if "config" in value.path:
             continue  # the settings models say it
@@ -160,7 +162,7 @@ def _tree(constraints: Schema, used: set[str]) -> Schema:
     return root
 
 
-def _constraint(path: Path_, constraints: Schema, used: set[str]) -> Schema | None:
+def _constraint(path: Keys, constraints: Schema, used: set[str]) -> Schema | None:
     name = path
     if path[0] == "services" and len(path) > 2:
         name = ("services", *path[2:])
@@ -177,9 +179,7 @@ def _constraint(path: Path_, constraints: Schema, used: set[str]) -> Schema | No
 def _workload(own: Schema, word: str | None) -> Schema:
     """A workload: the keys of `defaults`, its own, and the settings of the service ``word``."""
     shared = values()["defaults"]
-    properties = {
-        key: node for key, node in own.get("properties", {}).items() if key not in shared
-    }
+    properties = {key: node for key, node in own.get("properties", {}).items() if key not in shared}
     if word is not None:
         properties["config"] = {"$ref": f"#/$defs/{word}-settings"}
     return {
@@ -192,7 +192,8 @@ def _workload(own: Schema, word: str | None) -> Schema:
 
 
 def _settings_definitions() -> Schema:
-    models = {"service": ServiceSettings, **{word: settings_of(word) for word in values()["services"]}}
+    models: dict[str, type[ServiceSettings]] = {"service": ServiceSettings}
+    models |= {word: settings_of(word) for word in values()["services"]}
     found: Schema = {}
     for word, model in models.items():
         made = model.model_json_schema(ref_template=f"#/$defs/{word}-{{model}}")

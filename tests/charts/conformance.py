@@ -32,14 +32,14 @@ def _problem(entry: Object, kubernetes: str) -> str:
         entry["apiVersion"], entry["kind"], kubernetes
     )
     if validator is None:
-        return f"{identity(entry)}: no schema knows {entry['apiVersion']} of Kubernetes {kubernetes}"
+        return f"{identity(entry)}: no schema knows {entry['apiVersion']} at {kubernetes}"
     errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(entry)]
     return "; ".join(f"{identity(entry)} {text}" for text in errors)
 
 
 @functools.cache
 def _standard(api: str, kind: str, kubernetes: str) -> Draft202012Validator | None:
-    """The schema that kubernetes-validate has, strict; its own `validate` reads it for each object."""
+    """The strict schema of kubernetes-validate, whose `validate` would read it for each object."""
     version = next(one for one in all_versions() if one.startswith(f"{kubernetes}."))
     folder = f"kubernetes-json-schema/v{version}-local-strict"
     group, _, number = api.rpartition("/")

@@ -50,9 +50,7 @@ def of_kind(objects: Iterable[Object], *kinds: str) -> list[Object]:
 
 
 def named(objects: Iterable[Object], kind: str, name: str) -> Object:
-    (found,) = (
-        entry for entry in of_kind(objects, kind) if entry["metadata"]["name"] == name
-    )
+    (found,) = (entry for entry in of_kind(objects, kind) if entry["metadata"]["name"] == name)
     return found
 
 

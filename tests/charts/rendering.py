@@ -1,4 +1,4 @@
-"""The chart as parsed objects, under its profiles and a matrix of options; each is rendered once."""
+"""The chart as parsed objects, under its profiles and a matrix of options, each rendered once."""
 
 import functools
 import json
@@ -217,6 +217,7 @@ def manifests(
     kubernetes: str = NEWEST,
     apis: tuple[str, ...] = APIS,
     chart: Path = CHART,
+    checked: bool = True,
 ) -> str:
     """The manifests as text.
 
@@ -229,7 +230,7 @@ def manifests(
     served = [f"--api-versions={api}" for api in apis]
     return helm(
         "template", "synthvlm", str(chart), "--namespace", "images", f"--kube-version={kubernetes}",
-        *files, *sets, *served,
+        *files, *sets, *served, *([] if checked else ["--skip-schema-validation"]),
     )  # fmt: skip
 
 

@@ -47,7 +47,8 @@ def _policy_selectors(entry: Object, pods: Sequence[Template]) -> Iterator[str]:
     if not any(selects(entry["spec"]["podSelector"], pod.labels) for pod in pods):
         yield f"{identity(entry)} selects no pod"
     ours = {"app.kubernetes.io/component"}
-    for selector in find([entry["spec"].get("ingress"), entry["spec"].get("egress")], "podSelector"):
+    rules = [entry["spec"].get(way) for way in ("ingress", "egress")]
+    for selector in find(rules, "podSelector"):
         known = ours & selector.get("matchLabels", {}).keys()
         if known and not any(selects(selector, pod.labels) for pod in pods):
             yield f"{identity(entry)} lets through pods that are not there"
@@ -179,9 +180,7 @@ def no_surge_without_a_spare_gpu(objects: Sequence[Object]) -> Iterator[str]:
 
 def _wants_gpu(pod: Template) -> bool:
     resources = pod.container["resources"]
-    return bool(resources.get("claims")) or any(
-        "/" in name for name in resources.get("limits", {})
-    )
+    return bool(resources.get("claims")) or any("/" in name for name in resources.get("limits", {}))
 
 
 def grace_covers_drain(objects: Sequence[Object]) -> Iterator[str]:
@@ -209,8 +208,8 @@ def memory_holds_shared_memory(objects: Sequence[Object]) -> Iterator[str]:
 
 
 def _bytes(quantity: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)([KMGT]i)?", quantity).groups()  # type: ignore[union-attr]
-    return float(number) * 1024 ** " KMGT".index((unit or " ")[0])
+    number, unit = re.findall(r"^([\d.]+)([KMGT]?)i?$", quantity)[0]
+    return float(number) * float(1024 ** " KMGT".index(unit or " "))
 
 
 def pods_are_restricted(objects: Sequence[Object]) -> Iterator[str]:
@@ -239,9 +238,7 @@ def references_exist(objects: Sequence[Object], existing: frozenset[str]) -> Ite
 
     What runs before the release exists may name nothing of it.
     """
-    made = {
-        (entry["kind"], entry["metadata"]["name"]): hook_of(entry) for entry in objects
-    }
+    made = {(entry["kind"], entry["metadata"]["name"]): hook_of(entry) for entry in objects}
     for entry in of_kind(objects, "Certificate"):
         made["Secret", entry["spec"]["secretName"]] = ""
     for pod in templates(objects):

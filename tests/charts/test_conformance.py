@@ -1,4 +1,4 @@
-"""Helm, the API servers of the oldest and the newest version, and checkov accept what is rendered."""
+"""Helm, the API of the oldest and the newest version, and checkov accept what is rendered."""
 
 import subprocess
 from pathlib import Path

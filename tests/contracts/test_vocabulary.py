@@ -66,7 +66,7 @@ def test_profiles_have_a_section_for_nothing_but_services() -> None:
 
 def test_every_package_has_tests_under_its_name() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
-    assert folders == (packages() - {"profiles"}) | {"contracts", "e2e", "pipelines"}
+    assert folders == (packages() - {"profiles"}) | {"charts", "contracts", "e2e", "pipelines"}
 
 
 def test_every_extra_is_a_service_or_has_a_reason() -> None:
