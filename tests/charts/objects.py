@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 Object = dict[str, Any]
 
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "Pod", "ClusterTrainingRuntime")
@@ -64,6 +66,17 @@ def template(objects: Iterable[Object], name: str) -> Template:
         one for one in templates(objects) if one.owner["metadata"]["name"] == f"synthvlm-{name}"
     )
     return found
+
+
+def deployment(objects: Iterable[Object], name: str) -> Object:
+    return named(objects, "Deployment", f"synthvlm-{name}")
+
+
+def settings(objects: Iterable[Object], name: str) -> dict[str, Any]:
+    """The settings file of the workload ``synthvlm-NAME``."""
+    entry = named(objects, "ConfigMap", f"synthvlm-{name}")
+    content: dict[str, Any] = yaml.safe_load(entry["data"]["settings.yaml"])
+    return content
 
 
 def _templates(entry: Object) -> Iterator[Template]:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -239,12 +239,30 @@ def render(values: Values | None = None, **options: Any) -> list[Object]:
     return [entry for entry in yaml.load_all(manifests(values, **options), _Loader) if entry]
 
 
+class Configuration(Sequence[Object]):
+    """The objects of a profile or an option, rendered when they are first looked at."""
+
+    def __init__(self, name: str, kubernetes: str) -> None:
+        self._name = name
+        self._kubernetes = kubernetes
+
+    @functools.cached_property
+    def _objects(self) -> list[Object]:
+        if self._name in PROFILES:
+            return render(profile=self._name, kubernetes=self._kubernetes)
+        return render(OPTIONS[self._name], kubernetes=self._kubernetes)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._objects[index]
+
+
 @functools.cache
-def configuration(name: str, kubernetes: str = NEWEST) -> tuple[Object, ...]:
+def configuration(name: str, kubernetes: str = NEWEST) -> Configuration:
     """The objects of a profile or an option; do not change them."""
-    if name in PROFILES:
-        return tuple(render(profile=name, kubernetes=kubernetes))
-    return tuple(render(OPTIONS[name], kubernetes=kubernetes))
+    return Configuration(name, kubernetes)
 
 
 def values_of(name: str) -> Values:

@@ -24,7 +24,7 @@ NEWER = {"weights-image"}
 """Configurations that the oldest version does not have."""
 
 SKIPPED = {
-    "CKV_K8S_8": "Jobs and tests end by themselves; test_habits.py wants probes of all others",
+    "CKV_K8S_8": "Jobs and tests end by themselves; test_rollouts.py wants probes of all others",
     "CKV_K8S_9": "as CKV_K8S_8",
     "CKV_K8S_11": "a limit of CPU throttles a service that would harm nobody",
     "CKV_K8S_15": "images are pinned by version or digest",

@@ -19,9 +19,6 @@ from tests.contracts.words import ROOT, SERVICES
 
 ALL = configuration("everything")
 RUNBOOK = ROOT / "docs" / "operate" / "runbook.md"
-(RULES,) = of_kind(ALL, "PrometheusRule")
-ALERTS: list[dict[str, Any]] = RULES["spec"]["groups"][0]["rules"]
-DASHBOARD = json.loads(named(ALL, "ConfigMap", "synthvlm-dashboard")["data"]["synthvlm.json"])
 
 OTHERS = {
     "up": "Prometheus",
@@ -38,6 +35,19 @@ OTHERS = {
 
 METRIC = re.compile(r"\b((?:synthvlm|nv|kube|kubelet|certmanager|process)_\w+|up|DCGM_\w+)(?=\{)")
 PATTERN = re.compile(r'__name__=~"([^"]+)"')
+
+
+def alerts() -> list[dict[str, Any]]:
+    (rule,) = of_kind(ALL, "PrometheusRule")
+    (group,) = rule["spec"]["groups"]
+    found: list[dict[str, Any]] = group["rules"]
+    return found
+
+
+def dashboard() -> dict[str, Any]:
+    data = named(ALL, "ConfigMap", "synthvlm-dashboard")["data"]
+    content: dict[str, Any] = json.loads(data["synthvlm.json"])
+    return content
 
 
 def exported() -> set[str]:
@@ -58,11 +68,11 @@ def queries() -> list[str]:
               for trigger in entry["spec"]["triggers"]]  # fmt: skip
     drawn = [
         target["expr"].replace("$namespace", "images")
-        for panel in DASHBOARD["panels"]
+        for panel in dashboard()["panels"]
         if panel["datasource"]["type"] == "prometheus"
         for target in panel["targets"]
     ]
-    return [*(alert["expr"] for alert in ALERTS), *scaled, *drawn]
+    return [*(alert["expr"] for alert in alerts()), *scaled, *drawn]
 
 
 def test_every_metric_is_exported() -> None:
@@ -92,10 +102,10 @@ def test_every_query_is_of_this_release_s_namespace() -> None:
 
 
 def test_there_are_ten_alerts_and_each_names_its_page() -> None:
-    assert len(ALERTS) == 10
+    assert len(alerts()) == 10
     headings = re.findall(r"^## (\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.M)
-    assert headings == [alert["alert"] for alert in ALERTS]
-    for alert in ALERTS:
+    assert headings == [alert["alert"] for alert in alerts()]
+    for alert in alerts():
         url = alert["annotations"]["runbook_url"]
         assert url == f"docs/operate/runbook.md#{alert['alert'].lower()}"
         assert alert["labels"]["severity"] in ("critical", "warning")
@@ -125,13 +135,13 @@ def test_prometheus_and_grafana_find_the_objects_by_their_labels() -> None:
 
 
 def test_the_dashboard_shows_a_run() -> None:
-    titles = [panel["title"] for panel in DASHBOARD["panels"]]
+    titles = [panel["title"] for panel in dashboard()["panels"]]
     assert {"Stages of the run", "Images a second", "Log of the run"} <= set(titles)
-    assert all(panel["description"] for panel in DASHBOARD["panels"])
-    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
-    used = set(re.findall(r"\$\{?(\w+)\}?", json.dumps(DASHBOARD["panels"])))
+    assert all(panel["description"] for panel in dashboard()["panels"])
+    variables = {variable["name"] for variable in dashboard()["templating"]["list"]}
+    used = set(re.findall(r"\$\{?(\w+)\}?", json.dumps(dashboard()["panels"])))
     assert used <= variables
-    positions = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in DASHBOARD["panels"]]
+    positions = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in dashboard()["panels"]]
     assert len(positions) == len(set(positions))
 
 
