@@ -120,7 +120,9 @@ def nothing_twice(objects: Sequence[Object]) -> Iterator[str]:
             for what, names in lists.items():
                 for name in {name for name in names if names.count(name) > 1}:
                     yield f"{pod.name}: {container['name']} has the {what} {name} twice"
+        claims = pod.owner["spec"].get("volumeClaimTemplates", [])
         volumes = [volume["name"] for volume in pod.spec.get("volumes", [])]
+        volumes += [claim["metadata"]["name"] for claim in claims]
         for name in {name for name in volumes if volumes.count(name) > 1}:
             yield f"{pod.name} has the volume {name} twice"
         mounted = {mount["name"] for one in pod.containers for mount in one.get("volumeMounts", [])}
