@@ -2,7 +2,8 @@
 
 ``values.schema.json`` comes from three sources: ``values.yaml`` (what there is, and the comments),
 the settings models of the services (their ``config``), and ``constraints.yaml`` (what a default
-does not say). Every object is closed.
+does not say). Every object is closed. ``files/removed.yaml`` says what to write instead of keys that
+are no more: settings that have another name now, and ``$removed`` of ``constraints.yaml``.
 
     python -m charts.derive
 """
@@ -107,6 +108,7 @@ def schema() -> Schema:
     """The schema of the values."""
     constraints = yaml.safe_load((FOLDER / "constraints.yaml").read_text(encoding="utf-8"))
     definitions: Schema = constraints.pop("$defs")
+    constraints.pop("$removed", None)
     used: set[str] = set()
     tree = _tree(constraints, used)
     if unused := constraints.keys() - used:
@@ -134,9 +136,24 @@ def schema() -> Schema:
         **tree,
         "$defs": definitions,
     }
-    for removed in yaml.safe_load(REMOVED.read_text(encoding="utf-8")):
-        _admit(result, removed)
+    for key, instead in removed().items():
+        _admit(result, key, instead)
     return result
+
+
+def removed() -> dict[str, str]:
+    """What to write instead of keys that are no more, by their paths."""
+    constraints = yaml.safe_load((FOLDER / "constraints.yaml").read_text(encoding="utf-8"))
+    found: dict[str, str] = dict(constraints.get("$removed", {}))
+    places = {f"services.{word}": word for word in values()["services"]}
+    places |= {name: word for name, word in SERVERS.items() if word is not None}
+    for place, word in places.items():
+        model = settings_of(word)
+        for old, new in model.renamed.items():
+            # A section may have the name of an old setting: the schema sees the difference.
+            if old not in model.model_fields:
+                found[f"{place}.config.{old}"] = f"give {place}.config.{new}"
+    return found
 
 
 def _tree(constraints: Schema, used: set[str]) -> Schema:
@@ -233,17 +250,15 @@ def _bare(node: Any, names: bool = False) -> Any:
     return kept
 
 
-def _admit(root: Schema, removed: dict[str, str]) -> None:
-    """Lets a removed key through, so that the template can say what to do instead."""
-    *parents, last = removed["key"].split(".")
+def _admit(root: Schema, key: str, instead: str) -> None:
+    """Lets a removed key through, so that the template can say what to write instead."""
+    *parents, last = key.split(".")
     node = root
     for step in parents:
         node = node["properties"][step]
         if "$ref" in node:
             node = root["$defs"][node["$ref"].rpartition("/")[2]]
-    node["properties"].setdefault(
-        last, {"description": f"Removed in {removed['since']}: {removed['instead']}"}
-    )
+    node["properties"].setdefault(last, {"description": f"Not a value any more: {instead}"})
 
 
 def _type(default: Any) -> str:
@@ -275,10 +290,21 @@ def schema_text() -> str:
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
+def removed_text() -> str:
+    """The content of ``files/removed.yaml``."""
+    entries = [{"key": key, "instead": instead} for key, instead in removed().items()]
+    return f"# Made by charts/derive.py.\n{yaml.safe_dump(entries, sort_keys=False, width=200)}"
+
+
+def derived() -> dict[Path, str]:
+    """The content of each file that is derived."""
+    return {SCHEMA: schema_text(), REMOVED: removed_text(), README: readme()}
+
+
 def main() -> None:
-    """Writes both."""
-    SCHEMA.write_text(schema_text(), encoding="utf-8")
-    README.write_text(readme(), encoding="utf-8")
+    """Writes them."""
+    for path, text in derived().items():
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

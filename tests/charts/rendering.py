@@ -51,7 +51,11 @@ EVERYTHING: Values = {
         "review": {"enabled": True},
         "generation": {
             "autoscaling": {"kind": "keda"},
-            "config": {"max_pixels": 1048576, "drain_seconds": 90},
+            "config": {
+                "max_pixels": 1048576,
+                "drain_seconds": 90,
+                "pipeline": {"scheduler": "EulerDiscreteScheduler"},
+            },
             "envFromSecrets": ["more"],
             "env": {"EXTRA": "1"},
         },

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from charts import derive
 from tests.charts.conformance import problem
 from tests.charts.objects import Object, named, of_kind, template
 from tests.charts.rendering import (
@@ -159,26 +160,26 @@ def test_a_mistake_is_caught(name: str) -> None:
     MISTAKES[name]()
 
 
-def test_a_removed_key_is_refused_with_what_to_do_instead(
+def test_a_removed_key_is_refused_with_what_to_write_instead() -> None:
+    for place in ("services.generation", "triton"):
+        refused(
+            f"{place}.config.triton_queue is not a value any more: give {place}.config.triton.queue",
+            {f"{place}.config.triton_queue": 8},
+        )
+    refused("got string, want object", {"services.generation.config.pipeline": "FluxPipeline"})
+
+
+def test_a_removed_key_of_the_chart_s_own_is_refused_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from charts import derive
-
+    own = {"store.url": "give store.uri", "storeUri": "give store.uri"}
+    monkeypatch.setattr(derive, "removed", lambda: own)
     chart = tmp_path / "synthvlm"
     shutil.copytree(CHART, chart)
-    (chart / "files" / "removed.yaml").write_text(
-        "- {key: services.caption.config.words, since: 0.2.0, instead: use config.recipe}\n"
-        "- {key: storeUri, since: 0.2.0, instead: use store.uri}\n",
-        encoding="utf-8",
-    )
-    monkeypatch.setattr(derive, "REMOVED", chart / "files" / "removed.yaml")
     (chart / "values.schema.json").write_text(derive.schema_text(), encoding="utf-8")
-    refused(
-        r"services\.caption\.config\.words was removed in 0\.2\.0: use config\.recipe",
-        {"services.caption.config.words": "a"},
-        chart=chart,
-    )
-    refused(r"storeUri was removed in 0\.2\.0: use store\.uri", {"storeUri": "a"}, chart=chart)
+    (chart / "files" / "removed.yaml").write_text(derive.removed_text(), encoding="utf-8")
+    for key in own:
+        refused(f"{key} is not a value any more: give store.uri", {key: "a"}, chart=chart)
     assert render({}, chart=chart)
 
 

@@ -81,7 +81,7 @@ def test_every_triton_server_is_addressed_by_its_own_name() -> None:
     servers = named(ALL, "StatefulSet", "synthvlm-triton")["spec"]
     host = f"{servers['serviceName']}.images.svc:8001"
     expected = [f"synthvlm-triton-{i}.{host}" for i in range(servers["replicas"])]
-    assert settings(ALL, "generation")["triton_endpoints"] == expected
+    assert settings(ALL, "generation")["triton"]["endpoints"] == expected
     assert settings(ALL, "generation")["engine"] == "triton"
 
 

@@ -15,7 +15,7 @@ from charts.derive import DECIDED, settings_of
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.triton.config import TritonServerSettings
 from synthvlm.serving.settings import ServiceSettings
-from synthvlm.serving.sources import load_settings, read_command_line
+from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm_pipelines.connection import ConnectionSettings
 from tests.charts.objects import named, of_kind, template, templates
 from tests.charts.rendering import CHART, CONFIGURATIONS, configuration, render
@@ -53,9 +53,12 @@ def test_service_and_triton_servers_hold_the_same_model(name: str, tmp_path: Pat
     service = load(name, "generation", GenerationSettings, tmp_path)
     server = load(name, "triton", TritonServerSettings, tmp_path)
     assert server.listen == "0.0.0.0:8001"
-    own = {*ServiceSettings.model_fields, "engine", "triton_endpoints"}
+    own = {*ServiceSettings.model_fields, "engine"}
     shared = set(GenerationSettings.model_fields) - own
-    assert server.model_dump(include=shared) == service.model_dump(include=shared)
+    excluded = {"triton": {"endpoints"}}
+    assert server.model_dump(include=shared, exclude=excluded) == service.model_dump(
+        include=shared, exclude=excluded
+    )
 
 
 def test_settings_name_the_files_that_are_mounted(tmp_path: Path) -> None:
@@ -98,10 +101,10 @@ def test_an_engine_job_builds_what_the_service_waits_for(
     for variable in [name for name in os.environ if name.startswith("SYNTHVLM_GENERATION_")]:
         monkeypatch.delenv(variable)
     wanted = load("everything", "generation", GenerationSettings, tmp_path)
-    fields = {"model", "max_pixels", "batch_size", "executor", "drain_seconds"}
+    fields = {"pipeline", "max_pixels", "batch_size", "drain_seconds"}
     assert built.model_dump(include=fields) == wanted.model_dump(include=fields)
     command = job.container["command"]
-    assert command[command.index("--store") + 1] == wanted.tensorrt_store
+    assert command[command.index("--store") + 1] == wanted.tensorrt.store
 
 
 @pytest.mark.parametrize("word", SERVICES)

@@ -47,7 +47,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Values that were removed: files/removed.yaml has the path of each, and what to do instead. */}}
+{{/* Values that are no more: files/removed.yaml has the path of each, and what to write instead. */}}
 {{- define "synthvlm.removed" -}}
 {{- range $removed := .Files.Get "files/removed.yaml" | fromYamlArray -}}
   {{- $here := $.Values -}}
@@ -55,6 +55,6 @@
   {{- range $step := splitList "." $removed.key -}}
     {{- if and $found (kindIs "map" $here) (hasKey $here $step) }}{{ $here = get $here $step }}{{ else }}{{ $found = false }}{{ end -}}
   {{- end -}}
-  {{- if $found }}{{ fail (printf "%s was removed in %s: %s" $removed.key $removed.since $removed.instead) }}{{ end -}}
+  {{- if $found }}{{ fail (printf "%s is not a value any more: %s" $removed.key $removed.instead) }}{{ end -}}
 {{- end -}}
 {{- end -}}

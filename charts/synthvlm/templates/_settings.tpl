@@ -19,9 +19,9 @@
   {{- $_ := set $made "database" $values.catalogue.database -}}
   {{- if $values.catalogue.passwordSecret }}{{ $_ := set $made "database_password_file" "/run/secrets/database/password" }}{{ end -}}
 {{- end -}}
-{{- if and (eq .name "generation") $values.engines.enabled }}{{ $_ := set $made "tensorrt_store" $values.store.uri }}{{ end -}}
+{{- if and (eq .name "generation") $values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" $values.store.uri) }}{{ end -}}
 {{- if and (eq .name "generation") $values.triton.enabled -}}
-  {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton_endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray)) -}}
+  {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton" (dict "endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray))) -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .c.config)) -}}
 {{- end -}}
@@ -29,7 +29,7 @@
 {{/* The settings file of a Triton server: those of the generation service, as both must hold the same model. */}}
 {{- define "synthvlm.tritonSettings" -}}
 {{- $made := dict "profile" .root.Values.profile "listen" "0.0.0.0:8001" "metrics_listen" "0.0.0.0:9090" "repository" "/tmp/triton" -}}
-{{- if .root.Values.engines.enabled }}{{ $_ := set $made "tensorrt_store" .root.Values.store.uri }}{{ end -}}
+{{- if .root.Values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" .root.Values.store.uri) }}{{ end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .generation.config) (deepCopy .c.config)) -}}
 {{- end -}}
 
@@ -41,7 +41,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Settings as the environment's variables, for a program that takes no file: lists and maps as JSON. */}}
+{{/* Settings as the environment's variables, for a program that takes no file: lists and sections as JSON. */}}
 {{- define "synthvlm.settingsEnvironment" -}}
 {{- $env := dict -}}
 {{- range $key, $value := .config -}}

@@ -11,7 +11,7 @@ from synthvlm.dataset.service import SERVICE, open_catalogue
 from synthvlm.errors import DomainError, InvalidInput
 from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
 from synthvlm.serving.logs import configure_logs
-from synthvlm.serving.sources import load_settings, read_command_line
+from synthvlm.serving.settings_sources import load_settings, read_command_line
 
 
 def main(arguments: list[str]) -> int:
