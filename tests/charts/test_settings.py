@@ -124,8 +124,8 @@ def test_pipelines_get_arguments_and_variables_that_they_have() -> None:
     source = (ROOT / "pipelines/synthvlm_pipelines/dataset_run.py").read_text(encoding="utf-8")
     parameters = set(re.findall(r"^    (\w+): ", source, re.M))
     data = named(ALL, "ConfigMap", "synthvlm-pipelines")["data"]
-    arguments = {f"{word}_address" for word in SERVICES} | {"store_uri"}
-    assert arguments <= parameters & data.keys()
+    assert {f"{word}_address" for word in SERVICES} <= parameters & data.keys()
+    assert data["store_uri"] == "s3://bucket/prefix"
     variables = {key for key in data if key.startswith("SYNTHVLM_STEP_")}
     fields = {f"SYNTHVLM_STEP_{name.upper()}" for name in ConnectionSettings.model_fields}
     assert variables == fields - {"SYNTHVLM_STEP_RUN_ID"}
