@@ -2,8 +2,8 @@
 
 ``values.schema.json`` comes from three sources: ``values.yaml`` (what there is, and the comments),
 the settings models of the services (their ``config``), and ``constraints.yaml`` (what a default
-does not say). Every object is closed. ``files/removed.yaml`` says what to write instead of keys that
-are no more: settings that have another name now, and ``$removed`` of ``constraints.yaml``.
+does not say). Every object is closed. ``files/removed.yaml`` says what to write instead of keys
+that are no more: settings that have another name now, and ``$removed`` of ``constraints.yaml``.
 
     python -m charts.derive
 """

@@ -162,10 +162,9 @@ def test_a_mistake_is_caught(name: str) -> None:
 
 def test_a_removed_key_is_refused_with_what_to_write_instead() -> None:
     for place in ("services.generation", "triton"):
-        refused(
-            f"{place}.config.triton_queue is not a value any more: give {place}.config.triton.queue",
-            {f"{place}.config.triton_queue": 8},
-        )
+        config = f"{place}.config"
+        message = f"{config}.triton_queue is not a value any more: give {config}.triton.queue"
+        refused(message, {f"{config}.triton_queue": 8})
     refused("got string, want object", {"services.generation.config.pipeline": "FluxPipeline"})
 
 
