@@ -24,6 +24,8 @@ OTHERS = {
     "up": "Prometheus",
     "kube_deployment_status_replicas_available": "kube-state-metrics",
     "kube_deployment_spec_replicas": "kube-state-metrics",
+    "kube_statefulset_status_replicas_ready": "kube-state-metrics",
+    "kube_statefulset_replicas": "kube-state-metrics",
     "kube_pod_container_status_restarts_total": "kube-state-metrics",
     "kubelet_volume_stats_available_bytes": "kubelet",
     "kubelet_volume_stats_capacity_bytes": "kubelet",

@@ -26,6 +26,14 @@ def test_probes_are_of_grpc_and_give_models_time_to_load(name: str) -> None:
     assert ready["periodSeconds"] <= 5
 
 
+@pytest.mark.parametrize("place", ["services.generation", "triton"])
+def test_a_start_may_wait_for_engines(place: str) -> None:
+    wait = {f"{place}.config.tensorrt.wait_seconds": 3600}
+    with pytest.raises(RefusedError, match=f"{place}.startupSeconds: a pod that waits 3600"):
+        render(wait)
+    assert render({**wait, f"{place}.startupSeconds": 4200})
+
+
 def test_a_rollout_is_given_longer_than_a_start() -> None:
     for entry in of_kind(ALL, "Deployment"):
         (pod,) = templates([entry])

@@ -10,6 +10,12 @@
   {{- if and $c.enabled (eq $c.autoscaling.kind "keda") }}{{ $keda = true }}{{ end -}}
   {{- if and $c.enabled (or (gt (int $c.replicas) 1) (ne $c.autoscaling.kind "none")) }}{{ $scaled = append $scaled $name }}{{ end -}}
 {{- end -}}
+{{- range $place, $own := dict "services.generation" $values.services.generation "triton" $values.triton -}}
+  {{- $wait := dig "config" "tensorrt" "wait_seconds" 0 $own -}}
+  {{- if ge (int $wait) (int (dig "startupSeconds" $values.defaults.startupSeconds $own)) -}}
+    {{- fail (printf "%s.startupSeconds: a pod that waits %v seconds for its engines (config.tensorrt.wait_seconds) would be restarted before; give more" $place $wait) -}}
+  {{- end -}}
+{{- end -}}
 {{- if and (has "dataset" $scaled) (hasPrefix "sqlite" $values.catalogue.database) -}}
   {{- fail "catalogue.database: SQLite serves one replica of dataset; give postgresql://USER@HOST:PORT/NAME, or set services.dataset.replicas to 1 and its autoscaling.kind to none" -}}
 {{- end -}}
