@@ -116,6 +116,7 @@ def test_helm_test_makes_a_call_that_the_service_has(word: str) -> None:
     json_format.Parse(request, message_factory.GetMessageClass(method.input_type)())
     address = named(ALL, "ConfigMap", "synthvlm-pipelines")["data"][f"{word}_address"]
     assert f" {address} " in text
+    assert "envFrom" not in container
     for option in ("--token-file", "--ca-file", "--certificate-file", "--key-file"):
         assert f" {option} /run/secrets/" in text
 

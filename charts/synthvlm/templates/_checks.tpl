@@ -5,10 +5,10 @@
 {{- include "synthvlm.removed" . -}}
 {{- $scaled := list -}}
 {{- $keda := false -}}
-{{- range $name, $own := $values.services -}}
-  {{- $c := mustMergeOverwrite (deepCopy $values.defaults) (deepCopy $own) -}}
-  {{- if and $c.enabled (eq $c.autoscaling.kind "keda") }}{{ $keda = true }}{{ end -}}
-  {{- if and $c.enabled (or (gt (int $c.replicas) 1) (ne $c.autoscaling.kind "none")) }}{{ $scaled = append $scaled $name }}{{ end -}}
+{{- $services := dict }}{{ include "synthvlm.services" (dict "root" . "into" $services) -}}
+{{- range $name, $c := $services -}}
+  {{- if eq $c.autoscaling.kind "keda" }}{{ $keda = true }}{{ end -}}
+  {{- if or (gt (int $c.replicas) 1) (ne $c.autoscaling.kind "none") }}{{ $scaled = append $scaled $name }}{{ end -}}
 {{- end -}}
 {{- range $place, $own := dict "services.generation" $values.services.generation "triton" $values.triton -}}
   {{- $wait := dig "config" "tensorrt" "wait_seconds" 0 $own -}}

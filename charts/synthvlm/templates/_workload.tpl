@@ -1,3 +1,11 @@
+{{/* Puts the services that are enabled into the dict `into`: for each its values over `defaults`. */}}
+{{- define "synthvlm.services" -}}
+{{- range $name, $values := .root.Values.services -}}
+{{- $c := mustMergeOverwrite (deepCopy $.root.Values.defaults) (deepCopy $values) -}}
+{{- if $c.enabled }}{{ $_ := set $.into $name $c }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* What workloads that serve have in common besides their pods. Each takes root, name and c. */}}
 
 {{- define "synthvlm.rollout" -}}
@@ -24,6 +32,17 @@ spec:
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels: {{- include "synthvlm.selector" . | nindent 6 }}
+{{- end -}}
+
+{{/* Mounts of certificate (the Secret `tls`) and token. */}}
+{{- define "synthvlm.credentials" -}}
+{{- $values := .root.Values -}}
+{{- if $values.tls.enabled }}
+{{ include "synthvlm.secretMount" (dict "name" "tls" "secret" .tls) }}
+{{- end }}
+{{- with $values.auth.tokenSecret }}
+{{ include "synthvlm.secretMount" (dict "name" "token" "secret" . "items" (dict $values.auth.tokenKey "token")) }}
+{{- end }}
 {{- end -}}
 
 {{- define "synthvlm.databaseMount" -}}
