@@ -26,6 +26,12 @@ def test_probes_are_of_grpc_and_give_models_time_to_load(name: str) -> None:
     assert ready["periodSeconds"] <= 5
 
 
+def test_everything_that_serves_is_probed() -> None:
+    for entry in of_kind(ALL, "Deployment", "StatefulSet"):
+        (pod,) = templates([entry])
+        assert {"startupProbe", "readinessProbe", "livenessProbe"} <= pod.container.keys()
+
+
 @pytest.mark.parametrize("place", ["services.generation", "triton"])
 def test_a_start_may_wait_for_engines(place: str) -> None:
     wait = {f"{place}.config.tensorrt.wait_seconds": 3600}
