@@ -54,6 +54,13 @@ def test_helm_takes_the_values_of_every_command(tmp_path: Path) -> None:
     assert tried == 6
 
 
+def test_helm_knows_the_options() -> None:
+    for words in commands("helm"):
+        text = helm(words[1], "--help")
+        for option in {word.partition("=")[0] for word in words if word.startswith("--")}:
+            assert re.search(rf"{option}\b", text), " ".join(words)
+
+
 def in_tree(word: str) -> str:
     return str(ROOT / word) if word.startswith("charts/") else word
 
