@@ -91,8 +91,11 @@ def test_an_engine_job_is_made_anew_when_what_it_builds_changes() -> None:
     values = {"engines": {"enabled": True, "products": ["NVIDIA-L4"]}}
     (one,) = of_kind(render(values), "Job")
     (same,) = of_kind(render({**values, "services.caption.replicas": 2}), "Job")
-    (other,) = of_kind(render({**values, "services.generation.config.batch_size": 8}), "Job")
-    assert one["metadata"]["name"] == same["metadata"]["name"] != other["metadata"]["name"]
+    assert one["metadata"]["name"] == same["metadata"]["name"]
+    # A Job's pod cannot be changed: whatever is in it has to be in the name.
+    for change in ({"services.generation.config.batch_size": 8}, {"engines.scratch": "9Gi"}):
+        (other,) = of_kind(render({**values, **change}), "Job")
+        assert one["metadata"]["name"] != other["metadata"]["name"]
 
 
 def test_a_training_runtime_survives_the_loss_of_a_node() -> None:
