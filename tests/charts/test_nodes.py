@@ -66,6 +66,12 @@ def test_weights_come_three_ways(name: str, source: dict[str, Any]) -> None:
     assert downloads == (["download"] if name == "weights-download" else [])
 
 
+@pytest.mark.parametrize("source", ["claim", "image", "download"])
+def test_weights_come_from_somewhere(source: str) -> None:
+    with pytest.raises(RefusedError, match=rf"weights\.{source}: say where the weights come from"):
+        render({"weights.source": source})
+
+
 def test_weights_by_image_need_a_cluster_that_has_them() -> None:
     with pytest.raises(RefusedError, match=r"image volumes need Kubernetes 1\.35"):
         render({"weights": {"source": "image", "image": "a:1"}}, kubernetes="1.34")

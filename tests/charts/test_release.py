@@ -92,6 +92,8 @@ def test_an_engine_job_is_made_anew_when_what_it_builds_changes() -> None:
     (one,) = of_kind(render(values), "Job")
     (same,) = of_kind(render({**values, "services.caption.replicas": 2}), "Job")
     assert one["metadata"]["name"] == same["metadata"]["name"]
+    with pytest.raises(RefusedError, match=r"engines\.products: name the GPU products"):
+        render({"engines.enabled": True})
     # A Job's pod cannot be changed: whatever is in it has to be in the name.
     for change in ({"services.generation.config.batch_size": 8}, {"engines.scratch": "9Gi"}):
         (other,) = of_kind(render({**values, **change}), "Job")

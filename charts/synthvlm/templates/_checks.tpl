@@ -28,6 +28,14 @@
 {{- if and $keda (not $values.monitoring.prometheusAddress) -}}
   {{- fail "autoscaling.kind: keda asks Prometheus; give monitoring.prometheusAddress, for example http://prometheus-operated.monitoring:9090" -}}
 {{- end -}}
+{{- if and $values.engines.enabled (not $values.engines.products) -}}
+  {{- fail "engines.products: name the GPU products to build for, as the label nvidia.com/gpu.product has them" -}}
+{{- end -}}
+{{- $sources := dict "none" "none" "claim" $values.weights.claim "image" $values.weights.image
+  "download" (and $values.weights.download.image $values.weights.download.command) -}}
+{{- if not (get $sources $values.weights.source) -}}
+  {{- fail (printf "weights.%s: say where the weights come from, as weights.source is %s" $values.weights.source $values.weights.source) -}}
+{{- end -}}
 {{- if and (eq $values.exposure.kind "gateway") (not $values.exposure.parentRefs) -}}
   {{- fail "exposure.parentRefs: name the Gateway that routes attach to" -}}
 {{- end -}}

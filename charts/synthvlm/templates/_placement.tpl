@@ -63,13 +63,13 @@ topologySpreadConstraints:
 
 {{- define "synthvlm.weights.claim" -}}
 persistentVolumeClaim:
-  claimName: {{ .claim | required "weights.claim is needed for weights.source=claim" }}
+  claimName: {{ .claim }}
   readOnly: true
 {{- end -}}
 
 {{- define "synthvlm.weights.image" -}}
 image:
-  reference: {{ .image | required "weights.image is needed for weights.source=image" }}
+  reference: {{ .image }}
   pullPolicy: IfNotPresent
 {{- end -}}
 

@@ -51,9 +51,9 @@ spec:
   {{- if and $c.weights (eq $values.weights.source "download") }}
   initContainers:
     - name: download
-      image: {{ $values.weights.download.image | required "weights.download.image is needed for weights.source=download" }}
+      image: {{ $values.weights.download.image }}
       imagePullPolicy: {{ $values.images.pullPolicy }}
-      command: {{- $values.weights.download.command | required "weights.download.command is needed for weights.source=download" | toYaml | nindent 8 }}
+      command: {{- toYaml $values.weights.download.command | nindent 8 }}
       {{- include "synthvlm.access" . | nindent 6 }}
       resources:
         requests: {cpu: 500m, memory: 512Mi}
