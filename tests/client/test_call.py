@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection
 
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.client import call
+from tests.serving.certificates import Authority
 
 SERVICE = caption_pb2.DESCRIPTOR.services_by_name["CaptionService"]
 
@@ -37,8 +38,7 @@ def verdict(caption: caption_pb2.Caption) -> Message:
     return caption_pb2.CaptionVerdict(id=caption.id, text=caption.text, keep=True, stats=stats)
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
+def make_server() -> grpc.Server:
     server = grpc.server(futures.ThreadPoolExecutor(4))
     caption_pb2_grpc.add_CaptionServiceServicer_to_server(Echo(), server)
     status = health.HealthServicer()
@@ -46,6 +46,12 @@ def address() -> Iterator[str]:
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
     names = [SERVICE.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME]
     reflection.enable_server_reflection(names, server)
+    return server
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = make_server()
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"127.0.0.1:{port}"
@@ -72,6 +78,26 @@ def test_a_call_is_sent_from_wherever_its_json_comes(
     answer = json.loads(capsys.readouterr().out)
     assert answer["verdicts"][0]["text"] == "日本"
     assert answer["verdicts"][0]["stats"] == {"text_len": 2.0}
+
+
+def test_a_service_that_wants_a_certificate_gets_it(capsys, tmp_path):
+    authority = Authority(tmp_path)
+    own, client = authority.issue("server"), authority.issue("client")
+    server = make_server()
+    credentials = grpc.ssl_server_credentials(
+        [(own.key.read_bytes(), own.certificate.read_bytes())],
+        root_certificates=authority.ca_file.read_bytes(),
+        require_client_auth=True,
+    )
+    target = f"127.0.0.1:{server.add_secure_port('127.0.0.1:0', credentials)}"
+    server.start()
+    trusting = [target, "--ca-file", str(authority.ca_file)]
+    presented = ["--certificate-file", str(client.certificate), "--key-file", str(client.key)]
+    assert call.main([*trusting, *presented]) == 0
+    assert SERVICE.full_name in capsys.readouterr().out
+    assert call.main(trusting) == 1
+    assert "UNAVAILABLE" in capsys.readouterr().err
+    server.stop(None)
 
 
 def test_each_message_of_a_stream_is_a_line(address, capsys):

@@ -8,7 +8,8 @@ import pytest
 from tests.contracts.words import ROOT
 
 CARDS = sorted((ROOT / "services").rglob("weights/*/README.md"))
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *CARDS]
+CHART = ROOT / "charts" / "synthvlm" / "README.md"
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), CHART, *CARDS]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

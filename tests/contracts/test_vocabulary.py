@@ -80,9 +80,14 @@ def test_profiles_have_a_section_for_nothing_but_services() -> None:
         assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(SERVICES), path.name
 
 
+def test_the_chart_has_a_key_for_every_service() -> None:
+    values = yaml.safe_load((ROOT / "charts/synthvlm/values.yaml").read_text(encoding="utf-8"))
+    assert set(values["services"]) == set(CONTRACTS)
+
+
 def test_every_package_has_tests_under_its_name() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
-    assert folders == (packages() - {"profiles"}) | {"contracts", "e2e", "pipelines"}
+    assert folders == (packages() - {"profiles"}) | {"charts", "contracts", "e2e", "pipelines"}
 
 
 def test_every_extra_is_a_service_or_has_a_reason() -> None:

@@ -145,8 +145,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token")
     parser.add_argument("--ca-file", type=Path, help="PEM file of the server's authority (TLS)")
+    parser.add_argument("--certificate-file", type=Path, help="PEM file of your certificate (mTLS)")
+    parser.add_argument("--key-file", type=Path, help="PEM file of its key")
     parsed = parser.parse_args(arguments)
-    channel = connect(parsed.address, token=parsed.token_file, ca_file=parsed.ca_file)
+    channel = connect(
+        parsed.address,
+        token=parsed.token_file,
+        ca_file=parsed.ca_file,
+        certificate_file=parsed.certificate_file,
+        key_file=parsed.key_file,
+    )
     try:
         with channel:
             for text in _answers(channel, parsed.method, parsed.request):

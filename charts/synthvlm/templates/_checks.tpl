@@ -1,0 +1,74 @@
+{{/* What a schema cannot see. Each line fails with what is wrong and how to mend it. */}}
+
+{{- define "synthvlm.checks" -}}
+{{- $values := .Values -}}
+{{- include "synthvlm.removed" . -}}
+{{- $scaled := list -}}
+{{- $keda := false -}}
+{{- $services := dict }}{{ include "synthvlm.services" (dict "root" . "into" $services) -}}
+{{- range $name, $c := $services -}}
+  {{- if eq $c.autoscaling.kind "keda" }}{{ $keda = true }}{{ end -}}
+  {{- if or (gt (int $c.replicas) 1) (ne $c.autoscaling.kind "none") }}{{ $scaled = append $scaled $name }}{{ end -}}
+{{- end -}}
+{{- range $place, $own := dict "services.generation" $values.services.generation "triton" $values.triton -}}
+  {{- $wait := dig "config" "tensorrt" "wait_seconds" 0 $own -}}
+  {{- if ge (int $wait) (int (dig "startupSeconds" $values.defaults.startupSeconds $own)) -}}
+    {{- fail (printf "%s.startupSeconds: a pod that waits %v seconds for its engines (config.tensorrt.wait_seconds) would be restarted before; give more" $place $wait) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and (has "dataset" $scaled) (hasPrefix "sqlite" $values.catalogue.database) -}}
+  {{- fail "catalogue.database: SQLite serves one replica of dataset; give postgresql://USER@HOST:PORT/NAME, or set services.dataset.replicas to 1 and its autoscaling.kind to none" -}}
+{{- end -}}
+{{- if and (hasPrefix "file:" $values.store.uri) (not $values.store.claim.enabled) -}}
+  {{- fail "store.uri: a store in files needs store.claim.enabled; or give s3://bucket/prefix, gs://… or az://…" -}}
+{{- end -}}
+{{- if and $values.tls.enabled (not $values.tls.issuer.name) (not $values.tls.existingSecret) -}}
+  {{- fail "tls.enabled: give tls.issuer.name, for certificates by cert-manager, or tls.existingSecret" -}}
+{{- end -}}
+{{- if and $keda (not $values.monitoring.prometheusAddress) -}}
+  {{- fail "autoscaling.kind: keda asks Prometheus; give monitoring.prometheusAddress, for example http://prometheus-operated.monitoring:9090" -}}
+{{- end -}}
+{{- if and $values.engines.enabled (not $values.engines.products) -}}
+  {{- fail "engines.products: name the GPU products to build for, as the label nvidia.com/gpu.product has them" -}}
+{{- end -}}
+{{- $sources := dict "none" "none" "claim" $values.weights.claim "image" $values.weights.image
+  "download" (and $values.weights.download.image $values.weights.download.command) -}}
+{{- if not (get $sources $values.weights.source) -}}
+  {{- fail (printf "weights.%s: say where the weights come from, as weights.source is %s" $values.weights.source $values.weights.source) -}}
+{{- end -}}
+{{- if and (eq $values.exposure.kind "gateway") (not $values.exposure.parentRefs) -}}
+  {{- fail "exposure.parentRefs: name the Gateway that routes attach to" -}}
+{{- end -}}
+{{- if and (eq $values.weights.source "image") (semverCompare "<1.35-0" .Capabilities.KubeVersion.Version) -}}
+  {{- fail (printf "weights.source: image volumes need Kubernetes 1.35 or newer, this is %s; use claim or download" .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- $gateway := eq $values.exposure.kind "gateway" -}}
+{{- $tls := and $values.tls.enabled $values.tls.issuer.name -}}
+{{- range $needed := list
+  (list $tls "cert-manager.io/v1/Certificate" "cert-manager" "give tls.existingSecret and no tls.issuer.name")
+  (list $keda "keda.sh/v1alpha1/ScaledObject" "KEDA" "set autoscaling.kind to hpa or none")
+  (list $values.monitoring.serviceMonitor "monitoring.coreos.com/v1/ServiceMonitor" "the Prometheus operator" "set monitoring.serviceMonitor to false")
+  (list $values.monitoring.alerts "monitoring.coreos.com/v1/PrometheusRule" "the Prometheus operator" "set monitoring.alerts to false")
+  (list (and $values.kueue.enabled $values.kueue.create) "kueue.x-k8s.io/v1beta2/ClusterQueue" "Kueue" "set kueue.enabled to false")
+  (list $values.training.enabled "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime" "Kubeflow Trainer 2.2 or newer" "set training.enabled to false")
+  (list $gateway "gateway.networking.k8s.io/v1/HTTPRoute" "the Gateway API" "set exposure.kind to ingress or none")
+  (list (and $gateway $values.exposure.envoyTimeout) "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy" "Envoy Gateway" "leave exposure.envoyTimeout empty")
+-}}
+  {{- $api := index $needed 1 -}}
+  {{- if and (first $needed) (not ($.Capabilities.APIVersions.Has $api)) -}}
+    {{- fail (printf "the cluster does not serve %s: install %s first, or %s (`helm template` without a cluster: --api-versions %s)" $api (index $needed 2) (last $needed) $api) -}}
+  {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Values that are no more: files/removed.yaml has the path of each, and what to write instead. */}}
+{{- define "synthvlm.removed" -}}
+{{- range $removed := .Files.Get "files/removed.yaml" | fromYamlArray -}}
+  {{- $here := $.Values -}}
+  {{- $found := true -}}
+  {{- range $step := splitList "." $removed.key -}}
+    {{- if and $found (kindIs "map" $here) (hasKey $here $step) }}{{ $here = get $here $step }}{{ else }}{{ $found = false }}{{ end -}}
+  {{- end -}}
+  {{- if $found }}{{ fail (printf "%s is not a value any more: %s" $removed.key $removed.instead) }}{{ end -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,51 @@
+{{/* The settings file of a service: what the chart decides, under the workload's own config. */}}
+{{- define "synthvlm.settings" -}}
+{{- $values := .root.Values -}}
+{{- $made := dict
+  "profile" $values.profile
+  "listen" "0.0.0.0:50051"
+  "health_listen" "0.0.0.0:50052"
+  "metrics_listen" "0.0.0.0:9090"
+  "store_roots" (list $values.store.uri)
+-}}
+{{- with $values.telemetry.otlpEndpoint }}{{ $_ := set $made "otlp_endpoint" . }}{{ end -}}
+{{- if $values.auth.tokenSecret }}{{ $_ := set $made "token_file" "/run/secrets/token/token" }}{{ end -}}
+{{- if $values.tls.enabled -}}
+  {{- $_ := set $made "tls_certificate_file" "/run/secrets/tls/tls.crt" -}}
+  {{- $_ := set $made "tls_key_file" "/run/secrets/tls/tls.key" -}}
+  {{- if $values.tls.mutual }}{{ $_ := set $made "tls_client_ca_file" "/run/secrets/tls/ca.crt" }}{{ end -}}
+{{- end -}}
+{{- if eq .name "dataset" -}}
+  {{- $_ := set $made "database" $values.catalogue.database -}}
+  {{- if $values.catalogue.passwordSecret }}{{ $_ := set $made "database_password_file" "/run/secrets/database/password" }}{{ end -}}
+{{- end -}}
+{{- if and (eq .name "generation") $values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" $values.store.uri) }}{{ end -}}
+{{- if and (eq .name "generation") $values.triton.enabled -}}
+  {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton" (dict "endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray))) -}}
+{{- end -}}
+{{- toYaml (mustMergeOverwrite $made (deepCopy .c.config)) -}}
+{{- end -}}
+
+{{/* The settings file of a Triton server: those of the generation service, as both must hold the same model. */}}
+{{- define "synthvlm.tritonSettings" -}}
+{{- $made := dict "profile" .root.Values.profile "listen" "0.0.0.0:8001" "metrics_listen" "0.0.0.0:9090" "repository" "/tmp/triton" -}}
+{{- if .root.Values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" .root.Values.store.uri) }}{{ end -}}
+{{- toYaml (mustMergeOverwrite $made (deepCopy .generation.config) (deepCopy .c.config)) -}}
+{{- end -}}
+
+{{/* Each server by its own name, because the service sends an image to the least busy one. */}}
+{{- define "synthvlm.tritonEndpoints" -}}
+{{- $host := include "synthvlm.host" (dict "root" . "name" "triton") -}}
+{{- range $i := until (int (.Values.triton.replicas | default .Values.defaults.replicas)) }}
+- {{ include "synthvlm.fullname" $ }}-triton-{{ $i }}.{{ $host }}:8001
+{{- end -}}
+{{- end -}}
+
+{{/* Settings as the environment's variables, for a program that takes no file: lists and sections as JSON. */}}
+{{- define "synthvlm.settingsEnvironment" -}}
+{{- $env := dict -}}
+{{- range $key, $value := .config -}}
+  {{- $_ := set $env (printf "SYNTHVLM_%s_%s" (upper $.word) (upper $key)) (kindIs "string" $value | ternary $value (toJson $value)) -}}
+{{- end -}}
+{{- toYaml $env -}}
+{{- end -}}

@@ -1,0 +1,51 @@
+{{/* Puts the services that are enabled into the dict `into`: for each its values over `defaults`. */}}
+{{- define "synthvlm.services" -}}
+{{- range $name, $values := .root.Values.services -}}
+{{- $c := mustMergeOverwrite (deepCopy $.root.Values.defaults) (deepCopy $values) -}}
+{{- if $c.enabled }}{{ $_ := set $.into $name $c }}{{ end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What workloads that serve have in common besides their pods. Each takes root, name and c. */}}
+
+{{- define "synthvlm.rollout" -}}
+{{- $surge := int (get .root.Values.pools .c.pool | default dict).surge -}}
+{{- /* Never two processes on one SQLite file's schema. */}}
+{{- if and (eq .name "dataset") (hasPrefix "sqlite" .root.Values.catalogue.database) }}{{ $surge = 0 }}{{ end -}}
+revisionHistoryLimit: 5
+# Longer than a start may take, so that a slow one is not reported as failed.
+progressDeadlineSeconds: {{ add .c.startupSeconds 300 }}
+strategy:
+  rollingUpdate:
+    maxSurge: {{ $surge }}
+    maxUnavailable: {{ ternary 0 1 (gt $surge 0) }}
+{{- end -}}
+
+{{- define "synthvlm.disruptionBudget" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  {{- include "synthvlm.metadata" . | nindent 2 }}
+spec:
+  maxUnavailable: 1
+  # A pod that is not ready, for example one that waits for a GPU, never holds a drain up.
+  unhealthyPodEvictionPolicy: AlwaysAllow
+  selector:
+    matchLabels: {{- include "synthvlm.selector" . | nindent 6 }}
+{{- end -}}
+
+{{/* Mounts of certificate (the Secret `tls`) and token. */}}
+{{- define "synthvlm.credentials" -}}
+{{- $values := .root.Values -}}
+{{- if $values.tls.enabled }}
+{{ include "synthvlm.secretMount" (dict "name" "tls" "secret" .tls) }}
+{{- end }}
+{{- with $values.auth.tokenSecret }}
+{{ include "synthvlm.secretMount" (dict "name" "token" "secret" . "items" (dict $values.auth.tokenKey "token")) }}
+{{- end }}
+{{- end -}}
+
+{{- define "synthvlm.databaseMount" -}}
+{{- $catalogue := .Values.catalogue -}}
+{{- include "synthvlm.secretMount" (dict "name" "database" "secret" $catalogue.passwordSecret "items" (dict $catalogue.passwordKey "password")) -}}
+{{- end -}}

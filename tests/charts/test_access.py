@@ -1,0 +1,134 @@
+"""Who may talk to whom, as whom, and over what."""
+
+from typing import Any
+
+import pytest
+
+from tests.charts.objects import find, named, of_kind, settings, template, templates
+from tests.charts.rendering import (
+    CONFIGURATIONS,
+    RefusedError,
+    configuration,
+    render,
+)
+from tests.contracts.words import SERVICES
+
+ALL = configuration("everything")
+
+
+def policy(name: str, objects: Any = ALL) -> dict[str, Any]:
+    spec: dict[str, Any] = named(objects, "NetworkPolicy", f"synthvlm-{name}")["spec"]
+    return spec
+
+
+def test_everything_is_denied_but_names() -> None:
+    spec = policy("default")
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in spec
+    (rule,) = spec["egress"]
+    assert {(port["protocol"], port["port"]) for port in rule["ports"]} == {
+        ("UDP", 53), ("TCP", 53),
+    }  # fmt: skip
+    # NodeLocal DNS listens on the node, which no pod selector reaches.
+    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in rule["to"]
+    for pod in templates(ALL):
+        assert spec["podSelector"]["matchLabels"].items() <= pod.labels.items()
+
+
+def reaches(name: str, objects: Any = ALL) -> set[Any]:
+    rules = policy(name, objects).get("egress", [])
+    ports = {port["port"] for rule in rules for port in rule["ports"]}
+    names = {
+        labels["app.kubernetes.io/component"]
+        for labels in find(rules, "matchLabels")
+        if "app.kubernetes.io/component" in labels
+    }
+    return ports | names
+
+
+def test_each_role_reaches_what_it_needs() -> None:
+    assert reaches("caption") == {443, 4317, 8000, "judge"}
+    assert reaches("generation") == {443, 4317, 8001, "triton"}
+    assert reaches("alignment") == {443, 4317}
+    assert reaches("dataset") == {443, 4317, 5432}
+    assert reaches("migration") == {5432}
+    assert reaches("engines") == {443}
+    assert reaches("triton") == reaches("judge") == set()
+    assert reaches("test") == {50051, "review", *SERVICES}
+
+
+def test_on_one_machine_nothing_reaches_out() -> None:
+    for word in SERVICES:
+        assert reaches(word, configuration("mini")) == set()
+
+
+def test_callers_say_that_they_are_callers() -> None:
+    callers = policy("caption", configuration("callers"))["ingress"][0]["from"]
+    assert callers == [
+        {"podSelector": {"matchLabels": {"synthvlm.io/client": "true"}}},
+        {"namespaceSelector": {"matchLabels": {"a": "b"}}},
+    ]
+    (rule, _) = policy("triton")["ingress"]
+    (caller,) = rule["from"]
+    assert caller["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "generation"
+
+
+def test_the_cloud_s_metadata_is_out_of_reach() -> None:
+    for block in find(policy("dataset"), "ipBlock"):
+        assert "169.254.169.254/32" in block["except"]
+
+
+def test_each_role_has_an_identity_of_its_own() -> None:
+    accounts = {pod.spec["serviceAccountName"] for pod in templates(ALL)}
+    roles = {*SERVICES, "review", "triton", "judge", "engines", "training", "migration", "test"}
+    assert accounts == {f"synthvlm-{role}" for role in roles}
+    for account in of_kind(ALL, "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+
+
+def test_the_only_right_is_that_of_pipelines_to_submit_training() -> None:
+    (role,) = of_kind(ALL, "Role", "ClusterRole")
+    assert role["rules"] == [
+        {
+            "apiGroups": ["trainer.kubeflow.org"],
+            "resources": ["trainjobs"],
+            "verbs": ["create", "get", "list", "watch", "delete"],
+        }
+    ]
+    for name in CONFIGURATIONS:
+        if name != "everything":
+            assert of_kind(configuration(name), "Role", "ClusterRole", "RoleBinding") == []
+
+
+@pytest.mark.parametrize("word", SERVICES)
+def test_a_service_s_certificate_names_the_address_that_callers_use(word: str) -> None:
+    addresses = named(ALL, "ConfigMap", "synthvlm-pipelines")["data"]
+    host = addresses[f"{word}_address"].removeprefix("dns:///").rpartition(":")[0]
+    assert host in named(ALL, "Certificate", f"synthvlm-{word}")["spec"]["dnsNames"]
+
+
+def test_callers_need_a_certificate_too() -> None:
+    assert settings(ALL, "caption")["tls_client_ca_file"] == "/run/secrets/tls/ca.crt"
+    client = named(ALL, "Certificate", "synthvlm-client")["spec"]
+    assert client["usages"] == ["client auth"]
+    pod = template(ALL, "test-caption")
+    secrets = {volume["secretName"] for volume in find(pod.spec["volumes"], "secret")}
+    assert secrets == {"synthvlm-client-tls", "the-token"}
+
+
+def test_a_secret_may_take_the_place_of_cert_manager() -> None:
+    objects = configuration("own-secrets")
+    assert of_kind(objects, "Certificate") == []
+    assert "tls_client_ca_file" not in settings(objects, "caption")
+    volumes = template(objects, "caption").spec["volumes"]
+    assert {s["secretName"] for s in find(volumes, "secret")} == {"the-certificate", "the-token"}
+    assert [s["items"] for s in find(volumes, "secret") if "items" in s] == [
+        [{"key": "key", "path": "token"}]
+    ]
+    with pytest.raises(RefusedError, match=r"tls\.enabled: give tls\.issuer\.name"):
+        render({"tls.enabled": True})
+
+
+def test_the_chart_makes_no_secret() -> None:
+    for name in CONFIGURATIONS:
+        assert of_kind(configuration(name), "Secret") == []
