@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.limits import ClipWeight, VlmSize
 from synthvlm.alignment.scorer import ScoreParameters
+from synthvlm.limits import MAX_PROMPT_BYTES
 from synthvlm.serving.fields import (
     OptionalDigest,
     RequestModel,
@@ -39,7 +40,7 @@ class PairMessage(RequestModel):
     """``Pair``. Whether the image can be decoded shows when it is."""
 
     image: Annotated[bytes, Field(min_length=1, max_length=MAX_IMAGE_BYTES)]
-    caption: Annotated[str, Utf8(16_384, min_bytes=1)]
+    caption: Annotated[str, Utf8(MAX_PROMPT_BYTES, min_bytes=1)]
 
 
 class ScorePairs(RequestModel):

@@ -103,7 +103,7 @@ class Scorer:
             For each pair, in order, its scores or why it has none.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
         """
         batches = range(0, len(pairs), self.batch_size)
         return [

@@ -52,13 +52,13 @@ def curate(store: Store, pool: ShardRef, recipe: Recipe, reporter: Reporter) -> 
         store: Where the pool is read and the result is written.
         pool: The pool shard.
         recipe: The rules.
-        reporter: Told of the captions judged so far, and asked whether to go on.
+        reporter: Told of the captions judged so far, and asked whether to continue.
 
     Raises:
         NotFound: There is no such shard.
         InvalidInput: It is not a pool shard.
         DataCorrupt: Stored bytes are damaged.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     key = ShardKey(
         "captions",

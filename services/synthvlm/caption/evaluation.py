@@ -64,7 +64,7 @@ def evaluate_file(
 
     Raises:
         InvalidInput: The file cannot be used; see ``read_records``.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     batch = _Batch()
     for record in read_records(file, column):

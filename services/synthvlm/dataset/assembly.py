@@ -98,7 +98,7 @@ def assemble(store: Store, request: AssemblyRequest, reporter: Reporter) -> Asse
         PreconditionFailed: The Selection is empty.
         NotFound: The Selection, or an ImageSet that it needs, does not exist.
         DataCorrupt: Stored bytes are damaged.
-        OperationCancelled: The reporter says that nobody waits any more; finished tars stay.
+        OperationCancelled: The caller has gone; finished tars stay.
     """
     commit = Commit(store, _key(request))
     if ref := commit.find():

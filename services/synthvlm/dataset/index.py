@@ -38,7 +38,7 @@ def build_index(store: Store, chains: CheckedChains, reporter: Reporter) -> Shar
 
     Raises:
         DataCorrupt: An ImageSet is damaged.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     commit = Commit(store, ShardKey(KIND, {"chains": chains.digest}, code_version=CODE_VERSION))
     if ref := commit.find():

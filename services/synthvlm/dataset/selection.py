@@ -87,7 +87,7 @@ def select(
         InvalidInput: A chain's shards do not belong together.
         NotFound: A shard does not exist.
         DataCorrupt: Stored bytes are damaged.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     checked = check_chains(store, chains, reporter)
     total = sum(chain.shards.score_set.records for chain in checked.chains)

@@ -99,7 +99,7 @@ class Batcher:
         """One image; it may share a batch with those of other callers. Blocks.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
             Unavailable: The batcher is closed.
         """
         return self._wait(_Job((request,), alone=False), reporter)[0]
@@ -108,7 +108,7 @@ class Batcher:
         """One batch of exactly these requests, with the same sampling parameters. Blocks.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
             Unavailable: The batcher is closed.
         """
         return self._wait(_Job(tuple(requests), alone=True), reporter)

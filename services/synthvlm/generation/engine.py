@@ -115,7 +115,7 @@ class Engine(Protocol):
             reporter: Asked while the image is waited for.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
             QueueFull: Too many wait already.
             Unavailable: Nothing can synthesise now.
         """
@@ -131,7 +131,7 @@ class Engine(Protocol):
             One sample a request, in order.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
             Unavailable: Nothing can synthesise now.
         """
 

@@ -26,7 +26,7 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> list
 
     Raises:
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; written images stay.
+        OperationCancelled: The caller has gone; written images stay.
     """
     total, done, resumed = version.manifest.records, 0, 0
     folders = []

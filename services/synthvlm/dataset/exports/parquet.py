@@ -63,7 +63,7 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> None
 
     Raises:
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; finished files stay.
+        OperationCancelled: The caller has gone; finished files stay.
     """
     total, done, resumed = version.manifest.records, 0, 0
     tars = [entry for entry in version.manifest.files if entry.name.endswith(".tar")]

@@ -35,7 +35,7 @@ def export_version(
     Raises:
         AlreadyExists: The folder holds another export.
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; what was written stays.
+        OperationCancelled: The caller has gone; what was written stays.
     """
     manifest = version.manifest
     destination = Destination.claim(target, manifest.configuration["name"], manifest.digest, form)

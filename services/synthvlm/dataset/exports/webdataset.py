@@ -14,7 +14,7 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> None
 
     Raises:
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; copied files stay.
+        OperationCancelled: The caller has gone; copied files stay.
     """
     total, done, resumed = version.manifest.records, 0, 0
     for entry in version.manifest.files:

@@ -68,7 +68,7 @@ class Pipelines:
             One sample a request, in order.
 
         Raises:
-            OperationCancelled: The reporter says that nobody waits any more.
+            OperationCancelled: The caller has gone.
             ValueError: The requests do not share their sampling parameters.
         """
         if len({request.sampling for request in requests}) != 1:

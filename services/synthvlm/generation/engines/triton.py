@@ -90,7 +90,7 @@ class TritonEngine:
         """One image. Where every server's queue is full, its caller is told when to come again.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone; the call under way is
+            OperationCancelled: The caller has gone; the call under way is
                 cancelled.
             QueueFull: Every server's queue is full.
             Unavailable: No server could be used for as long as the patience lasts.
