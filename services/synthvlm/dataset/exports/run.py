@@ -6,6 +6,7 @@ from synthvlm.dataset.exports import llava, parquet, webdataset
 from synthvlm.dataset.exports.destination import Destination
 from synthvlm.progress import Reporter
 from synthvlm.storage import Shard, Store
+from synthvlm.storage.manifest import MANIFEST
 
 
 class ExportFormat(StrEnum):
@@ -48,6 +49,6 @@ def export_version(
             folders = llava.export(version, destination, reporter)
         case ExportFormat.PARQUET:
             parquet.export(version, destination, reporter)
-    if not destination.has("manifest.json"):
-        destination.put("manifest.json", manifest.to_bytes())
+    if not destination.has(MANIFEST):
+        destination.put(MANIFEST, manifest.to_bytes())
     return sorted([*destination.files, *folders])
