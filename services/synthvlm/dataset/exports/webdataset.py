@@ -10,7 +10,7 @@ from synthvlm.storage.schemas import PAIRS_FILE
 
 
 def export(version: Shard, destination: Destination, reporter: Reporter) -> None:
-    """Copies ``pairs-*.tar`` and ``pairs.parquet``, one file at a time, digests checked.
+    """Copies ``pairs-*.tar`` and ``pairs.parquet`` one file at a time, checking digests.
 
     Raises:
         DataCorrupt: The version is damaged.
