@@ -27,6 +27,7 @@ from synthvlm.caption.readers import (
     read_records,
 )
 from synthvlm.errors import PreconditionFailed
+from synthvlm.limits import MAX_PROMPT_BYTES
 from synthvlm.progress import Reporter
 from synthvlm.storage import (
     Commit,
@@ -42,7 +43,7 @@ from synthvlm.storage.schemas import QUARANTINE, QUARANTINE_FILE
 CODE_VERSION = 1
 """Raised whenever this code makes other shards of the same files."""
 
-MAX_CAPTION_BYTES = 16_384
+MAX_CAPTION_BYTES = MAX_PROMPT_BYTES
 """Longest caption that is imported, in bytes of UTF-8."""
 
 _REPORT_RECORDS = 2000

@@ -1,4 +1,4 @@
-"""Captions, one by one, become committed pool shards of a fixed size."""
+"""Writes a stream of captions as committed pool shards of a fixed size."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,14 +27,14 @@ class RowFile:
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, row: tuple[Any, ...]) -> None:
-        """Appends a row: its values in the schema's order."""
+        """Appends a row, given its values in the schema's order."""
         self.rows += 1
         self._waiting.append(row)
         if len(self._waiting) == _ROWS:
             self._write()
 
     def close(self) -> None:
-        """Writes what waits, and the footer."""
+        """Writes the remaining rows and the footer."""
         if self._waiting:
             self._write()
         self._file.close()
@@ -50,7 +50,7 @@ class RowFile:
 
 
 class _Committed:
-    """A shard that an earlier attempt has committed: its rows are only counted."""
+    """A shard that an earlier attempt committed: its rows are only counted."""
 
     def __init__(self, ref: ShardRef) -> None:
         self.rows = 0
@@ -66,13 +66,13 @@ class _Committed:
 
 
 class PoolWriter:
-    """Cuts a stream of captions into pool shards and commits each as soon as it is full.
+    """Splits a stream of captions into pool shards and commits each as soon as it is full.
 
     Args:
         store: Where the shards are committed.
-        key: Key of each shard by its number, from 0.
-        size: Captions a shard; the last may hold fewer.
-        folder: For the shard in hand.
+        key: Returns the key of a shard, given its number from 0.
+        size: Captions per shard; the last may have fewer.
+        folder: Local folder for the current shard.
 
     Attributes:
         shards: The shards so far.
@@ -94,7 +94,7 @@ class PoolWriter:
         """Appends a caption.
 
         Returns:
-            Whether it filled a shard, which is committed now.
+            Whether it filled a shard, which is then committed.
         """
         if self._current is None:
             found = self._commit().find()
@@ -106,7 +106,7 @@ class PoolWriter:
         return True
 
     def flush(self) -> None:
-        """Commits the shard in hand, if it holds anything."""
+        """Commits the current shard, if it is not empty."""
         current, self._current = self._current, None
         if current is None:
             return

@@ -95,6 +95,12 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Number of callers whose batch has not started."""
+        with self._changed:
+            return len(self._queue)
+
     def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
         """Generates one image, possibly in a batch with those of other callers. Blocks.
 

@@ -25,7 +25,7 @@ class Identity:
     numerics: Numerics
 
     def difference(self, found: "Identity") -> str:
-        """How ``found`` differs from this identity, in words; empty if it matches.
+        """How ``found`` differs from this identity, as text; empty if it matches.
 
         Additional numerics of ``found`` are ignored: versions are known only where the executor is
         installed.

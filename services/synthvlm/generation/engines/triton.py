@@ -76,11 +76,11 @@ class TritonEngine:
         self.batch_size = batch_size
         self._patience = patience_seconds
         self._seconds = 1.0
-        self._endpoints = Endpoints(addresses, wanted, shared_bytes)
+        self.endpoints = Endpoints(addresses, wanted, shared_bytes)
         try:
-            identity = self._endpoints.wait(patience_seconds)
+            identity = self.endpoints.wait(patience_seconds)
         except BaseException:
-            self._endpoints.close()
+            self.endpoints.close()
             raise
         self.model_digest = identity.model_digest
         self.numerics = identity.numerics
@@ -108,7 +108,7 @@ class TritonEngine:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._endpoints.close()
+        self.endpoints.close()
 
     def _generate(
         self, requests: Sequence[ImageRequest], reporter: Reporter, *, patient: bool
@@ -132,7 +132,7 @@ class TritonEngine:
                     failing_since = None
                     self._seconds += _SMOOTHING * (answer.seconds - self._seconds)
                 elif answer.failure is Failure.LOST:
-                    self._endpoints.lost(endpoint, answer.message)
+                    self.endpoints.lost(endpoint, answer.message)
                     failing_since = self._endure(failing_since)
                 elif answer.failure is Failure.FULL:
                     self._turned_away(image, endpoint, patient)
@@ -150,13 +150,13 @@ class TritonEngine:
         """Sends an image; False if there is no server to send it to."""
         if image.sample or image.cancel or time.monotonic() < image.not_before:
             return True
-        endpoint = self._endpoints.take(image.full)
+        endpoint = self.endpoints.take(image.full)
         if endpoint is None:
             image.full.clear()
             return False
 
         def done(answer: Answer) -> None:
-            self._endpoints.give_back(endpoint)
+            self.endpoints.give_back(endpoint)
             answers.put((image, endpoint, answer))
 
         image.cancel = endpoint.send(image.request, done)
@@ -166,13 +166,13 @@ class TritonEngine:
         """When the servers became unusable; raises once that was too long ago."""
         now = time.monotonic()
         if since is not None and now - since > self._patience:
-            raise self._endpoints.problem()
+            raise self.endpoints.problem()
         return now if since is None else since
 
     def _turned_away(self, image: _Image, endpoint: Endpoint, patient: bool) -> None:
         """Moves on to the next server; if all are full, schedules a retry or raises."""
         image.full.append(endpoint)
-        if len(image.full) < self._endpoints.ready:
+        if len(image.full) < self.endpoints.ready:
             return
         if not patient:
             least, most = _ADVICE_SECONDS

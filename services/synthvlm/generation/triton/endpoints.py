@@ -83,6 +83,11 @@ class Endpoints:
             self._changed.notify_all()
 
     @property
+    def calls(self) -> int:
+        """Number of calls in progress."""
+        return sum(one.calls for one in self._all)
+
+    @property
     def ready(self) -> int:
         """Number of usable servers."""
         return sum(one.ready for one in self._all)

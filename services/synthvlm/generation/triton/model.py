@@ -43,7 +43,7 @@ class _Callers:
     def check(self) -> None:
         """Raises if all requests are cancelled."""
         if all(request.is_cancelled() for request in self._requests):
-            raise OperationCancelled(f"nobody waits for this batch, in its step {self._asked}")
+            raise OperationCancelled(f"the batch was cancelled in step {self._asked}")
         self._asked += 1
 
 
