@@ -149,7 +149,7 @@ PAIRS = pa.schema(
     ]
 )
 """Index of a dataset version: ``shard`` is the tar that holds the pair, ``file``, ``offset`` and
-``size`` where its image lies in it, ``generation`` the digest of the configuration that made it."""
+``size`` where its image is in it, ``generation`` the digest of the configuration that made it."""
 
 PAIRS_FILE = "pairs.parquet"
 
