@@ -1,4 +1,4 @@
-"""Local files that are replaced whole: a reader finds the old one or the new one, never a part."""
+"""Local files that are replaced atomically: a reader sees the old file or the new one."""
 
 import tempfile
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from pathlib import Path
 def atomically_replaced(path: Path) -> Iterator[Path]:
     """Yields a path to write to; when the block ends without an error, that file becomes ``path``.
 
-    The new file lies in a folder of its own beside ``path`` until then, so that two who write at
-    once do not meet, and an error leaves nothing behind.
+    Until then the new file is in its own temporary folder beside ``path``, so that concurrent
+    writers do not collide, and an error leaves nothing behind.
     """
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         fresh = Path(folder) / path.name

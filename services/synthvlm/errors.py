@@ -1,6 +1,6 @@
 """What can go wrong, in the domain's terms.
 
-Domain code raises these where the problem is found and knows nothing of gRPC; one interceptor of
+Domain code raises these where the problem is found and does not depend on gRPC; an interceptor of
 ``synthvlm.serving`` turns them into a status with details, and the clients turn that status back
 into the same class.
 """
@@ -12,10 +12,10 @@ from typing import ClassVar
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """One field of a request that is wrong.
+    """An invalid field of a request.
 
     ``field`` is the proto's field path, for example ``pairs[3].caption``; ``description`` says what
-    is wrong and what would be right.
+    is wrong and what would be valid.
     """
 
     field: str
@@ -39,7 +39,7 @@ class DomainError(Exception):
 
 
 class InvalidInput(DomainError):
-    """The request is wrong by itself; sending it again cannot help."""
+    """The request itself is invalid; sending it again cannot help."""
 
     code = "INVALID_ARGUMENT"
     reason = "INVALID_INPUT"
@@ -50,21 +50,21 @@ class InvalidInput(DomainError):
 
 
 class NotFound(DomainError):
-    """What the request names does not exist."""
+    """Something that the request names does not exist."""
 
     code = "NOT_FOUND"
     reason = "NOT_FOUND"
 
 
 class AlreadyExists(DomainError):
-    """What the request creates exists already, and is something else."""
+    """Something different exists where the request would create something."""
 
     code = "ALREADY_EXISTS"
     reason = "ALREADY_EXISTS"
 
 
 class PreconditionFailed(DomainError):
-    """The request is right, but not for the state that the service is in."""
+    """The request is valid, but the service is not in the state that it needs."""
 
     code = "FAILED_PRECONDITION"
     reason = "PRECONDITION_FAILED"
@@ -98,7 +98,7 @@ class RetryableError(DomainError):
 
 
 class QueueFull(RetryableError):
-    """The service has as much work as it admits."""
+    """The service has reached its limit of admitted work."""
 
     code = "RESOURCE_EXHAUSTED"
     reason = "QUEUE_FULL"

@@ -38,8 +38,8 @@ DETAILS_KEY = "grpc-status-details-bin"
 _MAX_MESSAGE_BYTES = 500
 _MAX_TEXT_BYTES = 200
 _MAX_STATUS_BYTES = 3_500
-"""A status travels base64-coded in the trailers, beside the message, percent-coded; peers accept
-8 KiB of both by default."""
+"""The trailers carry the status, base64-encoded, and the message, percent-encoded; by default peers
+accept 8 KiB of both."""
 
 _CLASSES: Mapping[str, type[DomainError]] = {
     error.code: error
@@ -58,17 +58,17 @@ _RETRYABLE_REASONS = {OutOfSpace.reason: OutOfSpace}
 """Classes that take the time to wait, too; by reason where several have one code."""
 
 CONNECTION_RETRY_SECONDS = 0.5
-"""For UNAVAILABLE without advice: the connection itself failed. RESOURCE_EXHAUSTED without advice
-is a message that is too large, and stays so."""
+"""For UNAVAILABLE without RetryInfo: the connection itself failed. RESOURCE_EXHAUSTED without it
+means that a message is too large, so a retry would not help."""
 
 D = TypeVar("D", bound=Message)
 
 
 def status_of(error: DomainError) -> status_pb2.Status:
-    """The status with details that tells a client of ``error``.
+    """The status with details that describes ``error`` to a client.
 
-    Long texts are cut, and field violations that do not fit the size that peers accept are left
-    out; ``ErrorInfo`` says how many, under ``violations_omitted``.
+    Long texts are truncated, and field violations that exceed the size that peers accept are
+    omitted; ``violations_omitted`` of ``ErrorInfo`` says how many.
     """
     status = status_pb2.Status(
         code=grpc.StatusCode[error.code].value[0], message=_clip(error.message, _MAX_MESSAGE_BYTES)
@@ -90,14 +90,14 @@ def status_of(error: DomainError) -> status_pb2.Status:
 
 
 def typed_error(error: Any) -> DomainError:
-    """The error that the service raised, or the nearest to what gRPC says.
+    """The error that the service raised, or the closest match for gRPC's status.
 
-    Its metadata has what ``ErrorInfo`` brought, and the status code and reason as ``grpc_code`` and
-    ``reason``. Codes that the project has no class for become plain ``DomainError``.
+    Its metadata is that of ``ErrorInfo``, plus the status code and reason as ``grpc_code`` and
+    ``reason``. Codes without a class of their own become plain ``DomainError``.
 
     Args:
-        error: The ``grpc.RpcError`` that a call raised; those of either kind of channel have the
-            same methods, which their base class does not have.
+        error: The ``grpc.RpcError`` that a call raised; both kinds of channel raise subclasses with
+            the same methods, which ``RpcError`` itself does not have.
     """
     code: str = error.code().name
     message: str = error.details() or code
@@ -126,7 +126,7 @@ def typed_error(error: Any) -> DomainError:
 
 
 def _fitting(error: InvalidInput, size: int) -> error_details_pb2.BadRequest:
-    """The first violations, as many as have ``size`` bytes."""
+    """The first violations, as many as fit in ``size`` bytes."""
     details = error_details_pb2.BadRequest()
     for violation in error.violations:
         details.field_violations.add(

@@ -1,4 +1,4 @@
-"""Model folders: where a reference points to, and the digest that identifies their weights."""
+"""Model folders: what a reference points to, and the digest that identifies the weights."""
 
 import functools
 import hashlib
@@ -7,7 +7,7 @@ from pathlib import Path
 from synthvlm.errors import NotFound
 
 BUNDLED = "bundled:"
-"""Prefix of the models that the package ships."""
+"""Prefix of references to models that the package ships."""
 
 _WEIGHTS = Path(__file__).parent / "scenes" / "weights"
 _CHUNK = 1 << 20
@@ -27,7 +27,7 @@ def resolve_model(reference: str) -> Path:
         reference: ``bundled:NAME`` for a model of the package, else a folder.
 
     Raises:
-        NotFound: There is no such folder; the message says which there are.
+        NotFound: There is no such folder; for a bundled model the message lists those there are.
     """
     if reference.startswith(BUNDLED):
         name = reference.removeprefix(BUNDLED)
@@ -55,9 +55,9 @@ def _file_digest(path: Path, size: int, modified_ns: int) -> str:
 
 
 def model_digest(*folders: Path) -> str:
-    """Digest of everything that decides what the models in ``folders`` compute.
+    """Digest of everything that determines what the models in ``folders`` compute.
 
-    Hidden files and model cards (``*.md``, pictures) do not count. The order of the folders does,
+    Hidden files and model cards (``*.md``, pictures) are ignored. The order of the folders counts,
     their location does not.
 
     Returns:

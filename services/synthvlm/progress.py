@@ -1,29 +1,29 @@
-"""How long work tells its caller how far it is, and learns that nobody waits for it any more."""
+"""How long-running work reports progress to its caller, and learns that the caller has gone."""
 
 from typing import Protocol
 
 
 class Reporter(Protocol):
-    """The caller of a long piece of work, as that work sees it.
+    """The caller of long-running work, as that work sees it.
 
-    Domain code is handed a reporter and knows nothing of gRPC: a servicer's reporter streams
+    Domain code receives a reporter and does not depend on gRPC: a servicer's reporter streams
     progress to the client and raises when the client has gone.
     """
 
     def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Tells that ``done`` of ``total`` records are finished.
+        """Reports that ``done`` of ``total`` records are finished.
 
         Args:
-            done: Records finished, those of earlier attempts included.
-            total: Records in all; 0 while it is not known.
-            resumed: Of ``done``, the records that an earlier attempt had committed.
+            done: Records finished, including those of earlier attempts.
+            total: Records in total; 0 while unknown.
+            resumed: How many of ``done`` an earlier attempt had committed.
 
         Raises:
             OperationCancelled: As ``check``.
         """
 
     def check(self) -> None:
-        """Asks whether the work is still wanted. Cheap: call it once in every inner loop.
+        """Checks that the work is still wanted. Cheap: call it in every inner loop.
 
         Raises:
             OperationCancelled: The caller has gone, or its deadline has passed.
@@ -32,11 +32,11 @@ class Reporter(Protocol):
 
 class _Silent:
     def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Tells nobody."""
+        """Does nothing."""
 
     def check(self) -> None:
-        """Always wanted."""
+        """Never raises."""
 
 
 SILENT: Reporter = _Silent()
-"""For work that nobody watches and nobody cancels."""
+"""For work that is neither watched nor cancelled."""

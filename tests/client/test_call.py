@@ -122,7 +122,7 @@ def test_symbols_are_described(address, capsys):
     [
         (["CurateShard"], 1, "NOT_FOUND: no such shard"),
         (["Nothing"], 2, "no service has a method called 'Nothing'"),
-        (["EvaluateCaptions", "{"], 2, "is wrong"),
+        (["EvaluateCaptions", "{"], 2, "is invalid"),
         (["EvaluateCaptions", '{"captoins": []}'], 2, "captoins"),
         (["EvaluateCaptions", "@no-such-file"], 2, "cannot be read"),
     ],

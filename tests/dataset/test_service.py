@@ -134,7 +134,7 @@ async def test_versions_are_listed_page_by_page(stub, store, chains):
         stub.ListVersions(pb.ListVersionsRequest(page_token=first.next_page_token))
     ) == (
         ["page_token"],
-        "page_token belongs to a list with another filter; ask with the same filter again",
+        "page_token belongs to a list with a different filter; repeat the original filter",
     )
     none = await stub.ListVersions(pb.ListVersionsRequest(name="nothing"))
     assert not none.versions

@@ -30,7 +30,7 @@ class Painter:
         self.batches: list[list[ImageRequest]] = []
         self.steps = 0
         self.threads: set[str] = set()
-        self._on_step = on_step
+        self.on_step = on_step
         self._lock = threading.Lock()
 
     def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
@@ -41,7 +41,7 @@ class Painter:
             self.threads.add(threading.current_thread().name)
             self.batches.append(list(requests))
             for _ in range(requests[0].sampling.steps):
-                self._on_step()
+                self.on_step()
                 self.steps += 1
                 reporter.check()
             return [_paint(request) for request in requests]

@@ -69,9 +69,11 @@ def batcher_of():
 
 
 def queued(batcher, count):
-    """Waits until ``count`` jobs wait."""
-    with batcher._changed:
-        assert batcher._changed.wait_for(lambda: len(batcher._queue) == count, LONG_SECONDS)
+    """Waits until ``count`` callers wait."""
+    deadline = time.monotonic() + LONG_SECONDS
+    while batcher.waiting != count:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
 
 
 def sizes(pipelines):
@@ -208,7 +210,7 @@ def test_an_error_reaches_every_caller_and_the_next_batch_is_made(painter, batch
         if broken.is_set():
             raise MemoryError("no memory left")
 
-    pipelines._on_step = step
+    pipelines.on_step = step
     batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
     calls = [threads.submit(batcher.image, request(seed), SILENT) for seed in range(2)]
     for call in calls:

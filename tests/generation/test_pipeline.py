@@ -87,8 +87,8 @@ def test_the_settings_name_scheduler_and_executor():
     [
         ({"scheduler_options": {"shift": 3.0}}, "need a scheduler"),
         ({"class_name": "StableDiffusion3Pipeline", "refiner": "bundled:x"}, "have a refiner"),
-        ({"executor": "onnxruntime", "device": "cuda"}, "computes on the CPU"),
-        ({"executor": "tensorrt"}, "computes on a GPU"),
+        ({"executor": "onnxruntime", "device": "cuda"}, "runs on the CPU"),
+        ({"executor": "tensorrt"}, "runs on a GPU"),
         ({"class_name": "os.system"}, "class_name"),
         ({"dtyp": "float16"}, "dtyp"),
     ],

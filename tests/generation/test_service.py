@@ -265,7 +265,7 @@ async def test_a_caller_who_goes_away_stops_the_loop(serve, painter, store, capt
     artist = painter()
     long, short = pb.SamplingParameters(steps=500), pb.SamplingParameters(steps=1)
     async with serve(artist) as stub:
-        artist.steps, artist._on_step = 0, slow_step
+        artist.steps, artist.on_step = 0, slow_step
         if kind == "image":
             call = stub.GenerateImage(pb.GenerateImageRequest(prompt="x", parameters=long))
             sending = asyncio.ensure_future(call)

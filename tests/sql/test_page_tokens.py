@@ -39,7 +39,7 @@ def test_a_changed_token_is_refused():
 
 
 def test_a_token_of_another_list_is_refused():
-    with pytest.raises(InvalidInput, match="another filter"):
+    with pytest.raises(InvalidInput, match="different filter"):
         PAGES.row(PAGES.token("shapes", 12), "")
     with pytest.raises(InvalidInput, match="ListCampaigns"):
         PageTokens("ListCampaigns").row(PAGES.token("shapes", 12), "shapes")

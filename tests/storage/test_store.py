@@ -109,7 +109,7 @@ def test_only_allowed_roots_are_opened(tmp_path):
     open_store(file_uri(tmp_path / "data"), allowed)
     open_store(file_uri(tmp_path / "data" / "below"), allowed)
     for root in ("database", "."):
-        with pytest.raises(InvalidInput, match="may use"):
+        with pytest.raises(InvalidInput, match="may not use"):
             open_store(file_uri(tmp_path / root), allowed)
 
 

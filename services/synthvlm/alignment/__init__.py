@@ -1,1 +1,1 @@
-"""The alignment service: how well images fit their captions, and how well they survive a VLM."""
+"""The alignment service: how well images match their captions, and survive a VLM's resizing."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from synthvlm.alignment.engine import Floats
 
 PROMPT_PREFIX = "A photo depicts "
-"""What the authors of CLIPScore, and the paper, put in front of each caption."""
+"""Prefix that the authors of CLIPScore, and the paper, put before each caption."""
 
 
 def prompt(prefix: str, caption: str) -> str:
@@ -24,18 +24,18 @@ def clip_scores(images: Floats, texts: Floats) -> npt.NDArray[np.float64]:
         texts: Likewise.
 
     Returns:
-        Shape (pairs,), 0 to 1. NaN where an embedding has one.
+        Shape (pairs,), 0 to 1. NaN where an embedding contains NaN.
     """
-    # A row's sum of products in float64: the same whatever the other rows are.
+    # Each row's sum of products in float64, which does not depend on the other rows.
     cosines = np.sum(images.astype(np.float64) * texts.astype(np.float64), axis=1)
     clipped: npt.NDArray[np.float64] = np.clip(cosines, 0.0, 1.0)
     return clipped
 
 
 def distinct(texts: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The distinct texts in order of appearance, and the place of each text among them.
+    """The distinct texts in order of appearance, and the index of each text among them.
 
-    A caption's repeats lie side by side in a shard: its text needs to be embedded only once.
+    A caption's repeats are adjacent in a shard, so its text needs to be embedded only once.
     """
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     return list(places), [places[text] for text in texts]

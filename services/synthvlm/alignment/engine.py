@@ -1,4 +1,4 @@
-"""What an engine does, in the domain's terms; the engines themselves are in ``engines/``."""
+"""The interface of an engine; the implementations are in ``engines/``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -14,8 +14,8 @@ Floats = npt.NDArray[np.float32]
 class Engine(Protocol):
     """A model that embeds images and texts in one space.
 
-    An embedding depends on its image or text, ``model_digest`` and ``numerics`` only: never on the
-    others of its batch, on their number, or on what was embedded before.
+    An embedding depends only on its image or text, ``model_digest`` and ``numerics``: never on the
+    rest of its batch, the batch's size, or earlier calls.
     """
 
     @property
@@ -28,29 +28,29 @@ class Engine(Protocol):
 
     @property
     def numerics(self) -> Mapping[str, str | int]:
-        """Everything besides input and model that the last bit of an embedding depends on.
+        """Everything besides input and model that affects the last bit of an embedding.
 
-        Engines that give the same numbers have equal numerics; they are part of a shard's key.
+        Part of a shard's key: engines with equal numerics produce the same numbers.
         """
 
     def preprocess(self, image: Image.Image) -> Floats:
-        """An RGB image as the model takes it. Thread-safe.
+        """Converts an RGB image to the model's input. Thread-safe.
 
         Returns:
             Shape (3, height, width), the same for all images.
         """
 
     def embed_images(self, inputs: Sequence[Floats]) -> Floats:
-        """Embeddings of one batch of preprocessed images. Called by one thread at a time.
+        """Embeds one batch of preprocessed images. Called by one thread at a time.
 
         Returns:
             Shape (images, dimension), each row of length 1.
         """
 
     def embed_texts(self, texts: Sequence[str]) -> Floats:
-        """Embeddings of one batch of texts. Called by one thread at a time.
+        """Embeds one batch of texts. Called by one thread at a time.
 
-        What exceeds the model's window (CLIP's: 77 tokens, start and end included) is cut off.
+        Texts are truncated to the model's window (CLIP's: 77 tokens, including start and end).
 
         Returns:
             Shape (texts, dimension), each row of length 1.

@@ -1,4 +1,4 @@
-"""Limits of score parameters that settings and requests have in common, as the proto states."""
+"""Limits of score parameters, shared by settings and requests; documented in the proto."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The requests of the alignment service, with every limit that the proto states."""
+"""The requests of the alignment service, validated against the limits in the proto."""
 
 from typing import Annotated, Any
 
@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.limits import ClipWeight, VlmSize
 from synthvlm.alignment.scorer import ScoreParameters
+from synthvlm.limits import MAX_PROMPT_BYTES
 from synthvlm.serving.fields import (
     OptionalDigest,
     RequestModel,
@@ -17,10 +18,10 @@ from synthvlm.serving.fields import (
 )
 
 MAX_IMAGE_BYTES = 8 * 2**20
-"""Most bytes of an encoded image in a request."""
+"""Maximum size of an encoded image in a request."""
 
 MAX_PAIRS_BYTES = 32 * 2**20
-"""Most bytes of all pairs of a request."""
+"""Maximum total size of the pairs in a request."""
 
 
 MAX_REQUEST_BYTES = 33 * 2**20
@@ -28,22 +29,22 @@ MAX_REQUEST_BYTES = 33 * 2**20
 
 
 def _unset(value: Any) -> Any:
-    """Zero stands for a field that is not set."""
+    """Zero means that the field is not set."""
     return None if value == 0 else value
 
 
 class Parameters(RequestModel):
-    """``ScoreParameters``; None: as the profile says."""
+    """``ScoreParameters``; None: the profile's value."""
 
     clip_weight: ClipWeight | None
     vlm_size: Annotated[VlmSize | None, BeforeValidator(_unset)]
 
 
 class PairMessage(RequestModel):
-    """``Pair``. Whether the image can be decoded shows when it is."""
+    """``Pair``. Whether the image can be decoded is not checked here."""
 
     image: Annotated[bytes, Field(min_length=1, max_length=MAX_IMAGE_BYTES)]
-    caption: Annotated[str, Utf8(16_384, min_bytes=1)]
+    caption: Annotated[str, Utf8(MAX_PROMPT_BYTES, min_bytes=1)]
 
 
 class ScorePairs(RequestModel):
@@ -57,7 +58,7 @@ class ScorePairs(RequestModel):
         size = sum(len(pair.image) + len(pair.caption.encode()) for pair in self.pairs)
         if size > MAX_PAIRS_BYTES:
             raise violation(
-                f"have {size} bytes in all; at most {MAX_PAIRS_BYTES} are allowed", "pairs"
+                f"have {size} bytes in total; at most {MAX_PAIRS_BYTES} are allowed", "pairs"
             )
         return self
 
@@ -73,7 +74,7 @@ class ScoreShard(RequestModel):
 
 
 def complete(parameters: Parameters | None, settings: AlignmentSettings) -> ScoreParameters:
-    """The complete parameters of a request whose message may be unset."""
+    """A request's parameters, with the profile's values for everything unset."""
     clip_weight = None if parameters is None else parameters.clip_weight
     vlm_size = None if parameters is None else parameters.vlm_size
     return ScoreParameters(

@@ -1,9 +1,8 @@
 """Scores of pairs: decoding, SSIMScore, CLIPScore and their mean, one batch at a time.
 
-One scorer is shared by all calls. What is done to single images (decoding, resizing, SSIM) runs on
-a pool of threads, and a decoded image is dropped as soon as the model's small input is made of it:
-memory is bounded by the number of threads, not by what callers send. The model is used by one
-batch at a time.
+All calls share one scorer. Work on single images (decoding, resizing, SSIM) runs on a thread pool,
+and a decoded image is released once it has been reduced to the model's small input: memory is
+bounded by the number of threads, not by what callers send. The model runs one batch at a time.
 """
 
 import threading
@@ -26,7 +25,7 @@ _POLL_SECONDS = 0.05
 
 _BATCH_SECONDS = Histogram(
     "synthvlm_alignment_batch_seconds",
-    "Seconds that a batch of pairs took, waiting for the model included.",
+    "Seconds that a batch of pairs took, including waiting for the model.",
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
 
@@ -41,12 +40,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class ScoreParameters:
-    """Complete parameters of a scoring.
+    """Complete scoring parameters.
 
     Attributes:
-        prompt_prefix: What is put in front of each caption.
-        vlm_size: What SSIMScore downsamples to, in pixels.
-        weighting: How the weighted score is formed.
+        prompt_prefix: Put before each caption.
+        vlm_size: Size that SSIMScore downsamples to, in pixels.
     """
 
     prompt_prefix: str
@@ -71,7 +69,7 @@ class PairScore:
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """All that is left of an image once it is decoded: SSIMScore and the model's input."""
+    """What is kept of a decoded image: its SSIMScore and the model's input."""
 
     ssim_score: float
     model_input: Floats
@@ -81,8 +79,8 @@ class Scorer:
     """Scores pairs with one engine; calls may come from many threads.
 
     Args:
-        engine: The engine; nobody else may call it.
-        batch_size: Pairs in one batch, at most.
+        engine: The engine; only the scorer may call it.
+        batch_size: Maximum number of pairs in a batch.
         threads: Images decoded and compared at the same time.
     """
 
@@ -100,10 +98,10 @@ class Scorer:
         A pair's scores do not depend on the other pairs.
 
         Returns:
-            For each pair, in order, its scores or why it has none.
+            For each pair, in order, its scores or the reason why it has none.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
         """
         batches = range(0, len(pairs), self.batch_size)
         return [
@@ -151,7 +149,7 @@ class Scorer:
 
     @contextmanager
     def _turn(self, reporter: Reporter) -> Iterator[None]:
-        """Waits for the model, and for nothing when the caller has gone."""
+        """Waits for the model, unless the caller goes away first."""
         while not self._model.acquire(timeout=_POLL_SECONDS):
             reporter.check()
         try:
@@ -162,8 +160,8 @@ class Scorer:
 
 def _finish(clip_score: float, ssim: float, parameters: ScoreParameters) -> PairScore | Unusable:
     if not np.isfinite(clip_score):
-        return Unusable("not_finite", "gives no finite embedding")
-    # The weighted score is formed from what is stored, so that anyone can form it again.
+        return Unusable("not_finite", "does not have a finite embedding")
+    # The weighted score is computed from the stored values, so that anyone can recompute it.
     clip32, ssim32 = float(np.float32(clip_score)), float(np.float32(ssim))
     weighted = parameters.weighting.score(clip32, ssim32)
     return PairScore(clip32, ssim32, float(np.float32(weighted)))

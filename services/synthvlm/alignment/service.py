@@ -1,4 +1,4 @@
-"""The alignment service, put together."""
+"""Builds the alignment service from its settings."""
 
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.engine import Engine
@@ -13,7 +13,7 @@ from synthvlm.serving import Service
 
 
 def load_engine(settings: AlignmentSettings) -> Engine:
-    """The engine that the settings choose; its library is imported here.
+    """The engine named in the settings; its library is imported here.
 
     Raises:
         NotFound: The model's folder does not exist.
@@ -30,7 +30,7 @@ def load_engine(settings: AlignmentSettings) -> Engine:
 
 
 def build(settings: AlignmentSettings) -> AlignmentServicer:
-    """Loads the model, warms it up and gives it to a servicer."""
+    """Loads the model, warms it up and returns a servicer for it."""
     profile = load_profile(settings.profile).name
     engine = load_engine(settings)
     warm_up(engine, settings.batch_size)

@@ -1,9 +1,9 @@
-"""The structural similarity index (Wang et al. 2004), and SSIMScore made of it.
+"""The structural similarity index (Wang et al. 2004), and the SSIMScore based on it.
 
-The index is computed in float64 by additions, multiplications and divisions of whole arrays alone,
-which every processor rounds alike: the map of an image is the same bit by bit everywhere, and an
-image's value does not depend on what else is scored. Working in horizontal strips that fit the
-cache makes it several times as fast as convolving whole planes, and bounds its memory.
+The index is computed in float64 using only additions, multiplications and divisions of whole
+arrays, which every processor rounds alike: an image's map is bit-identical everywhere, and its
+value does not depend on what else is scored. Working in horizontal strips that fit the cache is
+several times as fast as convolving whole planes, and bounds memory.
 """
 
 import math
@@ -16,17 +16,17 @@ SIGMA = 1.5
 """Standard deviation of the Gaussian window, in pixels."""
 
 WINDOW = 11
-"""Side of the window, in pixels, where the image is at least as large."""
+"""Side of the window in pixels, if the image is at least as large."""
 
 MIN_SIDE = 8
-"""Least width and height of an image that SSIM is defined for here, in pixels."""
+"""Minimum width and height of an image, in pixels."""
 
 _C1 = (0.01 * 255) ** 2
 _C2 = (0.03 * 255) ** 2
 STRIP_VALUES = 32_768
-"""Values of one plane that are worked on at a time: five planes of float64 fit an L2 cache."""
+"""Values of one plane processed at a time: five planes of float64 fit an L2 cache."""
 _BAND_BYTES = 4 * 2**20
-"""Pixels of an image that are an array at a time."""
+"""Bytes of pixels that are made into an array at a time."""
 
 Pixels = npt.NDArray[np.uint8]
 """uint8 RGB of shape (height, width, 3)."""
@@ -67,15 +67,14 @@ def window(side: int) -> _Values:
 def ssim(first: Pixels | Rows, second: Pixels | Rows, strip_values: int = STRIP_VALUES) -> float:
     """Mean structural similarity of two images of the same size.
 
-    The mean runs over all places where the window lies wholly within the image, and over the three
-    channels, which are compared one by one. This is scikit-image's ``structural_similarity`` with
+    The mean is over all positions where the window lies wholly within the image, and over the three
+    channels, which are compared separately. This is scikit-image's ``structural_similarity`` with
     ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255``.
 
     Args:
-        first: An image of at least 8 pixels in each direction.
+        first: An image of at least 8 pixels a side.
         second: Another one of the same shape.
-        strip_values: Values of one plane that are worked on at a time; for the value it does not
-            matter.
+        strip_values: Values of one plane processed at a time; does not affect the result.
 
     Returns:
         -1 to 1; 1 exactly when the images are equal.
@@ -100,7 +99,7 @@ def ssim(first: Pixels | Rows, second: Pixels | Rows, strip_values: int = STRIP_
 
 
 def _map(first: Pixels, second: Pixels, down: _Values, across: _Values) -> _Values:
-    """The index at every place of the window in a strip."""
+    """The index at every position of the window in a strip."""
     x, y = first.astype(np.float64), second.astype(np.float64)
     planes = np.stack([x, y, x * x, y * y, x * y])
     mean_x, mean_y, xx, yy, xy = _smooth(_smooth(planes, 1, down), 2, across)
@@ -136,12 +135,12 @@ def _smooth(planes: _Values, axis: int, weights: _Values) -> _Values:
 
 
 def through_vlm(image: Image.Image, vlm_size: int) -> Image.Image:
-    """What is left of an image when a VLM of input size ``vlm_size`` has seen it.
+    """The image as a VLM of input size ``vlm_size`` sees it, at its original size.
 
-    The image is resized to ``vlm_size`` x ``vlm_size`` and back to its own size, both by Pillow's
-    antialiased bicubic filter, which is also what CLIP's image processor uses. An image that is not
-    square is squeezed, so that every part of it counts; for the square images of this pipeline,
-    that, LLaVA's padding and CLIP's central crop are the same.
+    The image is resized to ``vlm_size`` x ``vlm_size`` and back with Pillow's antialiased bicubic
+    filter, which CLIP's image processor also uses. An image that is not square is squeezed, so that
+    every part of it counts; for the square images of this pipeline, this, LLaVA's padding and
+    CLIP's centre crop are equivalent.
 
     Args:
         image: RGB.

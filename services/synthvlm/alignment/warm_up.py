@@ -1,4 +1,4 @@
-"""The first batch of an engine: it loads what loads lazily, and proves the engine's promise."""
+"""The first batch of an engine: triggers lazy loading, and checks batch invariance."""
 
 import numpy as np
 import structlog
@@ -19,7 +19,7 @@ def warm_up(engine: Engine, batch_size: int) -> float:
 
     Returns:
         Largest difference between an embedding alone and in the batch. Anything but 0 is logged as
-        a warning: on this machine, scores depend on their batch.
+        a warning: scores depend on their batch on this machine.
     """
     noise = np.random.default_rng(0).integers(0, 256, (batch_size, _SIDE, _SIDE, 3), np.uint8)
     images = [engine.preprocess(Image.fromarray(pixels)) for pixels in noise]

@@ -1,28 +1,26 @@
-"""The weighted score: both scores brought to a common scale, then mixed."""
+"""The weighted score: the weighted mean of both scores on a common scale."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Range:
-    """The values of a score that become 0 and 1; fixed, so that scores compare across shards."""
+    """The values of a score that map to 0 and 1; fixed, so that shards can be compared."""
 
     low: float
     high: float
 
     def scale(self, value: float) -> float:
-        """``value`` on the scale from 0 to 1; what lies outside becomes 0 or 1."""
+        """``value`` on a scale from 0 to 1, clipped."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 
 @dataclass(frozen=True)
 class Weighting:
-    """How the weighted score is formed.
+    """How the weighted score is computed.
 
     Attributes:
         clip_weight: Weight of CLIPScore against SSIMScore (the paper's lambda), 0 to 1.
-        clip_range: CLIPScore's range.
-        ssim_range: SSIMScore's range.
     """
 
     clip_weight: float

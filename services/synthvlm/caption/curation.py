@@ -1,7 +1,7 @@
-"""A pool shard becomes a CaptionSet shard: what the rules keep, and what they drop and why.
+"""Curates pool shards into CaptionSet shards: what the rules keep, and what they drop and why.
 
-The work on a shard is not cut into parts: the rules judge a shard faster than its parts could be
-written and read again.
+A shard is not split into parts: the rules judge a shard faster than its parts could be written and
+read again.
 """
 
 import tempfile
@@ -23,7 +23,7 @@ from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE, DROPPED, DROPPED_F
 from synthvlm.storage.tables import TableFile
 
 CODE_VERSION = 1
-"""Raised whenever this code gives other verdicts or tables for the same shard and recipe."""
+"""Incremented whenever this code changes the verdicts or tables for the same shard and recipe."""
 
 _ROWS = 4096
 
@@ -33,10 +33,9 @@ class CaptionSet:
     """A committed CaptionSet shard.
 
     Attributes:
-        ref: The shard.
-        read: Captions of the pool shard.
+        read: Captions in the pool shard.
         kept: Captions kept.
-        dropped: Captions dropped, by the first rule that did, in the recipe's order.
+        dropped: Captions dropped, by the first rule that drops them, in the recipe's order.
     """
 
     ref: ShardRef
@@ -52,13 +51,13 @@ def curate(store: Store, pool: ShardRef, recipe: Recipe, reporter: Reporter) -> 
         store: Where the pool is read and the result is written.
         pool: The pool shard.
         recipe: The rules.
-        reporter: Told of the captions judged so far, and asked whether to go on.
+        reporter: Called with the captions judged so far, and checked for cancellation.
 
     Raises:
         NotFound: There is no such shard.
         InvalidInput: It is not a pool shard.
         DataCorrupt: Stored bytes are damaged.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     key = ShardKey(
         "captions",
@@ -105,13 +104,13 @@ def curate(store: Store, pool: ShardRef, recipe: Recipe, reporter: Reporter) -> 
 
 
 def _caption_set(ref: ShardRef, recipe: Recipe, counts: Mapping[str, int]) -> CaptionSet:
-    # A manifest's keys are sorted; the recipe knows the order of its rules.
+    # A manifest's keys are sorted; the recipe has the order of its rules.
     dropped = {rule.operator.name: counts.get(rule.operator.name, 0) for rule in recipe.rules}
     return CaptionSet(ref, ref.records + sum(dropped.values()), ref.records, dropped)
 
 
 def _judged(batch: pa.RecordBatch, verdicts: Verdicts) -> pa.Table:
-    """The batch with its statistics and the rules that drop each caption: DROPPED's columns."""
+    """The batch with its statistics and the rules that drop each caption, in DROPPED's columns."""
     columns = [
         *batch.columns,
         _statistics_column(verdicts, batch.num_rows),

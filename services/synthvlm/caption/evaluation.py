@@ -18,8 +18,8 @@ from synthvlm.progress import Reporter
 
 _BATCH_RECORDS = 1000
 _BATCH_CHARACTERS = 1 << 18
-"""A batch goes into one message: with at most one record more than this, which has at most 1 MiB,
-and with statistics, that stays far below gRPC's 4 MiB."""
+"""A batch is sent in one message: with one more record of at most 1 MiB, and with statistics, it
+stays far below gRPC's limit of 4 MiB."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Evaluation:
 
     Attributes:
         captions: The captions, in the file's order.
-        verdicts: What the rules say of them.
+        verdicts: The rules' verdicts on them.
         unreadable: The records among them that could not be read.
         notices: What is worth knowing of the file; with the last records only.
     """
@@ -46,7 +46,7 @@ class _Batch:
     characters: int = 0
 
     def add(self, record: CaptionRecord | Unreadable) -> bool:
-        """Adds a record; says whether that is enough."""
+        """Adds a record; returns whether the batch is full."""
         if isinstance(record, CaptionRecord):
             self.captions.append(record)
             self.characters += len(record.text)
@@ -64,18 +64,18 @@ class _Batch:
 def evaluate_file(
     file: CaptionFile, layout: Layout, recipe: Recipe, reporter: Reporter
 ) -> Iterator[Evaluation]:
-    """Judges the captions of a file, in its order, as they are read.
+    """Judges the captions of a file, in order, as they are read.
 
     Args:
         file: The file.
         layout: What the caller says of its layout. The recipe's ``text_keys`` names the text where
             the caller does not.
         recipe: The rules.
-        reporter: Asked whether to go on.
+        reporter: Checked for cancellation.
 
     Raises:
         InvalidInput: The file cannot be used; see ``read_records``.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     if not layout.column:
         layout = replace(layout, column=recipe.text_key)

@@ -30,6 +30,7 @@ from synthvlm.caption.readers import (
     read_records,
 )
 from synthvlm.errors import FieldViolation, InvalidInput, PreconditionFailed
+from synthvlm.limits import MAX_PROMPT_BYTES
 from synthvlm.progress import Reporter
 from synthvlm.storage import (
     Commit,
@@ -45,7 +46,7 @@ from synthvlm.storage.schemas import QUARANTINE, QUARANTINE_FILE
 CODE_VERSION = 2
 """Raised whenever this code says other things of the same files."""
 
-MAX_CAPTION_BYTES = 16_384
+MAX_CAPTION_BYTES = MAX_PROMPT_BYTES
 """Longest caption that is imported, in bytes of UTF-8."""
 
 _REPORT_RECORDS = 2000

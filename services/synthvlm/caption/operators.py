@@ -1,4 +1,4 @@
-"""The operators that a recipe can name: Data-Juicer's, with its parameters and defaults."""
+"""The operators that a recipe can use: Data-Juicer's, with its parameters and defaults."""
 
 import sys
 from collections.abc import Callable
@@ -14,22 +14,22 @@ from synthvlm.caption.statistics.ratios import FlaggedWords
 from synthvlm.caption.statistics.texts import Texts
 
 RepLen = Annotated[int, Field(gt=0, le=2**31 - 1)]
-"""Characters or words of an n-gram; longer ones than any text are as good as none."""
+"""Characters or words of an n-gram; if longer than every text, there are no n-grams."""
 
 Statistic = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 
 
 class Parameters(BaseModel):
-    """Parameters of an operator, and those that every filter of Data-Juicer has.
+    """Base of operator parameters, with those common to all filters of Data-Juicer.
 
     Attributes:
-        bounds: Names of the parameters that hold the least and the largest value that is kept.
-        min_closed_interval: Whether the least value itself is kept.
-        max_closed_interval: Whether the largest value itself is kept.
+        bounds: Names of the parameters with the minimum and the maximum value that is kept.
+        min_closed_interval: Whether the minimum itself is kept.
+        max_closed_interval: Whether the maximum itself is kept.
         reversed_range: Whether values outside the range are kept instead.
     """
 
-    # Strict: Data-Juicer takes "0.6" and true for no number either.
+    # Strict: like Data-Juicer, does not accept "0.6" or true as a number.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     bounds: ClassVar[tuple[str, str]] = ("min_ratio", "max_ratio")
@@ -40,13 +40,13 @@ class Parameters(BaseModel):
 
     @property
     def least(self) -> float | None:
-        """The least value that is kept; None: no limit."""
+        """The minimum value that is kept; None: no limit."""
         value: float | None = getattr(self, self.bounds[0])
         return value
 
     @property
     def largest(self) -> float | None:
-        """The largest value that is kept; None: no limit."""
+        """The maximum value that is kept; None: no limit."""
         value: float | None = getattr(self, self.bounds[1])
         return value
 
@@ -76,7 +76,7 @@ class CharacterRepetitionParameters(Parameters):
 
 
 class FlaggedWordsParameters(Parameters):
-    """Parameters of ``flagged_words_filter``; ``flagged_words``, the list itself, is our own."""
+    """Parameters of ``flagged_words_filter``, plus our own ``flagged_words``, the list itself."""
 
     lang: str = "en"
     tokenization: Literal[False] = False
@@ -91,7 +91,7 @@ class FlaggedWordsParameters(Parameters):
     _words: FlaggedWords = FlaggedWords(frozenset())
 
     def with_words(self, words: frozenset[str]) -> "FlaggedWordsParameters":
-        """A copy that looks for ``words``."""
+        """A copy with the word list ``words``."""
         copy = self.model_copy()
         copy._words = FlaggedWords(words)
         return copy
@@ -154,7 +154,6 @@ class Operator:
     Attributes:
         name: Its name in recipes.
         statistic: Name of the statistic that it judges by.
-        parameters: Its parameters.
         measure: Computes the statistic of each text, float64 or int64 [texts].
     """
 
@@ -234,5 +233,5 @@ EXECUTION_PARAMETERS = frozenset(
         "work_dir",
     }
 )
-"""Parameters of every Data-Juicer operator that say how it runs and not what it decides; they have
-no meaning here and are passed over."""
+"""Parameters of every Data-Juicer operator that affect how it runs but not what it decides; they
+have no meaning here and are ignored."""

@@ -1,4 +1,4 @@
-"""Captions, one by one, become committed pool shards of a fixed size."""
+"""Writes a stream of captions as committed pool shards of a fixed size."""
 
 import hashlib
 from pathlib import Path
@@ -30,14 +30,14 @@ class RowFile:
         self._waiting: list[tuple[Any, ...]] = []
 
     def add(self, row: tuple[Any, ...]) -> None:
-        """Appends a row: its values in the schema's order."""
+        """Appends a row, given its values in the schema's order."""
         self.rows += 1
         self._waiting.append(row)
         if len(self._waiting) == _ROWS:
             self._write()
 
     def close(self) -> None:
-        """Writes what waits, and the footer."""
+        """Writes the remaining rows and the footer."""
         if self._waiting:
             self._write()
         self._file.close()
@@ -58,14 +58,14 @@ def pool_key(contents: str) -> ShardKey:
 
 
 class PoolWriter:
-    """Cuts a stream of captions into pool shards and commits each as soon as it is full.
+    """Splits a stream of captions into pool shards and commits each as soon as it is full.
 
     A shard is keyed by the captions in it, so that it is found again whatever file they come from.
 
     Args:
         store: Where the shards are committed.
-        size: Captions a shard; the last may hold fewer.
-        folder: For the shard in hand.
+        size: Captions per shard; the last may have fewer.
+        folder: Local folder for the current shard.
 
     Attributes:
         shards: The shards so far.
@@ -87,7 +87,7 @@ class PoolWriter:
         """Appends a caption.
 
         Returns:
-            Whether it filled a shard, which is committed now.
+            Whether it filled a shard, which is then committed.
         """
         if self._rows is None:
             self._rows, self._digest = RowFile(self._path, POOL), hashlib.sha256()
@@ -100,7 +100,7 @@ class PoolWriter:
         return True
 
     def flush(self) -> None:
-        """Commits the shard in hand, if it holds anything and is not there already."""
+        """Commits the current shard, unless it is empty or there already."""
         rows, self._rows = self._rows, None
         if rows is None:
             return

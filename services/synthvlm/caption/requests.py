@@ -1,4 +1,4 @@
-"""The requests of the caption service, with every limit that the proto states."""
+"""The requests of the caption service, validated against the limits in the proto."""
 
 from typing import Annotated
 

@@ -10,8 +10,8 @@ from synthvlm.caption.operators import Operator, Parameters, Statistic
 from synthvlm.caption.statistics.texts import Texts
 
 _BATCH_CHARACTERS = 1 << 17
-"""Characters that are looked at together: enough to make numpy's overhead small, and so few that
-the arrays stay in the processor's cache."""
+"""Characters per batch: enough to amortise numpy's overhead, and few enough that the arrays stay in
+the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Rule:
         """Whether each value of the statistic is within the bounds, bool [texts]."""
         given = self.parameters
         kept = np.ones(len(values), np.bool_)
-        # A reversed range turns what lies inside around, and with it which of its ends belong.
+        # A reversed range keeps the values outside, so a closed end counts as outside.
         if given.least is not None:
             closed = given.min_closed_interval != given.reversed_range
             above = np.greater_equal if closed else np.greater
@@ -39,7 +39,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What rules say of texts.
+    """The verdicts of rules on texts.
 
     Attributes:
         rules: Names of the rules, in the recipe's order.
@@ -58,15 +58,15 @@ class Verdicts:
         return kept
 
     def dropped_by(self, text: int) -> list[str]:
-        """Names of the rules that drop the text number ``text``, in the recipe's order."""
+        """Names of the rules that drop text number ``text``, in the recipe's order."""
         return [self.rules[rule] for rule in np.flatnonzero(self.drops[:, text])]
 
     def statistics_of(self, text: int) -> dict[str, float]:
-        """The statistics of the text number ``text`` by name."""
+        """The statistics of text number ``text`` by name."""
         return {name: float(values[text]) for name, values in self.statistics.items()}
 
     def first_drops(self) -> dict[str, int]:
-        """How many texts each rule is the first to drop, by name in the recipe's order."""
+        """Number of texts that each rule is the first to drop, by name in the recipe's order."""
         dropped = self.drops.any(axis=0)
         first = self.drops.argmax(axis=0)[dropped]
         counts = np.bincount(first, minlength=len(self.rules))
@@ -77,13 +77,13 @@ class Verdicts:
 
 
 def judge(rules: Sequence[Rule], texts: Sequence[str]) -> Verdicts:
-    """Computes the statistics of texts and what each rule says of them.
+    """Computes the statistics of texts and each rule's verdicts on them.
 
     A text's result does not depend on the others. Rules that need the same statistic share it.
 
     Args:
-        rules: The rules; those with the same statistic must shape it alike.
-        texts: The texts, of any length; may be none.
+        rules: The rules; those with the same statistic must compute it with the same parameters.
+        texts: The texts, of any length and number.
     """
     names = tuple(rule.operator.name for rule in rules)
     parts = [_judge(rules, names, batch) for batch in _batches(texts)]

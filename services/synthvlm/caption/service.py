@@ -1,4 +1,4 @@
-"""The caption service, put together."""
+"""Builds the caption service from its settings."""
 
 from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.locations import Locations

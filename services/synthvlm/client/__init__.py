@@ -1,8 +1,8 @@
 """Typed clients of the services.
 
-``GenerationClient(connect("127.0.0.1:50051")).generate_image(request)``: one method an RPC, which
-takes the proto request and returns the proto answer. Errors of the service are raised as their
-classes of ``synthvlm.errors``; those that are worth it are retried.
+``GenerationClient(connect("127.0.0.1:50051")).generate_image(request)``: one method per RPC, which
+takes the proto request and returns the proto response. Errors of the service are raised as the
+classes of ``synthvlm.errors``; retryable ones are retried first.
 """
 
 from synthvlm.client.alignment import AlignmentClient

@@ -1,13 +1,13 @@
-"""Calls any method of a running service, knowing nothing of it but its address.
+"""Calls any method of a running service, given only its address.
 
-    python -m synthvlm.client.call ADDRESS                       # the services and methods there
+    python -m synthvlm.client.call ADDRESS                       # lists services and methods
     python -m synthvlm.client.call ADDRESS describe SYMBOL       # a service, method or message
     python -m synthvlm.client.call ADDRESS METHOD ['{"json": …}' | @FILE | -]
 
-It has the descriptors from server reflection, as ``grpcurl`` has, and uses none of the package's
-stubs: what works with it works with any gRPC client. Answers are printed as JSON, one a message,
-without the fields that are zero, false or empty.
-Exit status: 0, 1 when the service answers with an error, 2 for a wrong command line.
+Like ``grpcurl``, it gets descriptors from server reflection and does not use the package's stubs:
+whatever works with it works with any gRPC client. Each response is printed as JSON, without fields
+that are zero, false or empty.
+Exit status: 0, 1 when the service returns an error, 2 for an invalid command line.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from google.protobuf.descriptor import (
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 
-# Registers the details of errors, so that they can be shown.
+# Registers the types of error details, so that they can be shown.
 from google.rpc import error_details_pb2  # noqa: F401
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
     ProtoReflectionDescriptorDatabase,
@@ -42,10 +42,7 @@ _DEADLINE_SECONDS = 600.0
 
 
 class Reflection:
-    """What a server tells of itself.
-
-    The descriptors live in a pool of their own and owe nothing to the stubs of this package.
-    """
+    """The descriptors that a server publishes, in a pool apart from this package's stubs."""
 
     def __init__(self, channel: grpc.Channel) -> None:
         self._database = ProtoReflectionDescriptorDatabase(channel)
@@ -57,7 +54,7 @@ class Reflection:
         return [self._pool.FindServiceByName(name) for name in names]
 
     def method(self, name: str) -> MethodDescriptor:
-        """A method by its name: ``package.Service/Method``, or ``Method`` where only one has it.
+        """A method by its name: ``package.Service/Method``, or just ``Method`` if it is unique.
 
         Raises:
             InvalidInput: There is no such method, or several.
@@ -72,10 +69,10 @@ class Reflection:
         return found[0]
 
     def describe(self, symbol: str) -> str:
-        """A service, method, message or enumeration in the words of its proto.
+        """The proto definition of a service, method, message or enumeration.
 
         Raises:
-            InvalidInput: The server knows no such symbol.
+            InvalidInput: The server does not know the symbol.
         """
         for service in self.services():
             if service.full_name == symbol:
@@ -90,10 +87,10 @@ class Reflection:
 
 
 def call(channel: grpc.Channel, method: MethodDescriptor, request: Message) -> Iterator[Message]:
-    """Calls a method; yields its answer, or each message of its stream.
+    """Calls a method; yields its response, or each message of its stream.
 
     Raises:
-        grpc.RpcError: The service answered with an error.
+        grpc.RpcError: The service returned an error.
     """
     answer = message_factory.GetMessageClass(method.output_type)
     kind: Any = channel.unary_stream if method.server_streaming else channel.unary_unary
@@ -107,21 +104,21 @@ def call(channel: grpc.Channel, method: MethodDescriptor, request: Message) -> I
 
 
 def parse_request(method: MethodDescriptor, text: str) -> Message:
-    """The request of ``method`` from JSON; bytes fields are base64.
+    """Parses a request of ``method`` from JSON; bytes fields are base64.
 
     Raises:
-        InvalidInput: The text is not JSON, or has no place in the request.
+        InvalidInput: The text is not JSON, or does not match the request's fields.
     """
     request = message_factory.GetMessageClass(method.input_type)()
     try:
         return json_format.Parse(text, request)
     except json_format.ParseError as error:
-        raise InvalidInput(f"the request of {method.full_name} is wrong: {error}") from error
+        raise InvalidInput(f"the request of {method.full_name} is invalid: {error}") from error
 
 
 def status_text(error: grpc.RpcError) -> str:
-    """A status with its details, as text for people."""
-    failed: Any = error  # both the error and the call that ended with it
+    """A status with its details, as human-readable text."""
+    failed: Any = error  # gRPC's errors are also the calls that failed
     status = rpc_status.from_call(failed)
     details = status.details if status is not None else ()
     texts = (json_format.MessageToJson(entry, indent=None, ensure_ascii=False) for entry in details)
@@ -144,7 +141,7 @@ def main(arguments: list[str] | None = None) -> int:
         "request", nargs="?", default="{}", help="the request as JSON, @FILE, or - for stdin"
     )
     parser.add_argument("--token-file", type=Path, help="file with the bearer token")
-    parser.add_argument("--ca-file", type=Path, help="PEM file of the server's authority (TLS)")
+    parser.add_argument("--ca-file", type=Path, help="PEM file of the server's CA (TLS)")
     parser.add_argument("--certificate-file", type=Path, help="PEM file of your certificate (mTLS)")
     parser.add_argument("--key-file", type=Path, help="PEM file of its key")
     parsed = parser.parse_args(arguments)

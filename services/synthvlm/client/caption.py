@@ -14,13 +14,13 @@ class CaptionClient(Client):
     def evaluate_captions(
         self, request: pb.EvaluateCaptionsRequest, *, timeout: float | None = ITEM_SECONDS
     ) -> pb.EvaluateCaptionsResponse:
-        """Verdicts for captions given inline."""
+        """Judges captions given in the request."""
         return self._unary("EvaluateCaptions", request, pb.EvaluateCaptionsResponse, timeout)
 
     def evaluate_file(
         self, request: pb.EvaluateFileRequest, *, timeout: float | None = None
     ) -> Iterator[pb.EvaluateFileResponse]:
-        """Verdicts for every caption of a file, in its order."""
+        """Judges every caption of a file, in order."""
         return self._stream("EvaluateFile", request, pb.EvaluateFileResponse, timeout)
 
     def import_captions(
@@ -30,7 +30,7 @@ class CaptionClient(Client):
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> pb.ImportResult:
-        """Makes pool shards of caption files."""
+        """Imports caption files as pool shards."""
         answer = self._shard(
             "ImportCaptions", request, pb.ImportCaptionsResponse, on_progress, timeout
         )
@@ -43,6 +43,6 @@ class CaptionClient(Client):
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> pb.CurateResult:
-        """Makes a CaptionSet shard of a pool shard."""
+        """Curates a pool shard into a CaptionSet shard."""
         answer = self._shard("CurateShard", request, pb.CurateShardResponse, on_progress, timeout)
         return answer.result

@@ -10,13 +10,13 @@ from opentelemetry import propagate
 from synthvlm.errors import InvalidInput
 
 MAX_MESSAGE_MIB = 48
-"""As the servers' default: pairs to score are up to 32 MiB."""
+"""The servers' default: pairs to score can have 32 MiB."""
 
 _KEEPALIVE_MS = 300_000
-"""Servers take more frequent pings for an attack and close the connection."""
+"""Servers treat more frequent pings as abuse and close the connection."""
 
 _SERVICE_CONFIG = '{"loadBalancingConfig": [{"round_robin": {}}]}'
-"""With a headless Kubernetes Service every replica is an address: use all of them."""
+"""A headless Kubernetes Service resolves to every replica: use all of them."""
 
 
 def channel_options(max_message_mib: int = MAX_MESSAGE_MIB) -> list[tuple[str, Any]]:
@@ -28,10 +28,10 @@ def channel_options(max_message_mib: int = MAX_MESSAGE_MIB) -> list[tuple[str, A
         ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.service_config", _SERVICE_CONFIG),
-        # A service that restarts is tried again soon; the default waits up to two minutes.
+        # Reconnect soon after a service restarts; the default waits up to two minutes.
         ("grpc.initial_reconnect_backoff_ms", 200),
         ("grpc.max_reconnect_backoff_ms", 5_000),
-        # Retries are ours (they honour RetryInfo); gRPC's own would multiply them.
+        # The client retries (honouring RetryInfo); gRPC's own retries would multiply them.
         ("grpc.enable_retries", 0),
     ]
 
@@ -46,23 +46,21 @@ def connect(
     metadata: Mapping[str, str] | None = None,
     max_message_mib: int = MAX_MESSAGE_MIB,
 ) -> grpc.Channel:
-    """A channel for the clients. It connects when it is first used.
+    """A channel for the clients. It connects on first use.
 
     Args:
         address: ``host:port``, ``dns:///name:port`` or ``unix:/path``.
-        token: Bearer token, or the file that holds it (read anew for each call, as it may change).
-        ca_file: PEM file of the authorities that the server's certificate must come from; given, it
-            switches TLS on.
-        certificate_file: PEM file of the client's certificate, where the server wants one.
+        token: Bearer token, or the file that holds it (read for each call, as it may change).
+        ca_file: PEM file of the CAs that may have signed the server's certificate; enables TLS.
+        certificate_file: PEM file of the client's certificate, if the server requires one.
         key_file: PEM file of its key.
-        metadata: Sent with every call, for example ``x-synthvlm-run``. The trace that a call is
-            made in is sent too.
+        metadata: Sent with every call, for example ``x-synthvlm-run``, in addition to the current
+            trace.
         max_message_mib: Largest message, in MiB.
 
     Raises:
         OSError: A file cannot be read.
-        InvalidInput: A certificate or key is given without ``ca_file``: in plain text, nobody would
-            look at them.
+        InvalidInput: A certificate or key is given without ``ca_file``; plain text ignores them.
     """
     options = channel_options(max_message_mib)
     credentials = _credentials(ca_file, certificate_file, key_file)
@@ -78,7 +76,7 @@ def _credentials(
 ) -> grpc.ChannelCredentials | None:
     if ca_file is None:
         if certificate_file is not None or key_file is not None:
-            raise InvalidInput("a client's certificate and key need a ca_file, which asks for TLS")
+            raise InvalidInput("a client certificate and key need a ca_file, which enables TLS")
         return None
     return grpc.ssl_channel_credentials(
         root_certificates=ca_file.read_bytes(),

@@ -21,18 +21,18 @@ Q = TypeVar("Q", bound=Message)
 P = TypeVar("P", bound=Message)
 
 ITEM_SECONDS = 60.0
-"""Time limit of an item call, retries included, unless another is given."""
+"""Default time limit of an item call, including retries."""
 
 OnProgress = Callable[[shard_pb2.ShardProgress], None]
-"""Is told how far a shard call is."""
+"""Called with the progress of a shard call."""
 
 
 class Client:
     """Base of the clients; safe to share between threads.
 
-    A client has a method for each RPC. ``timeout`` bounds all tries together, in seconds; None: no
-    limit. What the service raises is raised as its class of ``synthvlm.errors``; ``QueueFull`` and
-    ``Unavailable`` are retried first, as the policy says.
+    A client has a method for each RPC. ``timeout`` limits all attempts together, in seconds; None:
+    no limit. Errors of the service are raised as the classes of ``synthvlm.errors``; ``QueueFull``
+    and ``Unavailable`` are retried first, following the policy.
     """
 
     service: ClassVar[ServiceDescriptor]
@@ -43,10 +43,10 @@ class Client:
         self._policy = retry or RetryPolicy()
 
     def wait_until_serving(self, seconds: float) -> None:
-        """Returns when the service is warm.
+        """Waits until the service is ready.
 
         Raises:
-            Unavailable: It is not after ``seconds``.
+            Unavailable: It is not ready after ``seconds``.
         """
         deadline = Deadline(seconds)
         health: Any = health_pb2_grpc.HealthStub(self._channel)
@@ -74,10 +74,7 @@ class Client:
         self.close()
 
     def _unary(self, method: str, request: Message, response: type[P], timeout: float | None) -> P:
-        """Calls a method with one answer.
-
-        An unset ``request_id`` is filled in, so that retries are safe.
-        """
+        """Calls a unary method. An unset ``request_id`` is filled in, so that retries are safe."""
         call = self._wired(self._channel.unary_unary, method, request, response)
         identified = _identified(request)
         deadline = Deadline(timeout)
@@ -94,7 +91,7 @@ class Client:
     def _stream(
         self, method: str, request: Message, response: type[P], timeout: float | None
     ) -> Iterator[P]:
-        """Calls a method with many answers; tries again only while there has been none."""
+        """Calls a streaming method; retries only until the first response has arrived."""
         call = self._wired(self._channel.unary_stream, method, request, response)
         deadline = Deadline(timeout)
 
@@ -115,12 +112,12 @@ class Client:
         on_progress: OnProgress | None,
         timeout: float | None,
     ) -> P:
-        """Calls a method that streams progress; returns the last answer, which has the result.
+        """Calls a method that streams progress; returns the last response, which has the result.
 
-        The whole idempotent call is repeated while the service says that it is worth it. A repeat
-        resumes at what earlier tries have committed. The time for retries starts anew whenever it
-        gets further, so that a shard of hours survives several restarts of the service.
-        What ``on_progress`` raises cancels the call.
+        The whole idempotent call is repeated after retryable errors. A repeat resumes from what
+        earlier attempts have committed. The retry period restarts whenever the call gets further,
+        so that a shard of hours survives several restarts of the service.
+        An exception from ``on_progress`` cancels the call.
         """
         call = self._wired(self._channel.unary_stream, method, request, response)
         deadline = Deadline(timeout)
@@ -143,7 +140,7 @@ class Client:
         return window.retried(attempt)
 
     def _wired(self, make: Any, method: str, request: Message, response: type[Message]) -> Any:
-        """The method as an attribute of the channel."""
+        """The method's callable, created by ``make``, a factory of the channel."""
         return make(
             f"/{self.service.full_name}/{method}",
             request_serializer=type(request).SerializeToString,
@@ -152,10 +149,9 @@ class Client:
 
 
 def _identified(request: Q) -> Q:
-    """The request with a ``request_id`` of its own, if it can have one and has none.
+    """The request with a new ``request_id``, if the field exists and is unset.
 
-    So that a retry of a call that did not get its answer gets that answer, and the work is not done
-    twice.
+    A retry of a call whose response was lost then gets that response instead of repeating the work.
     """
     field = "request_id"
     if field not in request.DESCRIPTOR.fields_by_name or getattr(request, field):
@@ -171,7 +167,7 @@ def _has_result(response: Message) -> bool:
 
 
 def _responses(call: Any) -> Generator[Any, None, None]:
-    """The answers of a streaming call, which is cancelled when they are not read to the end."""
+    """The responses of a streaming call, which is cancelled if they are not read to the end."""
     try:
         yield from call
     except grpc.RpcError as error:

@@ -34,7 +34,7 @@ class DatasetClient(Client):
     def list_versions(
         self, request: pb.ListVersionsRequest, *, timeout: float | None = ITEM_SECONDS
     ) -> pb.ListVersionsResponse:
-        """One page of versions, the last entered first."""
+        """One page of versions, newest entry first."""
         return self._unary("ListVersions", request, pb.ListVersionsResponse, timeout)
 
     def get_version(
@@ -52,7 +52,7 @@ class DatasetClient(Client):
     def get_image(
         self, request: pb.GetImageRequest, *, timeout: float | None = ITEM_SECONDS
     ) -> pb.GetImageResponse:
-        """One image with all that is known of it."""
+        """An image and everything known about it."""
         return self._unary("GetImage", request, pb.GetImageResponse, timeout)
 
     def export_version(
@@ -62,7 +62,7 @@ class DatasetClient(Client):
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> list[str]:
-        """Writes a version in another form; the files that the export consists of."""
+        """Writes a version in another format; returns the exported files."""
         answer = self._shard(
             "ExportVersion", request, pb.ExportVersionResponse, on_progress, timeout
         )

@@ -28,7 +28,7 @@ class GenerationClient(Client):
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
     ) -> pb.GenerateResult:
-        """Makes an ImageSet shard of a CaptionSet shard."""
+        """Generates an ImageSet shard from a CaptionSet shard."""
         answer = self._shard(
             "GenerateShard", request, pb.GenerateShardResponse, on_progress, timeout
         )

@@ -1,4 +1,4 @@
-"""When a call is tried again: as long as the service says "later", within a total time."""
+"""When a call is retried: after retryable errors, within a total time."""
 
 import random
 import time
@@ -16,12 +16,12 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long and how patiently to retry QueueFull and Unavailable.
+    """How long to retry ``QueueFull`` and ``Unavailable``.
 
     Attributes:
         total_seconds: A call is retried for this long after its first failure (for shard calls: the
-            first since it has got on), then the last error is raised; 0: no retry.
-        longest_wait: Most seconds between two tries.
+            first since its last progress), then the last error is raised; 0: no retries.
+        longest_wait: Maximum seconds between two attempts.
     """
 
     total_seconds: float = 60.0
@@ -29,7 +29,7 @@ class RetryPolicy:
 
 
 class Window:
-    """The time in which one call may be retried: the policy's, but not beyond the deadline."""
+    """The period in which a call may be retried: the policy's, limited by the deadline."""
 
     def __init__(self, policy: RetryPolicy, deadline: Deadline) -> None:
         self._policy = policy
@@ -39,10 +39,10 @@ class Window:
         self._furthest = -1
 
     def progressed(self, done: int) -> None:
-        """Starts the period anew when the call is further than it ever was: at ``done`` records.
+        """Restarts the period if ``done`` records are more than ever before.
 
-        A repeat only catches up at first. If that counted, a shard of which one batch ends the
-        service each time would be tried for ever.
+        A repeat first catches up. If that counted as progress, a shard with a batch that always
+        crashes the service would be retried forever.
         """
         if done > self._furthest:
             self._furthest = done
@@ -52,14 +52,14 @@ class Window:
     def remaining(self) -> float:
         """Seconds left."""
         left = self._policy.total_seconds
-        # What passed before the first failure was work, however long it was silent.
+        # Time before the first failure was work, however long without progress.
         if self._failing_since is not None:
             left -= time.monotonic() - self._failing_since
         limit = self._deadline.remaining()
         return left if limit is None else min(left, limit)
 
     def retried(self, attempt: Callable[[], R]) -> R:
-        """What ``attempt`` returns, called again while it raises ``RetryableError`` in time."""
+        """Calls ``attempt``, retrying on ``RetryableError`` until the period ends."""
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(RetryableError),
             wait=self._wait,
@@ -70,9 +70,9 @@ class Window:
         return retrying(attempt)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """The service's advice, doubled with each failure and spread by up to a half.
+        """The service's advice, doubled with each failure, plus random jitter of up to a half.
 
-        Spread, because callers that were rejected together would come back together.
+        Without jitter, callers that were rejected together would return together.
         """
         if self._failing_since is None:
             self._failing_since = time.monotonic()

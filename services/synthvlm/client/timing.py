@@ -1,4 +1,4 @@
-"""The time limit of a call with all its tries."""
+"""The time limit of a call with all its attempts."""
 
 import time
 

@@ -1,9 +1,9 @@
 """A Selection becomes a dataset version: WebDataset tar shards, their index, and LLaVA's JSON.
 
-Pairs are ordered by image id. An id is a hash, so every tar is a fair sample of the dataset, and
-the index can be searched by id without reading it whole. Each finished tar is uploaded to its
-place and its rows are kept as a part of the commit: whoever comes after a crash goes on at the
-first tar that is missing, and writes the same bytes.
+Pairs are ordered by image id. An id is a hash, so every tar is a random sample of the dataset, and
+the index can be searched by id without reading all of it. Each finished tar is uploaded and its
+rows are kept as a part of the commit: a run after a crash continues with the first missing tar, and
+writes the same bytes.
 """
 
 import json
@@ -49,7 +49,7 @@ from synthvlm.storage.tar import TarFile
 
 KIND = "dataset"
 CODE_VERSION = 1
-"""Raised whenever this code gives another version for the same selection."""
+"""Incremented whenever this code produces a different version from the same selection."""
 
 _METADATA = [name for name in PAIRS.names if name not in ("shard", "file", "offset", "size")]
 _CHUNK_ROWS = 1024
@@ -60,9 +60,8 @@ class AssemblyRequest:
     """What to publish.
 
     Attributes:
-        selection: The Selection.
         name: Name of the dataset.
-        shard_size: Pairs an output tar holds.
+        shard_size: Pairs per output tar.
         configuration: The run's configuration; part of the version's identity.
     """
 
@@ -78,7 +77,7 @@ class Assembled:
 
     Attributes:
         ref: The shard; its digest is the version's identity.
-        bytes: Bytes of all its files.
+        bytes: Total size of its files.
     """
 
     ref: ShardRef
@@ -91,14 +90,14 @@ def assemble(store: Store, request: AssemblyRequest, reporter: Reporter) -> Asse
     Args:
         store: Where shards are read and the version is written.
         request: What to publish.
-        reporter: Told of every pair that was written.
+        reporter: Called with the pairs written so far.
 
     Raises:
-        InvalidInput: The reference is not one to a Selection.
+        InvalidInput: The reference is not to a Selection.
         PreconditionFailed: The Selection is empty.
         NotFound: The Selection, or an ImageSet that it needs, does not exist.
         DataCorrupt: Stored bytes are damaged.
-        OperationCancelled: The reporter says that nobody waits any more; finished tars stay.
+        OperationCancelled: The caller has gone; finished tars stay.
     """
     commit = Commit(store, _key(request))
     if ref := commit.find():
@@ -166,7 +165,7 @@ class _Assembly:
         return open_shard(self._store, ShardRef(place["path"], digest, place["records"]))
 
     def _cut(self) -> Iterator[pa.Table]:
-        """The selection's rows by image id, one output tar's at a time."""
+        """The selection's rows by image id, in tables of one output tar each."""
         columns = combine_columns([self._selection.table(SELECTION_FILE, SELECTION)])
         order = pc.sort_indices(columns["image_id"])
         for start in range(0, len(order), self._request.shard_size):
@@ -176,7 +175,7 @@ class _Assembly:
     def _tar(
         self, number: int, rows: pa.Table, generations: Mapping[str, str]
     ) -> tuple[FileEntry, pa.Table]:
-        """One output tar, made or found made: its entry, and its rows of ``PAIRS``."""
+        """Makes an output tar, or finds it made; returns its entry and its rows of ``PAIRS``."""
         part = self._commit.read_part(number)
         made = None if part is None else self._read_part(part)
         if made is None:
@@ -188,7 +187,7 @@ class _Assembly:
         return made
 
     def _read_part(self, part: bytes) -> tuple[FileEntry, pa.Table] | None:
-        """A part that an earlier attempt kept; None when its tar is gone."""
+        """Reads a part that an earlier attempt kept; None if its tar is missing."""
         header, _, table = part.partition(b"\n")
         entry = FileEntry.model_validate_json(header)
         try:
@@ -247,7 +246,7 @@ def _require_selection(selection: Shard) -> None:
     if not selection.manifest.records:
         raise PreconditionFailed(
             "the selection is empty, so there is nothing to publish: no caption has an image with "
-            "usable scores"
+            "valid scores"
         )
 
 
@@ -271,7 +270,7 @@ def _add_pair(tar: TarFile, shard: str, row: dict[str, Any], image: bytes) -> di
     """Appends a pair's three members; returns its row of ``PAIRS``."""
     key = row["image_id"]
     if "." in key or "/" in key:
-        raise DataCorrupt(f"the image id {key} cannot be a WebDataset key: it has a dot or a slash")
+        raise DataCorrupt(f"image id {key} is not a valid WebDataset key: it has a dot or a slash")
     file = f"{key}.{extension(row)}"
     offset, size = tar.add(file, image)
     tar.add(f"{key}.json", canonical_json({name: row[name] for name in _METADATA}))

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from synthvlm.storage.schemas import SCORES
 
 SCORED = pa.schema([*SCORES, pa.field("chain", pa.int32(), nullable=False)])
-"""Scores with the number of the chain that they belong to."""
+"""Scores with the number of their chain."""
 
 _BETTER = [
     ("weighted_score", "descending"),
@@ -18,26 +18,26 @@ _BETTER = [
     ("image_id", "ascending"),
     ("chain", "ascending"),
 ]
-"""Which of two images is better: a total order, so that the choice depends on nothing else."""
+"""Which of two images is better: a total order, so that the choice is deterministic."""
 
 _LEAST_WAITING = 1 << 17
 
 
 @dataclass(frozen=True)
 class SelectionRule:
-    """How many captions to select: exactly one of the two is given.
+    """How many captions to select; exactly one of the two is set.
 
     Attributes:
-        top_k: The best ``top_k`` captions; all, when there are fewer.
-        top_fraction: The best part of the captions that have a usable image, above 0 to 1; rounded
-            to the nearest number of captions, halves up, and never to none.
+        top_k: The best ``top_k`` captions; all, if there are fewer.
+        top_fraction: The best fraction of the captions with a usable image, above 0 to 1; rounded
+            to the nearest number of captions, halves up, but at least one.
     """
 
     top_k: int | None = None
     top_fraction: float | None = None
 
     def to_json(self) -> dict[str, int | float]:
-        """The rule as it stands in manifests."""
+        """The rule as recorded in manifests."""
         if self.top_k is not None:
             return {"top_k": self.top_k}
         if self.top_fraction is None:
@@ -45,12 +45,12 @@ class SelectionRule:
         return {"top_fraction": self.top_fraction}
 
     def count(self, captions: int) -> int:
-        """Captions to select of ``captions``."""
+        """Number of captions to select from ``captions``."""
         if self.top_k is not None:
             return min(self.top_k, captions)
         if self.top_fraction is None:
             raise ValueError("a selection rule has a limit")
-        # In decimals: 0.29 of 100 is 29, though the float 0.29 is a little less.
+        # In decimal: 0.29 of 100 is 29, though the float 0.29 is slightly less.
         exact = Decimal(repr(self.top_fraction)) * captions
         return min(max(1, int(exact.to_integral_value(ROUND_HALF_UP))), captions)
 
@@ -58,12 +58,11 @@ class SelectionRule:
 class BestOfRepeats:
     """Collects scores and keeps the best image of each caption.
 
-    Rows that lost are dropped now and then, so memory is that of a few rows a caption, not of all
-    images.
+    Losing rows are dropped periodically, so memory is proportional to captions, not images.
 
     Attributes:
         scored: Scores seen.
-        unusable: Of them, those that are not finite numbers; they never win.
+        unusable: Scores among them that are not finite; they never win.
     """
 
     def __init__(self) -> None:
@@ -79,7 +78,7 @@ class BestOfRepeats:
         return int(self._best.num_rows) + self._waiting_rows
 
     def add(self, scores: pa.Table, chain: int) -> None:
-        """Takes the scores of one chain: a table of ``SCORES``."""
+        """Adds the scores of one chain: a table of ``SCORES``."""
         finite = pc.and_(pc.is_finite(scores["weighted_score"]), pc.is_finite(scores["clip_score"]))
         usable = scores.filter(finite)
         self.scored += scores.num_rows
@@ -89,12 +88,12 @@ class BestOfRepeats:
         best = best_of_repeats(usable)
         self._waiting.append(best)
         self._waiting_rows += best.num_rows
-        # As many as are kept already: the sum of all sorting stays a few sorts of the whole.
+        # As many as are already kept: the total cost stays that of a few sorts of all rows.
         if self._waiting_rows >= max(_LEAST_WAITING, self._best.num_rows):
             self._settle()
 
     def finish(self) -> pa.Table:
-        """One row of ``SCORED`` a caption, its best image; the collection is empty afterwards."""
+        """Each caption's best image, as a row of ``SCORED``; empties the collection."""
         self._settle()
         best, self._best = self._best, SCORED.empty_table()
         return best
@@ -109,7 +108,7 @@ def best_of_repeats(scores: pa.Table) -> pa.Table:
     """The best row of each caption, in order of the captions' ids.
 
     Args:
-        scores: Table of ``SCORED``, all scores finite.
+        scores: Table of ``SCORED``; all scores must be finite.
     """
     if not scores.num_rows:
         return scores
@@ -125,7 +124,7 @@ def ranked(best: pa.Table, rule: SelectionRule) -> pa.Table:
     """The selected rows, best first.
 
     Args:
-        best: Table of ``SCORED`` with one row a caption.
+        best: Table of ``SCORED`` with one row per caption.
         rule: How many to select.
     """
     order = pc.sort_indices(best, sort_keys=_BETTER)

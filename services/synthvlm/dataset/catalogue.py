@@ -1,4 +1,4 @@
-"""The catalogue: which versions there are, in which order, and where they lie."""
+"""The catalogue: which versions exist, in what order, and where they are stored."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ class Entry:
     """A version in the catalogue.
 
     Attributes:
-        row: Place in the order of entry.
+        row: Position in the order of entry.
         name: Name of the dataset.
         ref: The version's shard; its digest is the version's identity.
         store_uri: Root of the store that holds it.
-        bytes: Bytes of its files.
+        bytes: Total size of its files.
         provenance: Its number, parent, time and maker.
     """
 
@@ -41,7 +41,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class IndexEntry:
-    """An index of images in the catalogue: the shard, and the root of the store that holds it."""
+    """An index of images in the catalogue: the shard, and the root of its store."""
 
     ref: ShardRef
     store_uri: str
@@ -68,21 +68,21 @@ class Catalogue:
     ) -> Entry:
         """Enters a version, or finds it entered.
 
-        The next number is given, and the newest version becomes the parent. A version is one row,
+        It gets the next number, and the newest version becomes its parent. A version has one row,
         whichever store it was last seen in.
 
         Args:
             name: Name of the dataset.
             ref: The version's shard.
             store_uri: Root of the store that holds it.
-            size: Bytes of its files.
-            maker: The software that makes it.
-            known: Its provenance, when it was once entered in a catalogue that is lost; it is kept
+            size: Total size of its files in bytes.
+            maker: The software that made it.
+            known: Its provenance, if it was entered in a catalogue that has been lost; it is kept
                 if its number is still free.
         """
         self._ensure_dataset(name)
         with self._database.session() as session:
-            # The first statement writes: in both databases it waits here for others that number.
+            # The first statement writes: in both databases it waits here for concurrent calls.
             session.execute(update(Dataset).where(Dataset.name == name).values(name=name))
             version = session.scalar(select(Version).where(Version.digest == ref.digest))
             if version is not None:
@@ -137,7 +137,7 @@ class Catalogue:
                 )
 
     def newest(self, name: str) -> Entry:
-        """The version of the highest number.
+        """The version with the highest number.
 
         Raises:
             NotFound: There is no such dataset.
@@ -150,7 +150,7 @@ class Catalogue:
             return _entry(version)
 
     def numbered(self, name: str, number: int) -> Entry:
-        """The version of a number.
+        """The version with a given number.
 
         Raises:
             NotFound: There is no such dataset or version.
@@ -164,7 +164,7 @@ class Catalogue:
         return _entry(version)
 
     def digested(self, name: str, prefix: str, limit: int) -> list[Entry]:
-        """Versions whose digest begins with ``prefix``, newest first, at most ``limit``."""
+        """At most ``limit`` versions whose digest begins with ``prefix``, newest first."""
         query = (
             select(Version)
             .where(Version.name == name, Version.digest.startswith(prefix, autoescape=True))
@@ -174,12 +174,12 @@ class Catalogue:
             return [_entry(version) for version in session.scalars(query.limit(limit))]
 
     def page(self, name: str, before: int | None, size: int) -> list[Entry]:
-        """Versions, the last entered first.
+        """One page of versions, newest entry first.
 
         Args:
             name: Only this dataset; empty: all.
             before: Only those entered before this row; None: from the newest.
-            size: At most this many.
+            size: Maximum number of versions.
         """
         query = select(Version).order_by(Version.id.desc()).limit(size)
         if name:
@@ -190,13 +190,13 @@ class Catalogue:
             return [_entry(version) for version in session.scalars(query)]
 
     def versions(self) -> list[Entry]:
-        """All versions, the last entered first."""
+        """All versions, newest entry first."""
         with self._database.session() as session:
             query = select(Version).order_by(Version.id.desc())
             return [_entry(version) for version in session.scalars(query)]
 
     def indexes(self) -> list[IndexEntry]:
-        """All indexes of images, the last entered first."""
+        """All indexes of images, newest entry first."""
         with self._database.session() as session:
             query = select(ImageIndex).order_by(ImageIndex.id.desc())
             return [
@@ -210,7 +210,7 @@ class Catalogue:
                 if session.get(Dataset, name) is None:
                     session.add(Dataset(name=name, latest=0))
         except IntegrityError:
-            return  # another process has just made the row
+            return  # another process has just inserted the row
 
     @staticmethod
     def _is_taken(session: Session, name: str, number: int) -> bool:

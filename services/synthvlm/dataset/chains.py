@@ -1,4 +1,4 @@
-"""The shards of a run: what each is made from, checked before anything is read from them."""
+"""The shards of a run and what each was made from, checked before their contents are read."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from synthvlm.progress import Reporter
 from synthvlm.storage import Manifest, ShardRef, Store, canonical_json, open_shard, sha256_digest
 
 Stages = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""The distinct configurations of each stage, by the service's word and the configuration's digest.
+"""The distinct configurations of each stage, by service and the configuration's digest.
 
-One configuration has ``model_digest``, ``code_version`` and ``configuration``.
+Each has ``model_digest``, ``code_version`` and ``configuration``.
 """
 
 _RECORDS_AT_ONCE = 400_000
-"""Images whose rows are in memory at the same time."""
+"""Images whose rows may be in memory at the same time."""
 
 _KINDS = {"caption_set": "captions", "image_set": "images", "score_set": "scores"}
 _WORDS = {"caption_set": "caption", "image_set": "generation", "score_set": "alignment"}
@@ -24,7 +24,7 @@ _WORDS = {"caption_set": "caption", "image_set": "generation", "score_set": "ali
 
 @dataclass(frozen=True)
 class ShardChain:
-    """One shard of a run: the captions, the images made from them, and the scores of both."""
+    """The shards of one set of captions: the captions, their images, and the scores of both."""
 
     caption_set: ShardRef
     image_set: ShardRef
@@ -33,10 +33,9 @@ class ShardChain:
 
 @dataclass(frozen=True)
 class CheckedChain:
-    """A chain whose shards exist and are made from one another.
+    """A chain whose shards exist and were made from one another.
 
     Attributes:
-        shards: The shards.
         generation: Digest of the configuration that made the images.
     """
 
@@ -49,7 +48,7 @@ class CheckedChains:
     """All chains of a run.
 
     Attributes:
-        chains: In canonical order: by the digests of their ScoreSets, however they were given.
+        chains: In canonical order: by the digests of their ScoreSets.
         stages: The configurations that made their shards.
     """
 
@@ -58,7 +57,7 @@ class CheckedChains:
 
     @property
     def workers(self) -> int:
-        """Shards to read at the same time: fewer when they are large, so that memory is bounded."""
+        """Shards to read at the same time: fewer if they are large, so that memory is bounded."""
         largest = max((one.shards.image_set.records for one in self.chains), default=0)
         return max(1, min(WORKERS, _RECORDS_AT_ONCE // max(1, largest)))
 
@@ -75,11 +74,11 @@ class CheckedChains:
 def check_chains(store: Store, chains: Sequence[ShardChain], reporter: Reporter) -> CheckedChains:
     """Reads the manifests of all shards and checks that they belong together.
 
-    Only digests and configurations are kept in memory, not the manifests. A chain that is given
-    twice counts once.
+    Only digests and configurations are kept in memory, not the manifests. Duplicate chains count
+    once.
 
     Raises:
-        InvalidInput: A shard is not what its place needs, or not made from the others of its chain;
+        InvalidInput: A shard is of the wrong kind, or was not made from the others of its chain;
             the violations name it, for example ``shards[3].image_set``.
         NotFound: A shard does not exist.
         DataCorrupt: A manifest is damaged.
@@ -141,7 +140,7 @@ def _mismatches(
 
 
 def stage_configuration(manifest: Manifest) -> dict[str, Any]:
-    """What a stage was told when it made a shard, as it stands among a version's ``stages``."""
+    """The configuration that a stage made a shard with, as recorded in a version's ``stages``."""
     return {
         "model_digest": manifest.model_digest,
         "code_version": manifest.code_version,

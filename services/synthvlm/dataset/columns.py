@@ -1,13 +1,13 @@
-"""Large Arrow tables in memory once."""
+"""Joining large Arrow tables without holding them in memory twice."""
 
 import pyarrow as pa
 
 
 def combine_columns(pieces: list[pa.Table]) -> dict[str, pa.Array]:
-    """The columns of tables that follow one another, each in one piece.
+    """The columns of the concatenated tables, each in one chunk.
 
-    One column after the other is joined and its pieces are let go, so the whole is never in memory
-    twice. For that the list is emptied.
+    Columns are joined one by one and their pieces released, so the whole is never in memory twice.
+    To allow that, ``pieces`` is emptied.
     """
     table = pa.concat_tables(pieces)
     pieces.clear()

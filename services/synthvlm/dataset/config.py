@@ -15,9 +15,9 @@ class DatasetSettings(DatabaseSettings, ServiceSettings):
     """Catalogue: sqlite:///FILE (sqlite:////FILE for an absolute path) or
     postgresql://USER@HOST:PORT/NAME."""
     export_roots: list[str] = Field(default_factory=list)
-    """Object-store URLs at or below which versions may be exported; none by default."""
+    """Object-store URLs at or below which versions may be exported; empty by default."""
     shard_size: Annotated[int, Field(ge=1, le=100_000)] = 10_000
-    """Pairs that a tar of a version holds, unless a request says otherwise."""
+    """Pairs per tar of a version, unless a request says otherwise."""
     git_revision: Annotated[str, Field(pattern=r"^([0-9a-f]{7,64})?$")] = ""
-    """Revision of the code, recorded beside each version; empty: asked of git where the code runs
-    from a working copy, else unknown."""
+    """Revision of the code, recorded beside each version; empty: that of git if the code runs from
+    a working copy, else unknown."""

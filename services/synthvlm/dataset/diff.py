@@ -1,4 +1,4 @@
-"""What differs between two versions: pairs, and the configuration that made them."""
+"""Differences between two versions: pairs, and the configuration that made them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,16 @@ from synthvlm.storage import Manifest, Shard, canonical_json
 from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
 
 LISTED = 100
-"""Most image ids that a comparison lists."""
+"""Maximum number of image ids that a comparison lists."""
 
-# All ids and digests of a version may be more than the 2 GiB that offsets of 32 bits reach.
+# All ids and digests of a version may exceed the 2 GiB that 32-bit offsets can address.
 _LARGE = pa.large_string()
 _IDENTITY = pa.schema([PAIRS.field("image_id"), PAIRS.field("sha256")])
 
 
 @dataclass(frozen=True)
 class Change:
-    """A key of the configuration: its dotted name, and its values as JSON, empty where absent."""
+    """A configuration key: its dotted name, and its values as JSON; empty if absent."""
 
     key: str
     old: str
@@ -29,9 +29,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What differs from an older to a newer version.
+    """Differences between an older and a newer version.
 
-    A pair is the same when its image has the same id and the same bytes.
+    Two pairs are the same if their images have the same id and the same bytes.
 
     Attributes:
         added: Pairs only in the newer.
@@ -51,7 +51,7 @@ class Difference:
 
 
 def compare(older: Shard, newer: Shard) -> Difference:
-    """Compares two versions; about 250 bytes of memory a pair.
+    """Compares two versions, using about 250 bytes of memory per pair.
 
     Raises:
         DataCorrupt: An index is damaged.
@@ -69,7 +69,7 @@ def compare(older: Shard, newer: Shard) -> Difference:
 
 
 def configuration_changes(older: Manifest, newer: Manifest) -> list[Change]:
-    """Keys of everything that was configured and that differ between two versions' manifests."""
+    """Configuration keys that differ between two versions' manifests."""
     old, new = _flat(_configuration(older)), _flat(_configuration(newer))
     return [
         Change(key, old.get(key, ""), new.get(key, ""))
@@ -79,7 +79,7 @@ def configuration_changes(older: Manifest, newer: Manifest) -> list[Change]:
 
 
 def _only_in(table: pa.Table, other: pa.Table) -> pa.ChunkedArray:
-    """Ids of the rows that the other table has not; both are sorted by id, so the result is."""
+    """Ids of the rows missing from the other table; sorted, as both tables are."""
     keys, known = (
         pc.binary_join_element_wise(
             one["image_id"].cast(_LARGE), one["sha256"].cast(_LARGE), pa.scalar(" ", _LARGE)
@@ -90,9 +90,9 @@ def _only_in(table: pa.Table, other: pa.Table) -> pa.ChunkedArray:
 
 
 def _configuration(manifest: Manifest) -> dict[str, Any]:
-    """All that was configured, by service; ``run`` is what the caller recorded.
+    """The whole configuration by service; ``run`` is what the caller recorded.
 
-    Where shards of one version were made by several configurations, these are numbered.
+    If shards of one version were made with several configurations, these are numbered.
     """
     stages = {}
     for word, known in manifest.details["stages"].items():
@@ -120,7 +120,7 @@ def _numbered(values: list[Any]) -> dict[str, Any]:
 
 
 def _flat(value: Any, key: str = "") -> dict[str, str]:
-    """Leaves of nested mappings as JSON, by dotted key; lists and empty mappings are leaves."""
+    """Leaves of nested mappings as JSON by dotted key; lists and empty mappings are leaves."""
     if not isinstance(value, Mapping) or not value:
         return {key: canonical_json(value).decode()} if key else {}
     leaves: dict[str, str] = {}

@@ -46,7 +46,7 @@ _TEXT = pa.schema([POOL.field("caption_id"), POOL.field("text")])
 
 @dataclass(frozen=True)
 class Place:
-    """Where the bytes of an image lie: a tar in a store, and the row that says where in it."""
+    """Where the bytes of an image are: a tar in a store, and the row with the offset in it."""
 
     store: Store
     path: str
@@ -56,23 +56,23 @@ class Place:
         """The encoded image.
 
         Raises:
-            DataCorrupt: The tar is gone or damaged.
+            DataCorrupt: The tar is missing or damaged.
         """
         return verified_image(self.store, self.path, self.row)
 
 
 @dataclass(frozen=True)
 class FoundImage:
-    """All that is known of an image.
+    """Everything known about an image.
 
     Attributes:
         row: Columns of ``IMAGES``.
         text: The caption.
         generation: Everything that determined the image, as JSON: ``model_digest``,
             ``code_version`` and the ``configuration`` of its ImageSet.
-        scores: Scores by name; empty when it has none.
-        versions: Labels of the versions that hold it, newest first.
-        place: Where its bytes lie.
+        scores: Scores by name; empty if it has none.
+        versions: Labels of the versions that contain it, newest first.
+        place: Where its bytes are.
     """
 
     row: Mapping[str, Any]
@@ -98,18 +98,18 @@ class _InIndex:
 
 
 def find_image(catalogue: Catalogue, stores: Stores, prefix: str) -> FoundImage:
-    """Finds an image by its id or the beginning of it.
+    """Finds an image by its id or a prefix of it.
 
-    Of each version and of each index one row group is read, not the whole. What the catalogue lists
-    and the store has lost is passed over with a warning in the log: the image may be elsewhere.
+    Reads only one row group of each version and index. Entries of the catalogue that are missing
+    from the store are skipped with a warning in the log: the image may be elsewhere.
 
     Raises:
         NotFound: No image has such an id.
-        InvalidInput: Several images' ids begin so.
+        InvalidInput: Several images have ids with this prefix.
         DataCorrupt: Stored bytes are damaged.
     """
     held = _in_versions(catalogue, stores, prefix)
-    # A whole id that a version holds needs no search of all that was generated.
+    # If a version contains the complete id, there is no need to search all generated images.
     indexed = {} if prefix in held else _in_indexes(catalogue, stores, prefix)
     image_id = _the_one(prefix, {*held, *indexed})
     if image_id in held:
@@ -152,7 +152,7 @@ def _rows(
 ) -> Iterator[tuple[Store, Mapping[str, Any]]]:
     try:
         store = stores.listed(store_uri)
-        # One more than is ever listed tells that there are more.
+        # One more than is ever listed, to tell whether there are more.
         rows = rows_by_prefix(store, path, prefix, schema.names, limit=_CANDIDATES + 1)
     except (NotFound, PreconditionFailed) as error:
         _log.warning("listed_but_not_found", path=path, store=store_uri, reason=error.message)
@@ -206,5 +206,5 @@ def _ref(chain: Mapping[str, Any], role: str) -> ShardRef:
 def _row(table: pa.Table, column: str, value: str) -> dict[str, Any]:
     rows: list[dict[str, Any]] = table.filter(pc.equal(table[column], value)).to_pylist()
     if not rows:
-        raise DataCorrupt(f"the index names {column} {value}, which its shard does not hold")
+        raise DataCorrupt(f"the index names {column} {value}, which is missing from its shard")
     return rows[0]

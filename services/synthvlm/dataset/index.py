@@ -1,7 +1,7 @@
 """The index of all images that a run generated, selected or not, so that any can be found by id.
 
 It is a shard like the others: `images.parquet` is sorted by image id and says which chain an image
-belongs to, `chains.parquet` where that chain's shards lie. A lookup reads one row group of it.
+belongs to, `chains.parquet` says where that chain's shards are. A lookup reads one row group.
 """
 
 import tempfile
@@ -26,7 +26,7 @@ from synthvlm.storage.tables import ROW_GROUP, TableFile, table_bytes
 
 KIND = "index"
 CODE_VERSION = 1
-"""Raised whenever this code gives another index for the same chains."""
+"""Incremented whenever this code produces a different index from the same chains."""
 
 _IMAGE_ID = pa.schema([IMAGES.field("image_id")])
 
@@ -34,11 +34,11 @@ _IMAGE_ID = pa.schema([IMAGES.field("image_id")])
 def build_index(store: Store, chains: CheckedChains, reporter: Reporter) -> ShardRef:
     """Commits the index of the images of all chains, or finds it committed.
 
-    All ids are in memory at once: about 100 bytes an image.
+    Holds all ids in memory: about 100 bytes per image.
 
     Raises:
         DataCorrupt: An ImageSet is damaged.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     commit = Commit(store, ShardKey(KIND, {"chains": chains.digest}, code_version=CODE_VERSION))
     if ref := commit.find():

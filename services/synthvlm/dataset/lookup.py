@@ -1,4 +1,4 @@
-"""Finding rows of a large Parquet file by id, reading only the row groups that can hold them."""
+"""Finding rows of a large Parquet file by id, reading only the row groups that may hold them."""
 
 from collections.abc import Sequence
 
@@ -18,21 +18,21 @@ def rows_by_prefix(
 ) -> pa.Table:
     """Rows of a file sorted by ``image_id`` whose id begins with ``prefix``.
 
-    The row groups' statistics say which can hold them: one, or two where the ids lie on a border.
+    The row groups' statistics say which may hold them: one, or two if the ids straddle a boundary.
 
     Args:
-        store: Where the file lies.
+        store: The store that holds the file.
         path: A Parquet file with a column ``image_id``, sorted by it.
-        prefix: Beginning of the ids, or a whole id.
-        columns: Columns to return, ``image_id`` among them.
-        limit: Most rows to return.
+        prefix: A prefix of the ids, or a complete id.
+        columns: Columns to return, including ``image_id``.
+        limit: Maximum number of rows to return.
 
     Raises:
         NotFound: There is no such file.
         DataCorrupt: It is not a Parquet file.
     """
     try:
-        # The footer, and single row groups: a buffer would read more than is needed.
+        # Only the footer and single row groups are read; a buffer would read more than needed.
         file = pq.ParquetFile(ObjectFile(store, path))
         found = [
             group.filter(pc.starts_with(group[IMAGE_ID], prefix))

@@ -1,4 +1,4 @@
-"""The catalogue's tables. Manifests in the store are the truth; the catalogue finds them."""
+"""The catalogue's tables: an index of the store's manifests, which are authoritative."""
 
 from sqlalchemy import BigInteger, ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -13,17 +13,17 @@ class Base(DeclarativeBase):
 
 
 class Dataset(Base):
-    """A dataset's name; its row is locked while a version is numbered."""
+    """A dataset's name; its row is locked while a version is given its number."""
 
     __tablename__ = "dataset"
 
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     latest: Mapped[int] = mapped_column(Integer)
-    """Highest number given to a version, 0 for none."""
+    """Highest version number; 0 if there is no version."""
 
 
 class Version(Base):
-    """A version of a dataset, and what is recorded beside its identity."""
+    """A version of a dataset, and its provenance."""
 
     __tablename__ = "version"
     __table_args__ = (UniqueConstraint("name", "number"),)
@@ -40,9 +40,9 @@ class Version(Base):
     parent: Mapped[str | None] = mapped_column(String(71))
     """Digest of the version that was the newest when this one was entered."""
     create_time: Mapped[int] = mapped_column(BigInteger)
-    """When it was first entered, in seconds since 1970 UTC."""
+    """When it was first entered, in seconds since the Unix epoch."""
     git_revision: Mapped[str] = mapped_column(String(64))
-    """Revision of the code that made it; empty where that is not known."""
+    """Revision of the code that made it; empty if unknown."""
     software_version: Mapped[str] = mapped_column(String(64))
 
 

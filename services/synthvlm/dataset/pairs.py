@@ -1,4 +1,4 @@
-"""The layout of a dataset version, for those who write it and those who read it."""
+"""The layout of a dataset version, for writers and readers."""
 
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -20,10 +20,10 @@ def tar_name(number: int) -> str:
 
 
 def image_path(row: Mapping[str, Any]) -> str:
-    """Path of a pair's image below the image folder of LLaVA's form.
+    """Path of a pair's image below the image folder of LLaVA's format.
 
-    One folder a tar, named by its number: unpacking ``pairs-000003.tar`` in the folder ``000003``
-    gives the layout.
+    Each tar has a folder named by its number: unpacking ``pairs-000003.tar`` in the folder
+    ``000003`` produces the layout.
     """
     folder = str(row["shard"]).removeprefix("pairs-").removesuffix(".tar")
     return f"{folder}/{row['file']}"
@@ -47,17 +47,17 @@ def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
     """The bytes of one image, read from the tar that holds it.
 
     Args:
-        store: Where the tar lies.
+        store: The store that holds the tar.
         path: The tar.
         row: ``image_id``, ``offset``, ``size`` and ``sha256`` of the image.
 
     Raises:
-        DataCorrupt: The tar is gone, or the bytes do not have the recorded digest.
+        DataCorrupt: The tar is missing, or the bytes do not have the recorded digest.
     """
     try:
         data = store.read_range(path, row["offset"], row["size"])
     except NotFound as error:
-        raise DataCorrupt(f"{path}, which holds image {row['image_id']}, is gone") from error
+        raise DataCorrupt(f"{path}, which holds image {row['image_id']}, is missing") from error
     if sha256_digest(data) != row["sha256"]:
         raise DataCorrupt(
             f"image {row['image_id']} in {path} does not have the digest {row['sha256']}"
@@ -68,7 +68,7 @@ def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
 def pairs_by_tar(version: Shard) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The rows of a version's index, grouped by tar, in the order of the tars.
 
-    As with ``itertools.groupby``, a group is to be read before the next one is asked for.
+    As with ``itertools.groupby``, read each group before advancing to the next one.
 
     Raises:
         DataCorrupt: The index is damaged.

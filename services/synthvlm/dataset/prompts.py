@@ -1,4 +1,4 @@
-"""The instructions of LLaVA's pretraining form: which one an image gets depends on its id alone."""
+"""The instructions of LLaVA's pretraining format, chosen for each image by its id alone."""
 
 import hashlib
 
@@ -19,7 +19,7 @@ PROMPTS = (
 
 
 def prompt_of(image_id: str) -> str:
-    """The instruction for an image: evenly spread, and the same in every run."""
+    """The instruction for an image: uniformly distributed, and the same in every run."""
     number = int.from_bytes(hashlib.sha256(image_id.encode()).digest()[:8], "big")
     return PROMPTS[number % len(PROMPTS)]
 
@@ -29,8 +29,8 @@ def llava_record(image_id: str, image: str, caption: str) -> dict[str, object]:
 
     Args:
         image_id: Id of the image.
-        image: Path of the image below the training's image folder.
-        caption: What the model is to answer.
+        image: Path of the image below the image folder used in training.
+        caption: The answer that the model learns.
     """
     return {
         "id": image_id,

@@ -1,7 +1,7 @@
-"""What is recorded beside a version's identity: its history, and who made it when.
+"""A version's provenance: its history, when it was made, and by which software.
 
 None of this is part of the digest: the same pairs made again, elsewhere or later, are the same
-version. `provenance.json` lies beside the manifest so that a lost catalogue can be rebuilt.
+version. `provenance.json` is stored beside the manifest so that a lost catalogue can be rebuilt.
 """
 
 import subprocess
@@ -27,8 +27,8 @@ class Provenance(BaseModel):
     Attributes:
         number: The version's number.
         parent: Digest of the version before it; None for the first.
-        create_time: When it was first entered in a catalogue, in seconds since 1970 UTC.
-        git_revision: Revision of the code that made it; empty where that is not known.
+        create_time: When it was first entered in a catalogue, in seconds since the Unix epoch.
+        git_revision: Revision of the code that made it; empty if unknown.
         software_version: Version of the package that made it.
     """
 
@@ -41,12 +41,12 @@ class Provenance(BaseModel):
     software_version: str
 
     def to_json(self) -> str:
-        """As it stands in the file."""
+        """The contents of the file."""
         return canonical_json(self.model_dump()).decode()
 
 
 class Maker(BaseModel):
-    """The software that makes versions: what a new version's provenance takes from it."""
+    """The software that makes versions, as recorded in a new version's provenance."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -54,7 +54,7 @@ class Maker(BaseModel):
     software_version: str = synthvlm.__version__
 
     def provenance(self, number: int, parent: str | None) -> Provenance:
-        """The provenance of a version that is entered now."""
+        """The provenance of a version entered now."""
         return Provenance(
             number=number,
             parent=parent,
@@ -65,7 +65,7 @@ class Maker(BaseModel):
 
 
 def read_provenance(store: Store, path: str) -> Provenance | None:
-    """The provenance of the version in the folder ``path``; None when none was written yet.
+    """The provenance of the version in the folder ``path``; None if it has not been written yet.
 
     Raises:
         DataCorrupt: The file is damaged.
@@ -77,19 +77,19 @@ def read_provenance(store: Store, path: str) -> Provenance | None:
     try:
         return Provenance.model_validate_json(data)
     except ValidationError as error:
-        raise DataCorrupt(f"{path}/{PROVENANCE} is damaged; delete the file to renew it") from error
+        raise DataCorrupt(f"{path}/{PROVENANCE} is damaged; delete it to recreate it") from error
 
 
 def write_provenance(store: Store, path: str, provenance: Provenance) -> None:
-    """Records the provenance of the version in the folder ``path``, unless there is one."""
+    """Records the provenance of the version in the folder ``path``, unless it is already there."""
     store.write_if_absent(f"{path}/{PROVENANCE}", provenance.to_json().encode())
 
 
 @cache
 def working_copy_revision() -> str:
-    """The git revision of the working copy that the code runs from; empty when it runs from none.
+    """The git revision of the working copy that the code runs from; empty if there is none.
 
-    An installed package or an image has no working copy, and git need not be there.
+    An installed package or a container image has no working copy, and git may not be installed.
     """
     folder = Path(__file__).parent
     command = ["git", "-C", str(folder), "rev-parse", "HEAD"]

@@ -1,4 +1,4 @@
-"""A committed version enters the catalogue; a lost catalogue is filled again from the store."""
+"""Entering committed versions in the catalogue, and rebuilding a lost catalogue from the store."""
 
 from dataclasses import dataclass
 
@@ -20,8 +20,8 @@ def publish(
 ) -> Entry:
     """Enters a version in the catalogue and records its provenance beside its manifest.
 
-    Idempotent, and right after a kill at any point: a version that is committed but not entered is
-    entered by the next call, one that is entered keeps its number.
+    Idempotent, and correct after a kill at any point: a version that is committed but not entered
+    is entered by the next call; one that is entered keeps its number.
     """
     ref = assembled.ref
     known = read_provenance(store, ref.path)
@@ -36,7 +36,7 @@ def publish(
 
 @dataclass(frozen=True)
 class Reindexed:
-    """What a store held: versions and indexes of images, now in the catalogue."""
+    """Versions and indexes of images that were found in a store and entered in the catalogue."""
 
     versions: int
     indexes: int
@@ -50,7 +50,7 @@ class _Found:
 
 
 def reindex(catalogue: Catalogue, store: Store, maker: Maker, reporter: Reporter) -> Reindexed:
-    """Enters everything that a store holds in the catalogue, versions under their old numbers.
+    """Enters everything in a store in the catalogue; versions keep their old numbers.
 
     Raises:
         DataCorrupt: A manifest or provenance is damaged.
@@ -59,7 +59,7 @@ def reindex(catalogue: Catalogue, store: Store, maker: Maker, reporter: Reporter
         _Found(ref, manifest, read_provenance(store, ref.path))
         for ref, manifest in _committed(store, assembly.KIND, reporter)
     ]
-    # In their old order; those that were never entered come last.
+    # In their original order; those that were never entered come last.
     versions.sort(key=lambda one: (one.provenance is None, _time_and_number(one), one.ref.digest))
     for one in versions:
         reporter.check()

@@ -1,4 +1,4 @@
-"""Reads that overlap: object stores answer slowly, but many at once."""
+"""Concurrent reads: object stores have high latency but serve many requests at once."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
@@ -11,20 +11,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 WORKERS = 8
-"""Reads under way at the same time."""
+"""Concurrent reads."""
 
 
 def read_ahead(
     work: Callable[[T], R], items: Iterable[T], workers: int = WORKERS
 ) -> closing[Generator[R, None, None]]:
-    """What ``work`` gives for each item, in the order of the items.
+    """The results of ``work`` for each item, in the order of the items.
 
-    At most ``2 * workers`` results are made or waiting, so memory is bounded however many items
-    there are. To be used as ``with read_ahead(…) as results``: the block's end, also by an error,
-    drops what has not started.
+    At most ``2 * workers`` results are in progress or waiting, so memory is bounded for any number
+    of items. Use as ``with read_ahead(…) as results``: leaving the block, even by an error, cancels
+    work that has not started.
 
     Raises:
-        Exception: What ``work`` raised, at that item's place.
+        Exception: What ``work`` raised, when its item's turn comes.
     """
     return closing(_results(work, items, workers))
 

@@ -1,7 +1,7 @@
-"""``python -m synthvlm.dataset.reindex``: fills the catalogue again from what stores hold.
+"""``python -m synthvlm.dataset.reindex``: rebuilds the catalogue from the stores.
 
-For a catalogue that was lost, or a store that was moved. Versions keep the numbers that are
-recorded beside them. The settings are those of the service; every root of ``store_roots`` is read.
+For a catalogue that was lost, or a store that was moved. Versions keep their recorded numbers. The
+settings are those of the service; every root of ``store_roots`` is read.
 """
 
 import sys
@@ -18,7 +18,7 @@ from synthvlm.storage import open_store
 
 
 def main(arguments: list[str]) -> int:
-    """Reindexes and prints what was found; the exit status."""
+    """Reindexes, prints what was found, and returns the exit status."""
     line = read_command_line(DatasetSettings, SERVICE.word, arguments)
     try:
         settings = load_settings(

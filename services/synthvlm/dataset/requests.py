@@ -1,4 +1,4 @@
-"""The requests of the dataset service, with every limit that the proto states."""
+"""The requests of the dataset service, validated against the limits in the proto."""
 
 import json
 from typing import Annotated, Any, Literal
@@ -38,12 +38,12 @@ def _reference(text: str) -> Reference:
 
 
 def _configuration(text: str) -> dict[str, Any]:
-    """The JSON object that a string holds; nothing stands for an empty one."""
+    """The JSON object in a string; an empty string means an empty object."""
     if len(text.encode()) > MAX_CONFIGURATION_BYTES:
-        raise violation(f"may have {MAX_CONFIGURATION_BYTES} bytes at most")
+        raise violation(f"must have at most {MAX_CONFIGURATION_BYTES} bytes")
     try:
         value = json.loads(text or "{}")
-        # What has no canonical form (NaN, half a surrogate pair) cannot be part of an identity.
+        # A value without a canonical form (NaN, a lone surrogate) cannot be part of an identity.
         canonical_json(value)
     except (ValueError, RecursionError) as error:
         raise violation(f"must be JSON: {error}") from None
@@ -53,7 +53,7 @@ def _configuration(text: str) -> dict[str, Any]:
 
 
 VersionReference = Annotated[Reference, BeforeValidator(_reference)]
-"""What names a version, parsed."""
+"""A parsed reference to a version."""
 
 
 class ShardChainMessage(RequestModel):
@@ -64,7 +64,7 @@ class ShardChainMessage(RequestModel):
     score_set: ShardRefField
 
     def chain(self) -> ShardChain:
-        """The chain that it stands for."""
+        """The chain in the domain's terms."""
         return ShardChain(self.caption_set, self.image_set, self.score_set)
 
 
@@ -81,7 +81,7 @@ class SelectionRuleMessage(RequestModel):
         return self
 
     def rule(self) -> SelectionRule:
-        """The rule that it stands for."""
+        """The rule in the domain's terms."""
         return SelectionRule(self.top_k, self.top_fraction)
 
 
@@ -130,7 +130,7 @@ class GetImage(RequestModel):
     """``GetImageRequest``."""
 
     image_id: Annotated[
-        str, Matches("[A-Za-z0-9_-]{8,128}", "an image's id or at least eight characters of it")
+        str, Matches("[A-Za-z0-9_-]{8,128}", "an image id or at least its first eight characters")
     ]
     include_image: bool
 
@@ -144,5 +144,5 @@ class ExportVersion(RequestModel):
 
     @property
     def form(self) -> ExportFormat:
-        """The form that is asked for."""
+        """The requested format."""
         return ExportFormat(self.format.removeprefix("EXPORT_FORMAT_").lower())

@@ -1,4 +1,4 @@
-"""Scores become a Selection: the best image of each caption, then the best captions of all."""
+"""Selecting pairs by their scores: the best image of each caption, then the best captions."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -30,11 +30,11 @@ from synthvlm.storage.tables import ROW_GROUP, TableFile
 
 KIND = "selection"
 CODE_VERSION = 1
-"""Raised whenever this code selects other pairs by the same rule."""
+"""Incremented whenever this code selects different pairs by the same rule."""
 
 _PLACE = [field for field in IMAGES if field.name not in ("image_id", "caption_id", "repeat")]
 _TEXT = [field for field in POOL if field.name != "caption_id"]
-# Texts may be more than the 2 GiB that offsets of 32 bits reach, once they are all together.
+# All texts together may exceed the 2 GiB that 32-bit offsets can address.
 _LARGE_TEXT = pa.field("text", pa.large_string(), nullable=False)
 _JOINED = pa.schema(
     [
@@ -54,7 +54,7 @@ class Selected:
         ref: The shard: ``selection.parquet``, best first.
         index: The index of all images of its run.
         scored: Scored images read.
-        captions: Captions that had at least one image with usable scores.
+        captions: Captions with at least one image that has usable scores.
         selected: Pairs selected.
     """
 
@@ -70,24 +70,24 @@ def select(
 ) -> Selected:
     """Commits a Selection, or finds it committed.
 
-    A caption's best image is the one of the highest weighted score; among equal ones that of the
-    higher CLIPScore, then of the lower repeat, then of the lower image id. Captions are ranked in
-    the same order. Images whose scores are not finite numbers are never selected.
+    A caption's best image is the one with the highest weighted score; ties go to the higher
+    CLIPScore, then the lower repeat, then the lower image id. Captions are ranked in the same
+    order. Images whose scores are not finite are never selected.
 
-    Memory is bounded by the captions and by what is selected, not by the images' bytes nor the
-    texts of what is not selected.
+    Memory is proportional to the number of captions and the size of the selection, not to image
+    bytes or to texts that are not selected.
 
     Args:
         store: Where shards are read and written.
         chains: The shards of a run, in any order.
         rule: How many captions to select.
-        reporter: Told of every chain whose scores were read.
+        reporter: Called with the chains whose scores have been read.
 
     Raises:
         InvalidInput: A chain's shards do not belong together.
         NotFound: A shard does not exist.
         DataCorrupt: Stored bytes are damaged.
-        OperationCancelled: The reporter says that nobody waits any more.
+        OperationCancelled: The caller has gone.
     """
     checked = check_chains(store, chains, reporter)
     total = sum(chain.shards.score_set.records for chain in checked.chains)
@@ -138,7 +138,7 @@ def _write(
     rows: pa.Table,
     reporter: Reporter,
 ) -> None:
-    """Joins the selected rows with their texts and places, and writes them best first."""
+    """Joins the selected rows with their texts and image locations; writes them best first."""
     sets = {
         "image_set": pa.array([one.shards.image_set.path for one in chains.chains], pa.string()),
         "image_set_digest": pa.array(
@@ -159,7 +159,7 @@ def _write(
 def _joined_columns(
     store: Store, chains: CheckedChains, rows: pa.Table, reporter: Reporter
 ) -> dict[str, pa.Array]:
-    """The columns of the selection, in order of the chains, with the column ``rank``."""
+    """The columns of the selection and a column ``rank``, in order of the chains."""
     rows = rows.append_column("rank", pa.array(range(rows.num_rows), pa.int64()))
     joined = [_JOINED.empty_table()]
 
@@ -175,7 +175,7 @@ def _joined_columns(
 
 
 def _by_chain(rows: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    """The rows of each chain that has any, with the chain's number."""
+    """The rows of each non-empty chain, with the chain's number."""
     rows = rows.sort_by("chain").combine_chunks()
     runs = pc.run_end_encode(rows["chain"].combine_chunks())
     start = 0

@@ -1,4 +1,4 @@
-"""The dataset service, put together."""
+"""Builds the dataset service from its settings."""
 
 from synthvlm.dataset.catalogue import Catalogue
 from synthvlm.dataset.config import DatasetSettings
@@ -12,7 +12,7 @@ from synthvlm.sql.database import open_database
 
 
 def open_catalogue(settings: DatasetSettings) -> Catalogue:
-    """Opens the catalogue that the settings name, its schema up to date.
+    """Opens the catalogue named in the settings and migrates its schema.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -21,12 +21,12 @@ def open_catalogue(settings: DatasetSettings) -> Catalogue:
 
 
 def maker(settings: DatasetSettings) -> Maker:
-    """The software that this process runs."""
+    """The software of this process."""
     return Maker(git_revision=settings.git_revision or working_copy_revision())
 
 
 def build(settings: DatasetSettings) -> DatasetServicer:
-    """Opens the catalogue and gives it to a servicer."""
+    """Opens the catalogue and returns a servicer for it."""
     return DatasetServicer(settings, open_catalogue(settings), maker(settings))
 
 

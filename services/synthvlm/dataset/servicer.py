@@ -1,4 +1,4 @@
-"""The protos of the dataset service, to the domain and back."""
+"""Translates the protos of the dataset service to the domain and back."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -33,13 +33,7 @@ _log = structlog.get_logger(__name__)
 
 
 class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
-    """Serves one catalogue.
-
-    Args:
-        settings: The service's settings.
-        catalogue: Its catalogue.
-        maker: What is recorded of the software beside new versions.
-    """
+    """Serves one catalogue; ``maker`` is recorded in the provenance of new versions."""
 
     def __init__(self, settings: DatasetSettings, catalogue: Catalogue, maker: Maker) -> None:
         self.catalogue = catalogue
@@ -98,11 +92,11 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
     async def ListVersions(
         self, request: dataset_pb2.ListVersionsRequest, context: Context
     ) -> dataset_pb2.ListVersionsResponse:
-        """One page of versions, the last entered first."""
+        """One page of versions, newest entry first."""
         parsed = await validated(context, requests.ListVersions, request)
         before = _VERSION_PAGES.row(parsed.page_token, parsed.name)
         size = parsed.page_size or _PAGE_SIZE
-        # One more than is sent tells whether there is a next page.
+        # One more than is sent, to tell whether there is a next page.
         entries = await offload(
             context, lambda _: self.catalogue.page(parsed.name, before, size + 1)
         )
@@ -148,7 +142,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
     async def GetImage(
         self, request: dataset_pb2.GetImageRequest, context: Context
     ) -> dataset_pb2.GetImageResponse:
-        """One image with all that is known of it."""
+        """An image and everything known about it."""
         parsed = await validated(context, requests.GetImage, request)
 
         def work(_: Reporter) -> dataset_pb2.GetImageResponse:
@@ -160,7 +154,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
     async def ExportVersion(
         self, request: dataset_pb2.ExportVersionRequest, context: Context
     ) -> AsyncIterator[dataset_pb2.ExportVersionResponse]:
-        """Writes a version in another form, with progress; the files are in the last message."""
+        """Writes a version in another format, with progress; the files are in the last message."""
         parsed = await validated(context, requests.ExportVersion, request)
 
         def work(reporter: Reporter) -> dataset_pb2.ExportVersionResponse:
@@ -197,7 +191,7 @@ def _summary(entry: Entry) -> dataset_pb2.VersionSummary:
 def _difference(
     older: Entry, newer: Entry, difference: Difference
 ) -> dataset_pb2.DiffVersionsResponse:
-    # "from" is a keyword of Python, so it cannot be written as one of the call.
+    # "from" is a reserved word in Python, so it cannot be a keyword argument.
     older_field = {"from": _summary(older)}
     return dataset_pb2.DiffVersionsResponse(
         **older_field,

@@ -1,4 +1,4 @@
-"""Versions by what people call them, opened in the stores that hold them."""
+"""Finding versions by human-readable references, and opening them in their stores."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from synthvlm.errors import FieldViolation, InvalidInput, NotFound, Precondition
 from synthvlm.storage import Shard, Store, open_shard, open_store
 
 NAME = r"[a-z0-9][a-z0-9-]{0,63}"
-"""What a dataset's name looks like."""
+"""Pattern of a dataset name."""
 
 _REFERENCE = re.compile(rf"(?P<name>{NAME})(@((?P<number>[1-9]\d{{0,8}})|(?P<digest>.+)))?")
 _DIGEST_PREFIX = re.compile(r"sha256:[0-9a-f]{8,64}")
@@ -17,7 +17,7 @@ _DIGEST_PREFIX = re.compile(r"sha256:[0-9a-f]{8,64}")
 
 @dataclass(frozen=True)
 class Reference:
-    """What names a version: a number, the beginning of a digest, or neither for the newest."""
+    """A reference to a version: by number, by digest prefix, or by neither for the newest."""
 
     name: str
     number: int | None = None
@@ -28,7 +28,7 @@ def parse_reference(text: str) -> Reference:
     """Parses ``NAME``, ``NAME@3`` or ``NAME@sha256:…``.
 
     Raises:
-        ValueError: It is none of these; the message says what would be right.
+        ValueError: It is none of these; the message says what would be valid.
     """
     match = _REFERENCE.fullmatch(text)
     if match is None or (match["digest"] and not _DIGEST_PREFIX.fullmatch(match["digest"])):
@@ -45,11 +45,11 @@ def find_version(catalogue: Catalogue, reference: Reference, field: str) -> Entr
     Args:
         catalogue: Where to look.
         reference: What to look for.
-        field: The request's field that the reference came in, for errors.
+        field: The request field that held the reference, for error messages.
 
     Raises:
         NotFound: There is no such version.
-        InvalidInput: Several versions' digests begin so.
+        InvalidInput: Several versions match the digest prefix.
     """
     if reference.number is not None:
         return catalogue.numbered(reference.name, reference.number)
@@ -57,7 +57,7 @@ def find_version(catalogue: Catalogue, reference: Reference, field: str) -> Entr
         return catalogue.newest(reference.name)
     found = catalogue.digested(reference.name, reference.digest, limit=3)
     if not found:
-        catalogue.newest(reference.name)  # if there is no such dataset, the error says so
+        catalogue.newest(reference.name)  # raises if there is no such dataset
         raise NotFound(
             f"the dataset {reference.name!r} has no version whose digest begins with "
             f"{reference.digest}"
@@ -70,7 +70,7 @@ def find_version(catalogue: Catalogue, reference: Reference, field: str) -> Entr
 
 
 class Stores:
-    """Opens what the catalogue lists, in the stores that the service may use."""
+    """Opens versions in the stores that the service may use."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self._roots = roots
@@ -84,7 +84,7 @@ class Stores:
         return open_store(uri, self._roots)
 
     def listed(self, uri: str) -> Store:
-        """The store in which the catalogue says that something lies.
+        """The store where something is, according to the catalogue.
 
         Raises:
             PreconditionFailed: The service may not use it.
@@ -93,9 +93,9 @@ class Stores:
             return open_store(uri, self._roots)
         except InvalidInput as error:
             raise PreconditionFailed(
-                f"the catalogue says that this lies in {uri}, which the service may not use; "
+                f"according to the catalogue this is in {uri}, which the service may not use; "
                 f"add it to store_roots or, if it was moved, run "
-                f"`python -m synthvlm.dataset.reindex` on its new place"
+                f"`python -m synthvlm.dataset.reindex` on its new location"
             ) from error
 
     def version(self, entry: Entry) -> Shard:
@@ -103,7 +103,7 @@ class Stores:
 
         Raises:
             PreconditionFailed: As ``listed``.
-            NotFound: The store does not hold it any more.
+            NotFound: The store no longer contains it.
             DataCorrupt: Its manifest is damaged.
         """
         return open_shard(self.listed(entry.store_uri), entry.ref)

@@ -1,1 +1,1 @@
-"""Text to image: SDXL base and refiner behind one engine interface."""
+"""Text-to-image generation: diffusion pipelines behind one engine interface."""

@@ -1,12 +1,12 @@
-"""Batches from the images of all calls: single ones are made together, shards bring whole batches.
+"""Batches images across calls: single images share a batch, shards bring whole batches.
 
-A thread of its own makes the batches, so that there is one loop at a time and the others wait in
-one queue, first come first served. A shard call queues one batch at a time: item calls that came
-while its last batch ran go first, and its next batch goes before whatever comes later.
+A dedicated thread runs one batch at a time; everything else waits in one queue, first come, first
+served. A shard call queues one batch at a time: item calls that arrived during its last batch go
+first, and its next batch goes before anything that arrives later.
 
-A batch that is not full starts once nothing has come for a while. The callers of the batch before
-come back when it ends, one after another: were the images that wait already started without them,
-the callers would stay split into two batches for good, each of them only half full.
+A partial batch starts once no request has arrived for a while. The callers of the previous batch
+return one after another when it ends: if the waiting images started without them, the callers would
+stay split into two batches for good, each only half full.
 """
 
 import threading
@@ -24,27 +24,27 @@ from synthvlm.generation.engine import ImageRequest, Sample
 from synthvlm.progress import Reporter
 
 _POLL_SECONDS = 0.2
-"""How often a waiting caller is asked whether it is still there. Sixteen threads that wake up fifty
-times a second slow an engine on two cores by 5%."""
+"""How often a waiting call checks that its caller is still there. Sixteen threads that wake up
+fifty times a second slow an engine on two cores by 5%."""
 
 Generate = Callable[[Sequence[ImageRequest], Reporter], list[Sample]]
-"""Synthesises one batch of requests with the same sampling parameters."""
+"""Generates one batch of requests with the same sampling parameters."""
 
 _BATCH_IMAGES = Histogram(
     "synthvlm_generation_batch_images",
-    "Images synthesised together.",
+    "Images generated together.",
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 _BATCH_SECONDS = Histogram(
     "synthvlm_generation_batch_seconds",
-    "Seconds that the engine took for a batch.",
+    "Seconds that the engine took per batch.",
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )
 
 
 @dataclass(eq=False)
 class _Job:
-    """What one caller waits for."""
+    """The requests of one caller, and their result."""
 
     requests: tuple[ImageRequest, ...]
     alone: bool
@@ -53,36 +53,36 @@ class _Job:
     result: Future[list[Sample]] = field(default_factory=Future)
 
     def joins(self, other: "_Job") -> bool:
-        """Whether this job may be in one batch with ``other``."""
+        """Whether this job may share a batch with ``other``."""
         if self.alone or other.alone:
             return self is other
         return self.requests[0].sampling == other.requests[0].sampling
 
 
 class _Callers:
-    """The reporter of a batch: it goes on as long as one of its callers waits."""
+    """The reporter of a batch, which continues as long as any of its callers waits."""
 
     def __init__(self, jobs: Sequence[_Job]) -> None:
         self._jobs = jobs
 
     def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Only asks, as ``check``: callers learn of their batch when it is finished."""
+        """Only checks: callers are notified when their batch is finished."""
         del done, total, resumed
         self.check()
 
     def check(self) -> None:
-        """Raises when all callers have gone."""
+        """Raises if all callers have gone."""
         if not any(job.wanted for job in self._jobs):
-            raise OperationCancelled("nobody waits for this batch any more")
+            raise OperationCancelled("all callers of this batch have gone")
 
 
 class Batcher:
-    """Batches what many threads ask for.
+    """Batches requests from many threads.
 
     Args:
-        generate: What synthesises a batch; nobody else may call it.
-        batch_size: Images in one batch, at most.
-        wait_seconds: How long nothing must have come before a batch starts that is not full.
+        generate: Generates a batch; only the batcher may call it.
+        batch_size: Maximum number of images in a batch.
+        wait_seconds: A partial batch starts after this long without a new request.
     """
 
     def __init__(self, generate: Generate, batch_size: int, wait_seconds: float) -> None:
@@ -95,26 +95,32 @@ class Batcher:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """Number of callers whose batch has not started."""
+        with self._changed:
+            return len(self._queue)
+
     def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
-        """One image; it may share a batch with those of other callers. Blocks.
+        """Generates one image, possibly in a batch with those of other callers. Blocks.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
             Unavailable: The batcher is closed.
         """
         return self._wait(_Job((request,), alone=False), reporter)[0]
 
     def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        """One batch of exactly these requests, with the same sampling parameters. Blocks.
+        """Generates one batch of exactly these requests, with equal sampling parameters. Blocks.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
+            OperationCancelled: The caller has gone.
             Unavailable: The batcher is closed.
         """
         return self._wait(_Job(tuple(requests), alone=True), reporter)
 
     def close(self) -> None:
-        """Lets the batch in hand finish, refuses what waits, and stops."""
+        """Finishes the current batch, rejects waiting requests, and stops."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -154,7 +160,7 @@ class Batcher:
                 samples = samples[len(job.requests) :]
 
     def _next(self) -> list[_Job]:
-        """The jobs of the next batch; none when the batcher is closed."""
+        """The jobs of the next batch; empty when the batcher is closed."""
         free_since = time.monotonic()
         with self._changed:
             while not self._closed:

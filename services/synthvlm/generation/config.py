@@ -14,47 +14,47 @@ Endpoint = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")]
 """``host:port``."""
 
 Gpu = Annotated[int, Field(ge=0)]
-"""Number of a GPU."""
+"""Index of a GPU."""
 
 
 class TensorRtSettings(SettingsSection):
-    """TensorRT engines: where they are kept, and what they take."""
+    """TensorRT engines: where they are stored, and the image sizes that they accept."""
 
     store: str | None = None
     """Object store with the TensorRT engines of `synthvlm engines build`: file:///folder or a
     bucket's URL."""
     wait_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    """How long a starting server waits for its engines to be built."""
+    """Seconds that a starting server waits for its engines to be built."""
     sides: tuple[Side, Side] | None = None
-    """Least and largest width and height in pixels that engines take; null: those of the profile
-    alone."""
+    """Minimum and maximum width and height in pixels that engines accept; null: only those of the
+    profile."""
     quantization: Literal["fp8", "int8"] | None = None
-    """What the denoising networks are quantized to by NVIDIA ModelOpt; null: they are not."""
+    """Type that NVIDIA ModelOpt quantizes the denoising networks to; null: no quantization."""
 
 
 class TritonSettings(SettingsSection):
-    """Triton servers: how the service asks them, and how they queue and batch."""
+    """Triton servers: how the service calls them, and how they queue and batch."""
 
     endpoints: list[Endpoint] = Field(default_factory=list)
     """gRPC addresses of the Triton servers, host:port; an image goes to the least busy one."""
     model_digest: OptionalDigest = ""
-    """Digest that the servers' model must have, where the service has no model folders of its own;
+    """Digest that the servers' model must have, if the service has no model folders of its own;
     empty: that of the folders."""
     patience_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 120.0
-    """Seconds without any usable Triton server after which callers are told to come again; also how
-    long the service waits for the first one when it starts."""
+    """Seconds without a usable Triton server after which callers are told to retry; also how long
+    the service waits for the first one at startup."""
     shared_memory: bool = False
-    """Whether Triton servers hand pixels over in shared memory; they must be on this node, and in
-    the same container or with the same /dev/shm."""
+    """Whether Triton servers return pixels in shared memory; they must be on this node, and in the
+    same container or with the same /dev/shm."""
     queue: Annotated[int, Field(ge=1, le=10_000)] = 64
-    """Images that wait in a Triton server, at most; further ones are rejected at once."""
+    """Maximum number of images waiting in a Triton server; more are rejected at once."""
     queue_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 120.0
     """Seconds that an image may wait in a Triton server's queue before it is rejected."""
     handover: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Images that Triton hands over at once, at most; 0: batch_size. What exceeds batch_size, or
-    differs in its parameters, is split."""
+    """Maximum number of images that Triton hands over at once; 0: batch_size. Those that exceed
+    batch_size, or differ in their parameters, are split into several batches."""
     gpus: list[Gpu] = Field(default_factory=lambda: [0], min_length=1)
-    """GPUs of a Triton server, by number, where the device is cuda; each holds the pipeline."""
+    """GPUs of a Triton server, by index, if the device is cuda; each holds the pipeline."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """Copies of the pipeline on each GPU of a Triton server, or on its CPU."""
 
@@ -75,27 +75,27 @@ class GenerationSettings(ServiceSettings):
     }
 
     engine: Literal["diffusers", "triton"] = "diffusers"
-    """What synthesises the images: diffusers runs the pipelines in this process, triton asks Triton
-    servers that hold the same pipelines."""
+    """Engine that generates the images: diffusers runs the pipelines in this process, triton calls
+    Triton servers that hold the same pipelines."""
     pipeline: PipelineSettings = PipelineSettings()
-    """The models, and what computes them."""
+    """The models, and how they are run."""
     tensorrt: TensorRtSettings = TensorRtSettings()
     """TensorRT engines, for the executor tensorrt."""
     triton: TritonSettings = TritonSettings()
     """Triton servers, for the engine triton."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
-    """Images synthesised in one batch, at most."""
+    """Maximum number of images generated in one batch."""
     batch_wait_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 60.0
-    """Milliseconds without a further image after which a batch starts that is not full. Triton
-    counts them from the first image. Sixteen callers of the mini profile need 45 ms to come back
-    after a batch, on two cores: those who are late would wait for a whole batch more."""
+    """Milliseconds without a further image after which a partial batch starts. Triton counts them
+    from the first image. Sixteen callers of the mini profile need 45 ms to return after a batch, on
+    two cores: late ones would wait for another whole batch."""
     steps: Steps = 60
     """Denoising steps of base and refiner together, unless a request says otherwise."""
     guidance_scale: Guidance = 20.0
     """Classifier-free guidance scale, unless a request says otherwise; 1 switches guidance off."""
     high_noise_fraction: Fraction = 1.0
-    """Part of the noise schedule that the base denoises, unless a request says otherwise; 1 leaves
-    the refiner out."""
+    """Fraction of the noise schedule that the base denoises, unless a request says otherwise; 1
+    skips the refiner."""
     width: Side = 1024
     """Width in pixels, unless a request says otherwise."""
     height: Side = 1024
@@ -103,8 +103,8 @@ class GenerationSettings(ServiceSettings):
     negative_prompt: Annotated[str, Utf8(2048)] = ""
     """What images must not show, unless a request says otherwise."""
     max_pixels: Annotated[int, Field(ge=SIZE_STEP**2, le=MAX_SIDE**2)] = 1024 * 1024
-    """Most pixels (width times height) that a request may ask for: what a batch of them needs must
-    fit the memory."""
+    """Maximum pixels (width times height) that a request may ask for: a batch of them must fit in
+    memory."""
     max_item_calls: Annotated[int, Field(ge=1)] = 32
     """GenerateImage calls that run at the same time: enough for a full batch to gather while
     another one is computed."""
@@ -118,7 +118,7 @@ class GenerationSettings(ServiceSettings):
         if self.engine == "triton" and not self.triton.endpoints:
             raise ValueError("the engine triton needs triton.endpoints")
         if 0 < self.triton.handover < self.batch_size:
-            raise ValueError("triton.handover must be 0, or batch_size at least")
+            raise ValueError("triton.handover must be 0 or at least batch_size")
         if self.width * self.height > self.max_pixels:
             raise ValueError("width times height must not exceed max_pixels")
         return self
@@ -126,7 +126,7 @@ class GenerationSettings(ServiceSettings):
     @model_validator(mode="after")
     def _engines_can_be_built(self) -> "GenerationSettings":
         if self.pipeline.executor == "tensorrt" and self.tensorrt.store is None:
-            raise ValueError("the executor tensorrt needs tensorrt.store, where its engines are")
+            raise ValueError("the executor tensorrt needs tensorrt.store, which has its engines")
         if self.tensorrt.quantization is not None and self.pipeline.dtype != "float16":
             raise ValueError("tensorrt.quantization needs pipeline.dtype float16")
         if self.tensorrt.sides is not None:
@@ -137,7 +137,7 @@ class GenerationSettings(ServiceSettings):
 
     @property
     def sampling(self) -> Sampling:
-        """The sampling parameters of requests that say nothing else."""
+        """The default sampling parameters of requests."""
         return Sampling(
             steps=self.steps,
             guidance_scale=self.guidance_scale,

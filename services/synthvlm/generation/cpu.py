@@ -1,4 +1,4 @@
-"""What a process that computes images on the CPU asks of its libraries: OpenMP, oneMKL, glibc."""
+"""Configures the libraries of a process that computes images on the CPU: OpenMP, oneMKL, glibc."""
 
 import ctypes
 import os
@@ -14,20 +14,19 @@ _LARGEST: Final = 2**31 - 1
 
 
 def prepare_cpu(cpu: Path = _CPU) -> None:
-    """Sets how OpenMP waits and oneMKL sums. What the environment says already stays.
+    """Sets how OpenMP waits and oneMKL sums, unless the environment already does.
 
-    To be called before torch is loaded: OpenMP reads the environment when it is loaded, oneMKL when
-    it first computes.
+    Call it before torch is loaded: OpenMP reads the environment when it is loaded, oneMKL when it
+    first computes.
 
-    OpenMP's threads spin while they wait for one another. Where other processes want the same cores
+    OpenMP's threads spin while they wait for one another. If other processes compete for the cores
     (a laptop, a node without pinned CPUs), each of the thousand small operations of a denoising
     step then waits for a spinning thread's time slice to end: measured on 2 cores beside one busy
-    process, 425 ms instead of 44 ms for an image's step. So they are told not to spin.
+    process, 425 ms instead of 44 ms for an image's step. So spinning is switched off.
 
-    Where there is AVX-512, oneMKL chooses kernels by the number of rows and by how memory is
-    aligned, and their sums differ in the last bit. Its strict conditional numerical reproducibility
-    gives each row the same sum whatever stands beside it, so that an image does not depend on its
-    batch.
+    With AVX-512, oneMKL chooses kernels by the number of rows and by memory alignment, and their
+    sums differ in the last bit. Its strict conditional numerical reproducibility gives each row the
+    same sum regardless of the other rows, so that an image does not depend on its batch.
 
     Args:
         cpu: Linux's description of the processor.
@@ -38,12 +37,11 @@ def prepare_cpu(cpu: Path = _CPU) -> None:
 
 
 def keep_memory() -> None:
-    """Has glibc keep freed memory for the next tensors, instead of giving it back to the kernel.
+    """Makes glibc keep freed memory for the next tensors, instead of returning it to the kernel.
 
-    Every operation of a network allocates its result. Given back, that memory comes anew from the
-    kernel, page by page: 10,000 to 90,000 page faults in a batch of 16 small images, and none once
-    it is kept. The process never holds more than it did at its peak. Does nothing where the C
-    library is another.
+    Every operation of a network allocates its result. Returned memory has to be mapped again, page
+    by page: 10,000 to 90,000 page faults in a batch of 16 small images, and none once it is kept.
+    The process never holds more than its peak. Does nothing with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,8 +1,8 @@
-"""Encoded images and the mark in them that says that a model made them.
+"""Encoded images, and the mark in them that identifies them as generated.
 
-The mark is in every image twice: as XMP with IPTC's ``digitalSourceType``, which content platforms
+Every image has the mark twice: as XMP with IPTC's ``digitalSourceType``, which content platforms
 read, and as JSON with the digests and the seed, in a PNG text chunk or in EXIF's UserComment (JPEG,
-WebP). Equal pixels and marks give equal bytes.
+WebP). Equal pixels and marks produce equal bytes.
 """
 
 import io
@@ -19,12 +19,12 @@ from synthvlm.errors import InvalidInput
 from synthvlm.storage.digests import canonical_json
 
 SOFTWARE = "synthvlm"
-"""Name of the program in the mark."""
+"""Name of the software in the mark."""
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for media made by a trained model."""
 
-_ASCII = b"ASCII\0\0\0"  # EXIF's character code, in front of a UserComment
+_ASCII = b"ASCII\0\0\0"  # EXIF's character code, the prefix of a UserComment
 _XMP = (
     '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
     '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -65,8 +65,7 @@ class Mark:
         model_digest: ``sha256:`` digest of the model's files.
         prompt_digest: ``sha256:`` digest of the prompt's UTF-8 bytes.
         seed: Seed of the initial noise.
-        software: The program.
-        digital_source_type: IPTC's term for how the image came about.
+        digital_source_type: IPTC's term for how the image was made.
     """
 
     model_digest: str
@@ -79,12 +78,8 @@ class Mark:
 def encode(pixels: npt.NDArray[np.uint8], image_format: ImageFormat, mark: Mark) -> bytes:
     """Encodes an image with its mark.
 
-    JPEG has quality 95 and full chroma resolution (4:4:4); PNG and WebP are lossless.
-
-    Args:
-        pixels: uint8 RGB of shape (height, width, 3).
-        image_format: The format.
-        mark: The mark.
+    JPEG has quality 95 and full chroma resolution (4:4:4); PNG and WebP are lossless. ``pixels`` is
+    uint8 RGB of shape (height, width, 3).
     """
     image = Image.fromarray(pixels)
     text = canonical_json(asdict(mark))
@@ -102,7 +97,7 @@ def encode(pixels: npt.NDArray[np.uint8], image_format: ImageFormat, mark: Mark)
     options: dict[str, Any] = (
         {"quality": 95, "subsampling": 0}
         if image_format is ImageFormat.JPEG
-        # `exact` keeps the colours below transparent pixels; `method` 4 is libwebp's default.
+        # `exact` keeps the colours of transparent pixels; `method` 4 is libwebp's default.
         else {"lossless": True, "quality": 100, "method": 4, "exact": True}
     )
     image.save(buffer, image_format.name, exif=exif, xmp=_XMP.encode(), **options)
@@ -110,7 +105,7 @@ def encode(pixels: npt.NDArray[np.uint8], image_format: ImageFormat, mark: Mark)
 
 
 def read_mark(data: bytes) -> Mark | None:
-    """The mark of an encoded image; None when it has none.
+    """The mark of an encoded image; None if it has none.
 
     Raises:
         InvalidInput: ``data`` is not an image, or its mark is damaged.
@@ -119,7 +114,7 @@ def read_mark(data: bytes) -> Mark | None:
         with Image.open(io.BytesIO(data)) as image:
             text = _mark_text(image)
     except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise InvalidInput("this is not an image that can be read") from error
+        raise InvalidInput("the image cannot be read") from error
     if text is None:
         return None
     try:

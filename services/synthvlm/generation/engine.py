@@ -1,4 +1,4 @@
-"""What an engine does, in the domain's terms; the engines themselves are in ``engines/``."""
+"""The interface of an engine; the implementations are in ``engines/``."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,25 +13,25 @@ NOT_FINITE = "not_finite"
 """Defect: the networks produced NaN, for example because a half-precision VAE overflowed."""
 
 BLANK = "blank"
-"""Defect: every pixel of the image has the same colour, as black as after a silent overflow."""
+"""Defect: every pixel has the same colour, for example black after a silent overflow."""
 
 
 @dataclass(frozen=True)
 class Sampling:
     """Complete sampling parameters.
 
-    The two fractions are kept as the shortest decimal that gives the proto's 32-bit float, so that
-    0.8 from a profile and 0.8 from a request are one number, one key and one image.
+    Both fractions are stored as the shortest decimal that represents the proto's 32-bit float, so
+    that 0.8 from a profile and 0.8 from a request are one number, one key and one image.
 
     Attributes:
         steps: Denoising steps of base and refiner together.
         guidance_scale: Classifier-free guidance scale; 1 or less switches guidance off.
-        high_noise_fraction: Part of the noise schedule that the base denoises before the refiner
-            takes over; 1 leaves the refiner out.
+        high_noise_fraction: Fraction of the noise schedule that the base denoises before the
+            refiner takes over; 1 skips the refiner.
         width: Pixels, a multiple of 8.
         height: Pixels, a multiple of 8.
         negative_prompt: What the image must not show. Empty: the model's own unconditional
-            embedding (zeros or that of an empty prompt, as its configuration says).
+            embedding (zeros or that of an empty prompt, depending on its configuration).
     """
 
     steps: int
@@ -52,13 +52,12 @@ class Sampling:
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """One image to synthesise.
+    """One image to generate.
 
     Attributes:
-        prompt: The caption. What exceeds the text encoders' window (77 tokens) is cut off, as the
-            reference implementation does.
+        prompt: The caption. It is truncated to the text encoders' window (77 tokens), as in the
+            reference implementation.
         seed: Seed of the initial noise, 0 to 2^63-1.
-        sampling: The parameters.
     """
 
     prompt: str
@@ -68,11 +67,11 @@ class ImageRequest:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What an engine made of one request.
+    """The result of one request.
 
     Attributes:
         pixels: uint8 RGB of shape (height, width, 3).
-        defect: Why the pixels are not an image (``NOT_FINITE``, ``BLANK``); None when they are.
+        defect: Why the pixels are not an image (``NOT_FINITE``, ``BLANK``); None if they are.
         truncated: Whether the prompt was longer than the text encoders' window.
     """
 
@@ -82,10 +81,10 @@ class Sample:
 
 
 class Engine(Protocol):
-    """Synthesises images for all calls of a service, which share it from many threads.
+    """Generates images for all calls of a service, from many threads.
 
-    An image depends on its request, ``model_digest`` and ``numerics`` only: never on the other
-    images of its batch, on their number, or on what was made before.
+    An image depends only on its request, ``model_digest`` and ``numerics``: never on the rest of
+    its batch, the batch's size, or earlier calls.
     """
 
     @property
@@ -98,53 +97,49 @@ class Engine(Protocol):
 
     @property
     def numerics(self) -> Mapping[str, str | int]:
-        """Everything besides model and request that the last bit of an image depends on.
+        """Everything besides model and request that affects the last bit of an image.
 
-        Engines that give the same bytes have equal numerics; they are part of a shard's key.
+        Part of a shard's key: engines with equal numerics produce the same bytes.
         """
 
     @property
     def batch_size(self) -> int:
-        """Images in one batch, at most."""
+        """Maximum number of images in a batch."""
 
     def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
-        """One image; it may share a batch with those of other callers. Blocks.
-
-        Args:
-            request: The image.
-            reporter: Asked while the image is waited for.
+        """Generates one image, possibly in a batch with those of other callers. Blocks.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
-            QueueFull: Too many wait already.
-            Unavailable: Nothing can synthesise now.
+            OperationCancelled: The caller has gone.
+            QueueFull: Too many requests are waiting.
+            Unavailable: No image can be generated now.
         """
 
     def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        """A batch of a shard; waits for its turn. Blocks.
+        """Generates a batch of a shard, when its turn comes. Blocks.
 
         Args:
             requests: One to ``batch_size`` requests, all with the same sampling parameters.
-            reporter: Asked while the images are waited for.
+            reporter: Checked while waiting for the images.
 
         Returns:
-            One sample a request, in order.
+            One sample per request, in order.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone.
-            Unavailable: Nothing can synthesise now.
+            OperationCancelled: The caller has gone.
+            Unavailable: No image can be generated now.
         """
 
     def close(self) -> None:
-        """Ends what the engine holds, after the last call."""
+        """Releases the engine's resources, after the last call."""
 
 
 def find_defect(pixels: npt.NDArray[np.uint8], finite: bool) -> str | None:
-    """Why ``pixels`` are not an image; None when they may be one.
+    """Why ``pixels`` are not an image; None if they may be one.
 
     Args:
         pixels: uint8 of shape (height, width, 3).
-        finite: Whether the numbers that they were rounded from were finite.
+        finite: Whether the values before rounding were finite.
     """
     if not finite:
         return NOT_FINITE

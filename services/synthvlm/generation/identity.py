@@ -1,4 +1,4 @@
-"""What, besides its request, the bytes of an image depend on."""
+"""What the bytes of an image depend on besides its request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,17 +7,17 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.pipeline import PipelineSettings
 
 Numerics = Mapping[str, str | int]
-"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, and whatever
-versions an executor adds."""
+"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, and any versions
+that an executor adds."""
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A loaded model. Engines of equal identity give the same bytes for the same request.
+    """A loaded model. Engines of equal identity produce the same bytes for the same request.
 
     Attributes:
-        model_digest: ``sha256:`` digest of the files of base and refiner, and of what replaces
-            their scheduler.
+        model_digest: ``sha256:`` digest of the files of base and refiner, and of any scheduler that
+            replaces theirs.
         numerics: How they are computed.
     """
 
@@ -25,10 +25,10 @@ class Identity:
     numerics: Numerics
 
     def difference(self, found: "Identity") -> str:
-        """In what ``found`` is not as this identity asks; empty when it is.
+        """How ``found`` differs from this identity, as text; empty if it matches.
 
-        Numerics of ``found`` that this identity does not know do not count: versions are known only
-        where the executor is installed.
+        Additional numerics of ``found`` are ignored: versions are known only where the executor is
+        installed.
         """
         wanted = {"model": self.model_digest, **self.numerics}
         given = {"model": found.model_digest, **found.numerics}
@@ -40,7 +40,7 @@ class Identity:
 
 
 def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) -> Numerics:
-    """How pipelines with these settings compute. Threads count on the CPU alone.
+    """How pipelines with these settings compute. Threads count only on the CPU.
 
     Args:
         settings: The pipelines.
@@ -58,10 +58,10 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
 
 
 def wanted_identity(settings: GenerationSettings) -> Identity:
-    """The identity that settings ask for, without the versions of the executor. Loads nothing.
+    """The identity that settings require, without the versions of the executor. Loads nothing.
 
     Raises:
-        NotFound: A model folder does not exist, and the settings give no digest instead.
+        NotFound: A model folder does not exist, and the settings have no digest instead.
     """
     pipeline = settings.pipeline
     return Identity(settings.triton.model_digest or pipeline.model_digest(), numerics_of(pipeline))

@@ -1,8 +1,7 @@
-"""How a command that takes long tells a program of its work: one JSON object a line on stdout.
+"""How a long-running command reports to a program: one JSON object per line on stdout.
 
-Each thing that is done is an object, and the result is the last one; logs and the reason of a
-failure go to stderr. Exit status as of the services: 0 done, 2 wrong input or settings, 1 any other
-failure.
+Each finished item is an object, and the result is the last one; logs and errors go to stderr. Exit
+status as for the services: 0 success, 2 invalid input or settings, 1 any other failure.
 """
 
 import json
@@ -21,7 +20,7 @@ def tell(content: dict[str, Any]) -> None:
 
 
 def run(work: Callable[[], dict[str, Any]]) -> int:
-    """Works and tells of the result, or of the reason of a failure; returns the exit status."""
+    """Runs ``work`` and writes its result, or why it failed; returns the exit status."""
     try:
         tell(work())
     except (InvalidInput, NotFound) as error:

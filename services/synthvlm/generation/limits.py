@@ -1,4 +1,4 @@
-"""Limits of sampling parameters that settings and requests have in common, as the proto states."""
+"""Limits of sampling parameters, shared by settings and requests; documented in the proto."""
 
 from typing import Annotated
 
@@ -11,13 +11,13 @@ SIZE_STEP = 8
 """Width and height are multiples of this, in pixels."""
 
 Steps = Annotated[int, Field(ge=1, le=500)]
-"""Denoising steps."""
+"""Number of denoising steps."""
 
 Guidance = Annotated[float, Field(gt=0, le=50, allow_inf_nan=False)]
 """A guidance scale."""
 
 Fraction = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-"""A part of the noise schedule."""
+"""A fraction of the noise schedule."""
 
 Side = Annotated[int, Field(ge=SIZE_STEP, le=MAX_SIDE, multiple_of=SIZE_STEP)]
 """A width or height in pixels."""

@@ -1,4 +1,4 @@
-"""The pipelines of a profile, with the executor that it chooses."""
+"""Loads the pipelines of a profile, with its executor."""
 
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 def load_pipelines(settings: GenerationSettings) -> "Pipelines":
-    """Loads base and refiner; the libraries that they need are imported here.
+    """Loads base and refiner, importing the libraries that they need.
 
     Raises:
         NotFound: A model folder does not exist.
-        PreconditionFailed: A model cannot be loaded, or the executor refuses a component.
+        PreconditionFailed: A model cannot be loaded, or the executor rejects a component.
     """
     prepare_cpu()
     from synthvlm.generation.diffusion.loading import load
@@ -24,7 +24,7 @@ def load_pipelines(settings: GenerationSettings) -> "Pipelines":
 
 
 def executor_of(settings: GenerationSettings) -> "Executor | None":
-    """What computes the components; None: PyTorch itself."""
+    """The executor that computes the components; None: PyTorch itself."""
     if settings.pipeline.executor == "onnxruntime":
         from synthvlm.generation.onnx.executor import OnnxRuntimeExecutor
 

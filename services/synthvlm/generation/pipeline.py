@@ -11,13 +11,13 @@ from synthvlm.storage import sha256_digest
 from synthvlm.storage.digests import canonical_json
 
 SDXL = "StableDiffusionXLPipeline"
-"""The pipeline class unless a profile names another one."""
+"""The default pipeline class."""
 
 
 class PipelineSettings(SettingsSection):
     """Which models are loaded, as which pipelines, and what computes their components.
 
-    Of all settings, the bytes of an image depend on these alone, besides its request.
+    These are the only settings that affect the bytes of an image, besides its request.
     """
 
     model: str = "bundled:mini-sdxl"
@@ -25,24 +25,24 @@ class PipelineSettings(SettingsSection):
     refiner: str | None = None
     """The refiner: a folder of a StableDiffusionXLImg2ImgPipeline, or bundled:NAME; null: none."""
     variant: str | None = None
-    """Variant of the weight files, for example fp16; null: those without one."""
+    """Variant of the weight files, for example fp16; null: the files without a variant."""
     class_name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+Pipeline$")] = SDXL
-    """Class of diffusers that runs the base, for example StableDiffusion3Pipeline."""
+    """diffusers class that runs the base, for example StableDiffusion3Pipeline."""
     scheduler: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+Scheduler$")] | None = None
-    """Class of diffusers that replaces the model's own scheduler; null: the model's own. Lightning
-    models want EulerDiscreteScheduler with {"timestep_spacing": "trailing"}."""
+    """diffusers class that replaces the model's own scheduler; null: the model's own. Lightning
+    models need EulerDiscreteScheduler with {"timestep_spacing": "trailing"}."""
     scheduler_options: dict[str, Any] = Field(default_factory=dict)
-    """Options of the scheduler that differ from the model's configuration."""
+    """Scheduler options that override the model's configuration."""
     executor: Literal["torch", "onnxruntime", "tensorrt"] = "torch"
-    """What computes the components: torch on CPU and GPU, onnxruntime on the CPU, tensorrt on a
+    """Executor of the components: torch on CPU and GPU, onnxruntime on the CPU, tensorrt on a
     GPU."""
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
     """Where the components run: cpu, cuda, or cuda:1 for the second GPU."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    """Precision of the components. SDXL's VAE is computed in float32 when its weights ask for
+    """Precision of the components. SDXL's VAE is computed in float32 if its configuration asks for
     it."""
     threads: Annotated[int, Field(ge=1, le=256)] = 2
-    """Threads of one operation on the CPU. Decides how sums are split, so images depend on it."""
+    """Threads per operation on the CPU. Affects how sums are split, so images depend on it."""
     batch_multiple: Annotated[int, Field(ge=1, le=256)] = 4
     """Batches are padded to a multiple of this, so that an image does not depend on its batch;
     batch_size must be a multiple of it. On a GPU, set it to batch_size."""
@@ -54,13 +54,13 @@ class PipelineSettings(SettingsSection):
         if self.scheduler_options and self.scheduler is None:
             raise ValueError("scheduler_options need a scheduler")
         if self.executor == "onnxruntime" and self.device != "cpu":
-            raise ValueError("the executor onnxruntime computes on the CPU")
+            raise ValueError("the executor onnxruntime runs on the CPU")
         if self.executor == "tensorrt" and self.device == "cpu":
-            raise ValueError("the executor tensorrt computes on a GPU: set device to cuda")
+            raise ValueError("the executor tensorrt runs on a GPU: set device to cuda")
         return self
 
     def in_torch(self, device: str) -> "PipelineSettings":
-        """The same pipelines computed by PyTorch: what exports and calibrations start from.
+        """The same pipelines computed by PyTorch, for export and calibration.
 
         Args:
             device: torch device, for example ``cpu``.
@@ -68,7 +68,7 @@ class PipelineSettings(SettingsSection):
         return self.model_copy(update={"executor": "torch", "device": device})
 
     def folders(self) -> list[Path]:
-        """The folders of base and, when there is one, refiner.
+        """The folders of base and, if there is one, refiner.
 
         Raises:
             NotFound: A model folder does not exist.
@@ -76,7 +76,7 @@ class PipelineSettings(SettingsSection):
         return [resolve_model(one) for one in (self.model, self.refiner) if one is not None]
 
     def files_digest(self) -> str:
-        """``sha256:`` digest of the files of base and refiner: the components, not the scheduler.
+        """``sha256:`` digest of the files of base and refiner, ignoring the scheduler settings.
 
         Raises:
             NotFound: A model folder does not exist.
@@ -84,7 +84,7 @@ class PipelineSettings(SettingsSection):
         return model_digest(*self.folders())
 
     def model_digest(self) -> str:
-        """``sha256:`` digest of the model as it is run.
+        """``sha256:`` digest of the model, including the scheduler settings.
 
         Raises:
             NotFound: A model folder does not exist.
@@ -92,10 +92,10 @@ class PipelineSettings(SettingsSection):
         return self.identify(self.files_digest())
 
     def identify(self, files_digest: str) -> str:
-        """Digest of a model of which only the digest of its files is known.
+        """Digest of the model, given the digest of its files.
 
-        The files say which scheduler there is, so their digest identifies the model until the
-        settings replace something: another scheduler makes other images of the same files.
+        The files include their scheduler, so their digest identifies the model unless the settings
+        replace it: a different scheduler makes different images from the same files.
         """
         if self.class_name == SDXL and self.scheduler is None:
             return files_digest

@@ -1,4 +1,4 @@
-"""The requests of the generation service, with every limit that the proto states."""
+"""The requests of the generation service, validated against the limits in the proto."""
 
 from typing import Annotated, Any, Literal
 
@@ -22,7 +22,7 @@ from synthvlm.serving.fields import (
 
 
 def _unset(value: Any) -> Any:
-    """Zero stands for a field that is not set."""
+    """Zero means that the field is not set."""
     return None if value == 0 else value
 
 
@@ -38,7 +38,7 @@ Format = Annotated[
 
 
 class SamplingParameters(RequestModel):
-    """``SamplingParameters``; None and the empty string: as the profile says."""
+    """``SamplingParameters``; None and the empty string: the profile's value."""
 
     steps: Annotated[Steps | None, _Unset]
     guidance_scale: Annotated[Guidance | None, _Unset]
@@ -51,15 +51,15 @@ class SamplingParameters(RequestModel):
         """The complete parameters.
 
         Raises:
-            InvalidInput: Together with the profile they exceed what it allows.
+            InvalidInput: Combined with the profile's values they exceed its limits.
         """
         given = {name: value for name, value in self.model_dump().items() if value}
         sampling = Sampling(**{**settings.sampling.to_json(), **given})
         violations = []
         if sampling.width * sampling.height > settings.max_pixels:
             problem = (
-                f"{sampling.width} x {sampling.height} pixels are more than this service makes; "
-                f"width times height may be {settings.max_pixels} at most"
+                f"{sampling.width} x {sampling.height} pixels exceed the limit of this service; "
+                f"width times height must be at most {settings.max_pixels}"
             )
             violations += [FieldViolation(f"parameters.{name}", problem) for name in _SIZE]
         if settings.pipeline.executor == "tensorrt":
@@ -80,20 +80,20 @@ _SIZE = ("width", "height")
 
 
 def _other_sides(sampling: Sampling, settings: GenerationSettings) -> list[FieldViolation]:
-    """Sides for which there are no TensorRT engines."""
+    """Violations for sides without TensorRT engines."""
     violations = []
     for name in _SIZE:
         own, wanted = getattr(settings, name), getattr(sampling, name)
         least, most = settings.tensorrt.sides or (own, own)
         if not least <= wanted <= most:
             sides = f"{least} to {most}" if least < most else f"{own}"
-            problem = f"this service's TensorRT engines take {sides} pixels, not {wanted}"
+            problem = f"this service's TensorRT engines accept {sides} pixels, not {wanted}"
             violations.append(FieldViolation(f"parameters.{name}", problem))
     return violations
 
 
 def complete(parameters: SamplingParameters | None, settings: GenerationSettings) -> Sampling:
-    """The complete parameters of a request whose message may be unset.
+    """A request's parameters, with the profile's values for everything unset.
 
     Raises:
         InvalidInput: As ``SamplingParameters.completed``.
@@ -102,7 +102,7 @@ def complete(parameters: SamplingParameters | None, settings: GenerationSettings
 
 
 def image_format(name: str) -> ImageFormat:
-    """The format that a value of the proto's enum names; JPEG for the unspecified one."""
+    """The format for a value of the proto's enum; JPEG if unspecified."""
     word = name.removeprefix("IMAGE_FORMAT_")
     return ImageFormat.JPEG if word == "UNSPECIFIED" else ImageFormat[word]
 

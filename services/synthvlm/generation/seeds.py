@@ -1,4 +1,4 @@
-"""Seeds and image ids: any image can be made again alone, whatever batch it was in."""
+"""Seeds and image ids: any image can be regenerated alone, whatever batch it was in."""
 
 import hashlib
 
@@ -9,9 +9,9 @@ from synthvlm.storage.digests import canonical_json
 def image_seed(caption_id: str, repeat: int, run_seed: int) -> int:
     """Seed of the initial noise of one image: 63 bits of SHA-256.
 
-    torch's CPU generator (MT19937) is seeded from the low 32 bits, as in every diffusers program.
-    Two seeds that agree in them start from the same noise; for hashed seeds and different captions
-    that is rare and harmless.
+    torch's CPU generator (MT19937) uses only the low 32 bits, as in every diffusers program. Two
+    seeds that agree in them start from the same noise; for hashed seeds and different captions that
+    is rare and harmless.
 
     Args:
         caption_id: The caption's id, which is a hash of its text.
@@ -30,17 +30,10 @@ def image_id(
     sampling: Sampling,
     image_format: str,
 ) -> str:
-    """Id of one image: 32 hexadecimal digits of the hash of all that it is made from.
+    """Id of one image: 32 hexadecimal digits of the hash of everything that it is made from.
 
-    Without dots, so that it can be a WebDataset key.
-
-    Args:
-        caption_id: The caption's id.
-        repeat: Number of the repeat, from 0.
-        seed: Seed of the initial noise.
-        model_digest: ``sha256:`` digest of the model.
-        sampling: Complete sampling parameters.
-        image_format: ``jpeg``, ``png`` or ``webp``.
+    It has no dots, so that it can be a WebDataset key. ``repeat`` counts from 0; ``image_format``
+    is ``jpeg``, ``png`` or ``webp``.
     """
     identity = {
         "caption_id": caption_id,

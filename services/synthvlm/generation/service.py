@@ -1,4 +1,4 @@
-"""The generation service, put together."""
+"""Builds the generation service from its settings."""
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import Engine
@@ -13,12 +13,12 @@ from synthvlm.serving import Service
 
 
 def open_engine(settings: GenerationSettings) -> Engine:
-    """The engine that the settings choose; the libraries that it needs are imported here.
+    """The engine named in the settings; the libraries that it needs are imported here.
 
     Raises:
         NotFound: A model folder does not exist, and no digest is given instead.
-        PreconditionFailed: A model cannot be loaded, or a Triton server holds another one than the
-            settings ask for.
+        PreconditionFailed: A model cannot be loaded, or a Triton server holds a different one from
+            what the settings require.
         Unavailable: No Triton server answers.
     """
     if settings.engine == "triton":
@@ -37,7 +37,7 @@ def open_engine(settings: GenerationSettings) -> Engine:
 
 
 def build(settings: GenerationSettings) -> GenerationServicer:
-    """Loads the model, warms it up and gives it to a servicer."""
+    """Loads the model, warms it up and returns a servicer for it."""
     profile = load_profile(settings.profile).name
     engine = open_engine(settings)
     warm_up(engine, settings.sampling)
@@ -45,7 +45,7 @@ def build(settings: GenerationSettings) -> GenerationServicer:
 
 
 def close(servicer: GenerationServicer) -> None:
-    """Stops what the engine runs and holds."""
+    """Closes the engine."""
     servicer.engine.close()
 
 

@@ -1,4 +1,4 @@
-"""The first batch of an engine: it loads what loads lazily, and proves the engine's promise."""
+"""The first batch of an engine: triggers lazy loading, and checks batch invariance."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ _log = structlog.get_logger(__name__)
 
 
 def warm_up(engine: Engine, sampling: Sampling) -> int:
-    """Makes a full batch and one of its images alone, in as few steps as reach every component.
+    """Generates a full batch and one of its images alone, in few steps that reach every component.
 
     Args:
         engine: A fresh engine.
@@ -21,7 +21,7 @@ def warm_up(engine: Engine, sampling: Sampling) -> int:
 
     Returns:
         Largest difference between a pixel of the image alone and in the batch, 0 to 255. Anything
-        but 0 is logged as a warning: on this machine, images depend on their batch.
+        but 0 is logged as a warning: images depend on their batch on this machine.
     """
     refines = sampling.high_noise_fraction < 1
     short = replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)

@@ -1,4 +1,4 @@
-"""Profiles: which models, engines and parameters a run uses, one section a service."""
+"""Profiles: the models, engines and parameters of a run, with one section per service."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Profile:
     sections: dict[str, dict[str, Any]]
 
     def section(self, word: str) -> dict[str, Any]:
-        """Settings of the service ``word``; empty when the profile says nothing of it."""
+        """Settings of the service ``word``; empty if the profile has no such section."""
         return dict(self.sections.get(word, {}))
 
 
@@ -35,7 +35,7 @@ def load_profile(name_or_path: str) -> Profile:
         name_or_path: A shipped profile's name, or a YAML file of the same form.
 
     Raises:
-        InvalidInput: There is no such profile, or it does not map sections to settings.
+        InvalidInput: There is no such profile, or it is not a mapping of sections to settings.
     """
     shipped = name_or_path in profile_names()
     path = _FOLDER / f"{name_or_path}.yaml" if shipped else Path(name_or_path)
@@ -54,11 +54,11 @@ def load_profile(name_or_path: str) -> Profile:
 
 
 def setting(sections: Mapping[str, Any], *path: str) -> Any:
-    """The value of a setting in a profile's sections; None when they do not say it.
+    """The value of a setting in a profile's sections; None if it is not set.
 
     Args:
         sections: The sections by service.
-        path: Where it is, for example ``generation``, ``pipeline``, ``device``.
+        path: Its path, for example ``generation``, ``pipeline``, ``device``.
     """
     value: Any = sections
     for name in path:

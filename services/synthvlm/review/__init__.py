@@ -1,1 +1,1 @@
-"""Verification of pairs by people: the data model of campaigns, samples and verdicts."""
+"""Human review of pairs: the data model of campaigns, samples and verdicts."""

@@ -1,7 +1,7 @@
-"""The tables of human verification, for SQLite and PostgreSQL.
+"""The tables of human review, for SQLite and PostgreSQL.
 
-A campaign draws a sample of a Selection; each sampled pair is to get a number of verdicts, each of
-another reviewer. Counts and agreement are not stored: they follow from the verdicts.
+A campaign draws a sample of a Selection; each sampled pair should get a number of verdicts, each
+from a different reviewer. Counts and agreement are not stored: they follow from the verdicts.
 """
 
 from enum import IntEnum
@@ -23,24 +23,24 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from synthvlm.sql.tables import metadata
 
 MAX_SAMPLE = 100_000
-"""Most pairs that a campaign draws."""
+"""Maximum number of pairs in a campaign."""
 
 MAX_VERDICTS_PER_PAIR = 20
-"""Most verdicts that a pair can be wanted to get."""
+"""Maximum number of verdicts that a campaign can ask for per pair."""
 
 RATINGS = range(1, 6)
 """Ratings, from 1 (worst) to 5 (best)."""
 
 
 class CampaignState(IntEnum):
-    """States of a campaign, numbered as in the proto."""
+    """States of a campaign, with the proto's numbers."""
 
     OPEN = 1
     FINISHED = 2
 
 
 class Base(DeclarativeBase):
-    """Base of the tables of human verification."""
+    """Base of the tables of human review."""
 
     metadata = metadata()
 
@@ -66,16 +66,16 @@ class Campaign(Base):
     selection_digest: Mapped[str] = mapped_column(String(71))
     selection_records: Mapped[int] = mapped_column(BigInteger)
     sample_size: Mapped[int] = mapped_column(Integer)
-    """Pairs drawn: fewer than asked for where the Selection is smaller."""
+    """Pairs drawn: fewer than requested if the Selection is smaller."""
     verdicts_per_pair: Mapped[int] = mapped_column(Integer)
     seed: Mapped[int] = mapped_column(BigInteger)
     """Seed of the sample."""
     state: Mapped[int] = mapped_column(Integer, default=int(CampaignState.OPEN))
     """A value of ``CampaignState``."""
     create_time: Mapped[int] = mapped_column(BigInteger)
-    """In seconds since 1970 UTC."""
+    """In seconds since the Unix epoch."""
     request_id: Mapped[str | None] = mapped_column(String(64), unique=True)
-    """Id of the call that created it: a repeat finds it by this."""
+    """Id of the call that created it, by which a repeated call finds it."""
     review_set_path: Mapped[str | None] = mapped_column(String(512))
     """The committed ReviewSet, once finished."""
     review_set_digest: Mapped[str | None] = mapped_column(String(71))
@@ -87,7 +87,7 @@ class Campaign(Base):
 
 
 class SampledPair(Base):
-    """A pair of a campaign's sample, with what a reviewer is shown and where its image lies."""
+    """A pair of a campaign's sample, with what a reviewer is shown and where its image is."""
 
     __tablename__ = "sampled_pair"
     __table_args__ = (UniqueConstraint("campaign_id", "position"),)
@@ -97,7 +97,7 @@ class SampledPair(Base):
     )
     image_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     position: Mapped[int] = mapped_column(Integer)
-    """Place in the order of drawing, from 0."""
+    """Position in the order of drawing, from 0."""
     caption_id: Mapped[str] = mapped_column(String(128))
     caption: Mapped[str] = mapped_column(String)
     media_type: Mapped[str] = mapped_column(String(32))
@@ -116,7 +116,7 @@ class SampledPair(Base):
 
 
 class Assignment(Base):
-    """A pair handed to a reviewer, so that no more reviewers than wanted work on it at once."""
+    """A pair assigned to a reviewer, so that no more reviewers than needed work on it at once."""
 
     __tablename__ = "assignment"
     __table_args__ = (
@@ -132,11 +132,11 @@ class Assignment(Base):
     image_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     reviewer: Mapped[str] = mapped_column(String(64), primary_key=True)
     assign_time: Mapped[int] = mapped_column(BigInteger)
-    """In seconds since 1970 UTC: an old assignment without a verdict can be given to another."""
+    """In seconds since the Unix epoch: an old assignment without a verdict can be reassigned."""
 
 
 class Verdict(Base):
-    """One reviewer's opinion of one pair; the newest replaces the one before."""
+    """A reviewer's verdict on a pair; a newer one replaces it."""
 
     __tablename__ = "verdict"
     __table_args__ = (
@@ -154,13 +154,13 @@ class Verdict(Base):
     image_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     reviewer: Mapped[str] = mapped_column(String(64), primary_key=True)
     alignment: Mapped[int] = mapped_column(Integer)
-    """How well the image shows what the caption says, one of ``RATINGS``."""
+    """How well the image matches the caption, one of ``RATINGS``."""
     quality: Mapped[int] = mapped_column(Integer)
-    """How good the image is as an image, one of ``RATINGS``."""
+    """How good the image is on its own, one of ``RATINGS``."""
     accept: Mapped[bool] = mapped_column(Boolean)
     """Whether the pair should stay in the dataset."""
     comment: Mapped[str] = mapped_column(String(2000), default="")
     submit_time: Mapped[int] = mapped_column(BigInteger)
-    """In seconds since 1970 UTC."""
+    """In seconds since the Unix epoch."""
     request_id: Mapped[str | None] = mapped_column(String(64))
-    """Id of the call that gave it."""
+    """Id of the call that submitted it."""

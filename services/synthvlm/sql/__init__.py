@@ -1,1 +1,1 @@
-"""What the services that keep a database share: settings, connection, schema, lists by page."""
+"""Shared by services with a database: settings, connection, schema migrations, page tokens."""

@@ -1,4 +1,4 @@
-"""A service's database: SQLite or PostgreSQL, brought to the newest schema at start."""
+"""A service's database: SQLite or PostgreSQL, migrated to the newest schema at startup."""
 
 import fcntl
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ class Database:
 
     @contextmanager
     def session(self) -> Iterator[Session]:
-        """A transaction: committed at the block's end, rolled back by an error.
+        """A transaction: committed at the end of the block, rolled back on an error.
 
         Raises:
             Unavailable: The database failed.
@@ -46,8 +46,8 @@ def open_database(settings: DatabaseSettings, migrations: str) -> Database:
     """Connects to a database and brings its schema up to date.
 
     Args:
-        settings: Which database, and how it is used.
-        migrations: The service's folder of migrations: a path, or ``package:folder``.
+        settings: The database, and how to connect to it.
+        migrations: The service's migrations folder: a path, or ``package:folder``.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -72,7 +72,7 @@ def open_database(settings: DatabaseSettings, migrations: str) -> Database:
             "connect_timeout": max(1, round(timeout)),
             "options": f"-c lock_timeout={round(timeout * 1000)}",
         }
-        # A connection that the server has closed is replaced before it is used.
+        # Replaces a connection that the server has closed before it is used.
         engine = create_engine(url, connect_args=connect, pool_pre_ping=True, **options)
     with database_errors():
         migrate(engine, migrations)
@@ -80,11 +80,11 @@ def open_database(settings: DatabaseSettings, migrations: str) -> Database:
 
 
 def migrate(engine: Engine, migrations: str) -> None:
-    """Applies the migrations that are missing; many processes may do so at once."""
+    """Applies pending migrations; safe to call from many processes at once."""
     config = Config()
     config.set_main_option("script_location", "synthvlm.sql:migrations")
     config.set_main_option("version_locations", migrations)
-    # One folder, whatever characters its path has.
+    # A single folder, whatever characters its path contains.
     config.set_main_option("path_separator", "newline")
     with _schema_lock(engine), engine.begin() as connection:
         config.attributes["connection"] = connection
@@ -111,7 +111,7 @@ def _unavailable(error: DBAPIError) -> Unavailable:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    # Readers and one writer at the same time; who waits does so for the connection's timeout.
+    # Allows readers beside one writer; waiting is bounded by the connection's timeout.
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()

@@ -1,4 +1,4 @@
-"""Page tokens: where a list goes on, opaque to clients and checked when they come back."""
+"""Page tokens: where the next page starts, opaque to clients and validated on return."""
 
 import base64
 import binascii
@@ -21,19 +21,19 @@ class PageTokens:
         self._method = method
 
     def token(self, filtered_by: str, row: int) -> str:
-        """The token of a page that ended at ``row`` of a list filtered by ``filtered_by``."""
+        """The token after a page that ended at ``row`` of a list filtered by ``filtered_by``."""
         content = json.dumps([filtered_by, row], separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._check(content) + content).decode().rstrip("=")
 
     def row(self, token: str, filtered_by: str) -> int | None:
-        """The row that a token stands for; None for the empty token.
+        """The row that a token encodes; None for the empty token.
 
         Args:
             token: From ``token``.
-            filtered_by: The filter of the list that is asked for now.
+            filtered_by: The filter of the current request.
 
         Raises:
-            InvalidInput: It is not a token of this method, or that of a list with another filter.
+            InvalidInput: The token is from another method, or from a list with another filter.
         """
         if not token:
             return None
@@ -47,15 +47,15 @@ class PageTokens:
             raise self._foreign()
         filtered, row = json.loads(content)
         if filtered != filtered_by:
-            raise _invalid("belongs to a list with another filter; ask with the same filter again")
+            raise _invalid("belongs to a list with a different filter; repeat the original filter")
         return int(row)
 
     def _check(self, content: bytes) -> bytes:
-        # Against damage and mix-ups, not forgers: a token gives nothing that a request cannot.
+        # Against damage and mix-ups, not forgery: a token grants nothing that a request does not.
         return hashlib.sha256(self._method.encode() + content).digest()[:_CHECK_BYTES]
 
     def _foreign(self) -> InvalidInput:
-        return _invalid(f"is not a token that {self._method} gave")
+        return _invalid(f"is not a token from {self._method}")
 
 
 def _invalid(description: str) -> InvalidInput:

@@ -18,7 +18,7 @@ def _database(url: str) -> str:
     if backend not in ("sqlite", "postgresql"):
         raise ValueError(f"{backend} is not supported; give sqlite:///FILE or postgresql://…")
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise ValueError("a database in memory would be lost; give sqlite:///FILE")
+        raise ValueError("an in-memory database would be lost; give sqlite:///FILE")
     if parsed.password is not None:
         raise ValueError("put the password in a file and name it in database_password_file")
     return url
@@ -29,10 +29,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_database)]
 
 
 class DatabaseSettings(BaseSettings):
-    """What a service that keeps a database has among its settings.
-
-    The service gives ``database`` its default.
-    """
+    """Settings of a service with a database; the service provides the default of ``database``."""
 
     model_config = SettingsConfigDict(use_attribute_docstrings=True)
 
@@ -44,6 +41,6 @@ class DatabaseSettings(BaseSettings):
     database_pool_size: Annotated[int, Field(ge=1, le=100)] = 5
     """Connections kept open to the database."""
     database_pool_overflow: Annotated[int, Field(ge=0, le=100)] = 10
-    """Connections opened beyond these while there is much to do."""
+    """Additional connections opened under load."""
     database_timeout_seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 30.0
-    """Seconds that a call waits for a connection or for a lock of the database."""
+    """Seconds that a call waits for a connection or a database lock."""

@@ -1,4 +1,4 @@
-"""What the tables of all services have in common."""
+"""Conventions shared by the tables of all services."""
 
 from sqlalchemy import BigInteger, Integer, MetaData
 
@@ -12,9 +12,9 @@ NAMING = {
 """Names of constraints, the same in every database, so that migrations can refer to them."""
 
 ROW_ID = BigInteger().with_variant(Integer(), "sqlite")
-"""Type of a column that numbers the rows: SQLite does so only in a column of exactly this type."""
+"""Type of an auto-incremented column: SQLite increments only a column of exactly this type."""
 
 
 def metadata() -> MetaData:
-    """Where a service's tables are declared: each ``Base`` has one of its own."""
+    """Metadata for a service's tables: each ``Base`` has its own."""
     return MetaData(naming_convention=NAMING)

@@ -1,10 +1,10 @@
 """The commit protocol: how a stage writes a shard so that a kill at any point loses little.
 
-A shard's folder is named by its key: what the stage reads, what it was told and which model it
-uses. A finished batch is kept as a *part*; the shard's files follow, and its manifest comes last,
-by put-if-absent. A shard exists if and only if its manifest does. Whoever comes after a crash finds
-the parts and goes on; whoever comes after the commit finds the manifest and is done; two who work
-at once write the same bytes.
+A shard's folder is named by its key: what the stage reads, its configuration and the model it uses.
+A finished batch is kept as a *part*; the shard's files follow, and its manifest comes last, by
+put-if-absent. A shard exists if and only if its manifest does. A run after a crash finds the parts
+and continues; a run after the commit finds the manifest and is done; two concurrent runs write the
+same bytes.
 """
 
 from collections.abc import Mapping
@@ -28,10 +28,10 @@ class ShardKey:
 
     Attributes:
         kind: First part of the shard's path: ``captions``, ``images``…
-        inputs: Digests of what is read, by role. Digests only: no paths, no names of folders.
-        configuration: What the stage is told, as JSON values.
+        inputs: Digests of the inputs, by role. Digests only: no paths, no folder names.
+        configuration: Parameters of the stage, as JSON values.
         model_digest: Digest of the model; empty for stages without one.
-        code_version: Raised by a stage whenever its code gives other results.
+        code_version: Incremented by a stage whenever its code produces different results.
     """
 
     kind: str
@@ -55,14 +55,14 @@ class ShardKey:
         return f"{self.kind}/{digest[:32]}"
 
     def require_model(self, expected: str) -> None:
-        """Returns when the shard is made with the model that the caller expects; empty: any.
+        """Checks that the shard is made with the model that the caller expects; empty: any.
 
         Raises:
-            PreconditionFailed: It is made with another one.
+            PreconditionFailed: It is made with a different model.
         """
         if expected and expected != self.model_digest:
             raise PreconditionFailed(
-                "the service has loaded another model than the one that the call expects",
+                "the service has not loaded the model that the call expects",
                 {"expected": expected, "loaded": self.model_digest},
             )
 
@@ -76,9 +76,9 @@ class Commit:
         self.path = key.path
 
     def find(self) -> ShardRef | None:
-        """The shard, when it is committed and whole.
+        """The shard, if it is committed and complete.
 
-        A shard that lost a file is not found: doing the stage again restores the same bytes.
+        A shard with a missing file is not found: running the stage again restores the same bytes.
 
         Raises:
             DataCorrupt: The manifest is damaged.
@@ -92,12 +92,12 @@ class Commit:
                     return None
             except NotFound:
                 return None
-        # A kill between the manifest and the end of `finish` leaves them behind.
+        # A kill after the manifest but before the end of `finish` leaves parts behind.
         self._forget_parts()
         return ShardRef(self.path, manifest.digest, manifest.records)
 
     def read_part(self, index: int) -> bytes | None:
-        """The batch ``index`` as an earlier attempt finished it; None when none did."""
+        """Batch ``index`` as an earlier attempt finished it; None if none did."""
         try:
             stored = self.store.read(self._part(index))
         except NotFound:
@@ -106,7 +106,7 @@ class Commit:
         return data if digest == sha256_digest(data).encode() else None
 
     def write_part(self, index: int, data: bytes) -> None:
-        """Keeps the finished batch ``index`` for whoever goes on after a crash."""
+        """Keeps the finished batch ``index`` for the run that continues after a crash."""
         self.store.write(self._part(index), sha256_digest(data).encode() + data)
 
     def finish(
@@ -117,15 +117,15 @@ class Commit:
         file_records: Mapping[str, int] | None = None,
         details: Mapping[str, Any] | None = None,
     ) -> ShardRef:
-        """Commits the shard and forgets its parts.
+        """Commits the shard and deletes its parts.
 
         Args:
             files: Contents by name within the folder: bytes, a local file of any size, or the entry
-                of a file that the stage has put there itself (because it is too large to keep).
+                of a file that the stage has already written there (too large to keep).
             records: Records in the shard.
-            counts: Further counts for the manifest.
-            file_records: Records of single files, by name.
-            details: Further JSON values for the manifest.
+            counts: Additional counts for the manifest.
+            file_records: Records in individual files, by name.
+            details: Additional JSON values for the manifest.
 
         Raises:
             DataCorrupt: The same key was committed with other bytes: something that the
@@ -146,7 +146,7 @@ class Commit:
             counts=dict(counts or {}),
             details=dict(details or {}),
         )
-        # Before any file is replaced: other bytes must not damage what is committed.
+        # Before any file is replaced: different bytes must not damage a committed shard.
         self._require_same(manifest)
         for name, content in sorted(files.items()):
             path = f"{self.path}/{name}"
@@ -176,8 +176,8 @@ class Commit:
         committed = self._manifest()
         if committed is not None and committed != manifest:
             raise DataCorrupt(
-                f"{self.path} is committed with other contents than this run made; delete the "
-                f"folder to replace it",
+                f"{self.path} was committed with different contents from what this run made; "
+                f"delete the folder to replace it",
                 {"committed": committed.digest, "made": manifest.digest},
             )
 

@@ -16,7 +16,7 @@ def canonical_json(value: Any) -> bytes:
     """The one JSON text of ``value``: sorted keys, no spaces, UTF-8 (in the spirit of RFC 8785).
 
     Raises:
-        ValueError: ``value`` holds NaN or an infinity, which JSON has no form for.
+        ValueError: ``value`` contains NaN or an infinity, which JSON cannot represent.
     """
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False

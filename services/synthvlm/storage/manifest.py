@@ -1,4 +1,4 @@
-"""The manifest of a shard: the one small file that says what the shard is and makes it exist."""
+"""The manifest of a shard: the small file that describes the shard and makes it exist."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class FileEntry(BaseModel):
         name: Name within the shard's folder.
         sha256: ``sha256:`` digest of its bytes.
         size: Bytes.
-        records: Records in it; None where that has no meaning.
+        records: Records in it; None if that has no meaning.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,19 +30,19 @@ class FileEntry(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a shard is made of and from what. Holds nothing that changes from run to run.
+    """What a shard contains and what it was made from. Nothing in it changes from run to run.
 
     Attributes:
         kind: ``captions``, ``images``, ``scores``…
         schema_version: Version of the tables (``schemas.SCHEMA_VERSION``).
-        code_version: Version of the stage's code, raised when its results change.
-        inputs: Digests of what the stage read, by role.
-        configuration: What the stage was told.
+        code_version: Version of the stage's code, incremented when its results change.
+        inputs: Digests of the stage's inputs, by role.
+        configuration: Parameters of the stage.
         model_digest: Digest of the model's files; empty for stages without one.
         files: The shard's files, by name.
         records: Records in the shard.
-        counts: Further counts, for example captions dropped by rule.
-        details: Anything else that readers of this kind need.
+        counts: Additional counts, for example captions dropped by rule.
+        details: Anything else that readers of this kind of shard need.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,7 @@
-"""Finished batches of a shard, and the count of what failed in them.
+"""Finished batches of a shard, and counts of their failures.
 
-A batch is kept as a part of the commit, as an Arrow stream; what could not be made is a row with a
-reason in ``failed.parquet``, and is counted in the manifest by that reason.
+A batch is kept as a part of the commit, as an Arrow stream; each failure is a row with a reason in
+``failed.parquet``, and the manifest counts failures by reason.
 """
 
 import io
@@ -23,18 +23,18 @@ def part_bytes(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> bytes:
 
 
 def part_rows(part: bytes) -> list[dict[str, Any]]:
-    """The rows that :func:`part_bytes` was given."""
+    """The rows that ``part_bytes`` encoded."""
     rows: list[dict[str, Any]] = pa.ipc.open_stream(part).read_all().to_pylist()
     return rows
 
 
 def failure_counts(failures: Counter[str]) -> dict[str, int]:
-    """Failures by reason as the counts of a manifest, in the order of the reasons."""
+    """Failures by reason as a manifest's counts, sorted by reason."""
     return {f"{_FAILED}{reason}": count for reason, count in sorted(failures.items())}
 
 
 def failures_of(counts: Mapping[str, int]) -> dict[str, int]:
-    """Failures by reason from the counts of a manifest, which may hold other counts."""
+    """Failures by reason from a manifest's counts, which may include other counts."""
     return {
         name.removeprefix(_FAILED): count
         for name, count in counts.items()

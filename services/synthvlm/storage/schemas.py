@@ -1,7 +1,7 @@
 """The tables that stages write, in one place: their Arrow schemas and the names of their files.
 
-A change of a schema raises its version, which is part of every manifest and so of every shard's
-key: tables of different versions are never mixed. All scores are float32; all digests are
+A schema change increments the version, which is part of every manifest and so of every shard's key:
+tables of different versions are never mixed. All scores are float32; all digests are
 ``sha256:`` and 64 hexadecimal digits; all offsets and sizes are in bytes.
 """
 
@@ -41,7 +41,7 @@ CAPTIONS = pa.schema([*POOL, pa.field("stats", pa.map_(pa.string(), pa.float64()
 CAPTIONS_FILE = "captions.parquet"
 
 DROPPED = pa.schema([*CAPTIONS, pa.field("dropped_by", pa.list_(pa.string()), nullable=False)])
-"""Captions that curation dropped, with the rules that did, in the recipe's order."""
+"""Captions that curation dropped, each with the rules that dropped it, in the recipe's order."""
 
 DROPPED_FILE = "dropped.parquet"
 
@@ -75,7 +75,7 @@ FAILED = pa.schema(
         pa.field("reason", pa.string(), nullable=False),
     ]
 )
-"""Captions or images that a stage could not work on."""
+"""Captions or images that a stage could not process."""
 
 FAILED_FILE = "failed.parquet"
 
@@ -104,7 +104,7 @@ CHAINS = pa.schema(
         pa.field("generation", pa.string(), nullable=False),
     ]
 )
-"""The shards that a selection was made from, in its canonical order: where each stage's shard lies,
+"""The shards that a selection was made from, in its canonical order: where each stage's shard is,
 its digest, and the digest of the configuration that made the images."""
 
 CHAINS_FILE = "chains.parquet"
@@ -115,7 +115,7 @@ IMAGE_INDEX = pa.schema(
         pa.field("chain", pa.int32(), nullable=False),
     ]
 )
-"""Every generated image of a run, sorted by id: the row of CHAINS that it belongs to."""
+"""Every generated image of a run, sorted by id, with its row of CHAINS."""
 
 IMAGE_INDEX_FILE = "images.parquet"
 
@@ -131,7 +131,7 @@ SELECTION = pa.schema(
         pa.field("image_set_digest", pa.string(), nullable=False),
     ]
 )
-"""Selected pairs, best first: rank from 0, the pair, and where its image lies."""
+"""Selected pairs, best first: rank from 0, the pair, and where its image is."""
 
 SELECTION_FILE = "selection.parquet"
 
@@ -147,7 +147,7 @@ PAIRS = pa.schema(
     ]
 )
 """Index of a dataset version: ``shard`` is the tar that holds the pair, ``file``, ``offset`` and
-``size`` where its image lies in it, ``generation`` the digest of the configuration that made it."""
+``size`` where its image is in it, ``generation`` the digest of the configuration that made it."""
 
 PAIRS_FILE = "pairs.parquet"
 

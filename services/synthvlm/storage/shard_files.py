@@ -1,4 +1,4 @@
-"""The files of a shard that a stage fills batch by batch: what was made, and what failed."""
+"""The files that a stage writes batch by batch: a table of results, and a table of failures."""
 
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -16,13 +16,13 @@ Row = Mapping[str, Any]
 
 
 class ShardFiles(ABC):
-    """A table of what was made and ``failed.parquet``, growing in a local folder.
+    """A table of results and ``failed.parquet``, growing in a local folder.
 
-    The files are whole once they are closed. One row group of each table is held in memory.
+    The files are complete once they are closed. One row group of each table is held in memory.
 
     Args:
-        folder: Where the files grow.
-        table: File name of the table of what was made.
+        folder: Where the files are written.
+        table: File name of the table of results.
         schema: Its columns.
 
     Attributes:
@@ -39,11 +39,11 @@ class ShardFiles(ABC):
 
     @abstractmethod
     def add(self, rows: Sequence[Row]) -> None:
-        """Appends a finished batch, given the rows of its part."""
+        """Appends a finished batch: the rows of its part."""
 
     @property
     def records(self) -> int:
-        """Records made so far."""
+        """Number of results so far."""
         return self._made.rows
 
     @property
@@ -62,7 +62,7 @@ class ShardFiles(ABC):
         self._failed.close()
 
     def append(self, made: Sequence[Row], failed: Sequence[Row]) -> None:
-        """Appends to both tables; rows may have further columns, which are left out."""
+        """Appends to both tables, ignoring columns that are not in their schemas."""
         self._failures.update(row["reason"] for row in failed)
         self._made.write(pa.Table.from_pylist(made, self._schema))
         self._failed.write(pa.Table.from_pylist(failed, FAILED))

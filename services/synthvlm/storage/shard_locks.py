@@ -1,7 +1,7 @@
 """One attempt at a shard at a time, within a process.
 
-Two calls for one shard give the same bytes wherever they run; side by side in one process they
-would do the same work twice, so the second waits and then finds the shard made.
+Two calls for one shard produce the same bytes wherever they run. Side by side in one process they
+would do the same work twice, so the second waits and then finds the shard committed.
 """
 
 import threading
@@ -35,7 +35,7 @@ class ShardLocks:
         """Holds the lock of the shard of ``commit``.
 
         Raises:
-            OperationCancelled: While waiting, the reporter says that nobody waits any more.
+            OperationCancelled: The caller went away while waiting.
         """
         with self._guard:
             held = self._locks.setdefault((commit.store.uri, commit.path), _ShardLock())

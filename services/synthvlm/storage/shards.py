@@ -23,7 +23,7 @@ class Shard:
         self.manifest = manifest
 
     def path(self, name: str) -> str:
-        """Where the file ``name`` lies in the store."""
+        """Path of the file ``name`` in the store."""
         return f"{self.ref.path}/{name}"
 
     def has(self, name: str) -> bool:
@@ -31,10 +31,10 @@ class Shard:
         return any(entry.name == name for entry in self.manifest.files)
 
     def read(self, name: str) -> bytes:
-        """The file ``name``, whole.
+        """The contents of the file ``name``.
 
         Raises:
-            DataCorrupt: It is gone, or its bytes are not those that were committed.
+            DataCorrupt: It is missing, or its bytes are not those that were committed.
         """
         expected = self.manifest.file(name).sha256
         try:
@@ -62,10 +62,10 @@ class Shard:
         return local
 
     def table(self, name: str, schema: pa.Schema) -> pa.Table:
-        """The Parquet file ``name`` as one table; its columns may be a subset of the file's.
+        """The Parquet file ``name`` as one table; ``schema`` may be a subset of its columns.
 
         Raises:
-            DataCorrupt: As ``read``, or the file has another schema.
+            DataCorrupt: As ``read``, or the file has a different schema.
         """
         file = self._parquet(name, schema)
         return file.read(columns=schema.names).cast(schema)

@@ -28,10 +28,10 @@ _memory_stores: dict[str, Any] = {}
 
 
 class Store:
-    """An object store's root; paths are relative to it, and objects are replaced whole.
+    """An object store's root; paths are relative to it, and objects are replaced atomically.
 
-    Raises, from every method: ``NotFound`` for an object that does not exist, ``InvalidInput`` for
-    a path that leaves the root, ``PreconditionFailed`` when the store refuses the credentials, and
+    Every method raises ``NotFound`` for an object that does not exist, ``InvalidInput`` for a path
+    outside the root, ``PreconditionFailed`` when the store rejects the credentials, and
     ``Unavailable`` when it cannot be reached.
     """
 
@@ -45,14 +45,14 @@ class Store:
             return bytes(obstore.get(self._backend, path).bytes())
 
     def read_range(self, path: str, offset: int, size: int) -> bytes:
-        """``size`` bytes of the object from ``offset``; fewer where it ends before."""
+        """``size`` bytes of the object from ``offset``; fewer if it ends earlier."""
         if size == 0:
             return b""
         with _errors(self.uri, path):
             try:
                 return bytes(obstore.get_range(self._backend, path, start=offset, length=size))
             except obstore.exceptions.GenericError:
-                # A range that begins behind the end is an error like any other to the backends.
+                # Backends do not distinguish a range that begins past the end from other errors.
                 if offset < self.size(path):
                     raise
                 return b""
@@ -115,14 +115,14 @@ class Store:
                 file.write(chunk)
 
     def open(self, path: str) -> BinaryIO:
-        """A seekable binary file over the object that reads it in pieces, as they are asked for."""
+        """A seekable binary file over the object, which reads it in pieces on demand."""
         return io.BufferedReader(ObjectFile(self, path), _BUFFER)
 
 
 class ObjectFile(io.RawIOBase):
-    """An object of a store as a file that can be read from anywhere; each read is a range read.
+    """A stored object as a seekable file; each read is a range read.
 
-    What goes wrong is raised as the store's errors.
+    Failures are raised as the store's errors.
     """
 
     def __init__(self, store: Store, path: str) -> None:
@@ -145,13 +145,13 @@ class ObjectFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Moves to ``offset`` from the start, the current place or the end."""
+        """Moves to ``offset`` from the start, the current position or the end."""
         origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = max(0, origin + offset)
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """Fills ``buffer`` as far as the object goes."""
+        """Fills ``buffer`` up to the end of the object."""
         size = max(0, min(len(buffer), self._size - self._position))
         data = self._store.read_range(self._path, self._position, size)
         buffer[: len(data)] = data
@@ -163,9 +163,9 @@ def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
     """Opens the store at ``uri``; credentials come from the environment, as obstore documents.
 
     Args:
-        uri: ``file:///folder`` (made when it does not exist), ``s3://bucket/prefix``, ``gs://…``,
-            ``az://…``, or ``memory://name`` (one store a name and process).
-        allowed_roots: Roots of which ``uri`` must be one or lie below; None: any.
+        uri: ``file:///folder`` (created if it does not exist), ``s3://bucket/prefix``, ``gs://…``,
+            ``az://…``, or ``memory://name`` (one store per name and process).
+        allowed_roots: ``uri`` must be one of these roots or below one; None: any.
 
     Raises:
         InvalidInput: ``uri`` is not understood or not allowed.
@@ -178,18 +178,18 @@ def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
             f"{uri!r} is not an object store; give file:///folder, s3://bucket/prefix, gs:// or az://"
         )
     if allowed_roots is not None and not any(_is_below(root, allowed) for allowed in allowed_roots):
-        raise _invalid(f"the store {uri} is not one that this service may use")
+        raise _invalid(f"this service may not use the store {uri}")
     if scheme == "memory":
         return Store(root, _memory_stores.setdefault(root, MemoryStore()))
     with _errors(root, ""):
         if scheme == "file":
-            # Percent-encoding in the URI would be undone by from_url: the path is taken as it is.
+            # from_url would decode percent-encoding in the URI: the path is taken literally.
             folder = Path(root.removeprefix("file://"))
             return Store(root, LocalStore(folder, automatic_cleanup=True, mkdir=True))
         try:
             return Store(root, from_url(root))
         except ValueError as error:
-            raise _invalid(f"{uri!r} is not the URL of an object store: {error}") from error
+            raise _invalid(f"{uri!r} is not a valid object store URL: {error}") from error
 
 
 def file_uri(folder: Path) -> str:
@@ -224,7 +224,7 @@ def _errors(uri: str, path: str) -> Iterator[None]:
         obstore.exceptions.PermissionDeniedError,
         obstore.exceptions.UnauthenticatedError,
     ) as error:
-        raise PreconditionFailed(f"the store {uri} refuses access to {path or 'it'}") from error
+        raise PreconditionFailed(f"the store {uri} denies access to {path or 'it'}") from error
     except (obstore.exceptions.GenericError, OSError) as error:
         raise Unavailable(
             f"the store {uri} failed at {path or 'its root'}: {_without_secrets(error)}",

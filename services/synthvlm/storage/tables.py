@@ -1,4 +1,4 @@
-"""Parquet files whose bytes depend on their rows alone, not on how these arrived."""
+"""Parquet files whose bytes depend only on their rows, not on how they were written."""
 
 import io
 from pathlib import Path
@@ -9,14 +9,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP = 16_384
-"""Rows a row group holds; the last of a file may hold fewer."""
+"""Rows per row group; the last group of a file may have fewer."""
 
 
 class TableFile:
     """Writes a Parquet file of any length, holding at most one row group in memory.
 
-    Row groups are cut at fixed rows, so that a table written in one piece and the same table
-    written in many give the same bytes.
+    Row groups are cut at fixed rows, so a table written in one piece and the same table written in
+    many produce the same bytes.
     """
 
     def __init__(self, target: Path | io.BytesIO, schema: pa.Schema) -> None:
@@ -40,14 +40,14 @@ class TableFile:
             self._waiting_rows -= whole
 
     def close(self) -> None:
-        """Writes what waits, and the footer."""
+        """Writes the remaining rows and the footer."""
         if self._waiting_rows:
             self._write_group(pa.concat_tables(self._waiting))
         self._waiting, self._waiting_rows = [], 0
         self._writer.close()
 
     def _write_group(self, table: pa.Table) -> None:
-        # One chunk a column: the encoder's page boundaries follow chunk boundaries.
+        # One chunk per column: the encoder's page boundaries follow chunk boundaries.
         self._writer.write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Tar files whose bytes depend on their members alone, with the offset of each member's data."""
+"""Tar files whose bytes depend only on their members, with the offset of each member's data."""
 
 import tarfile
 from io import BytesIO
@@ -10,7 +10,7 @@ from typing import BinaryIO, Self
 class TarFile:
     """Writes a tar file (POSIX ustar; pax for long names), member by member.
 
-    Headers hold no time, owner or machine, so equal members give equal bytes.
+    Headers contain no time, owner or host, so equal members produce equal bytes.
     """
 
     def __init__(self, target: Path | BinaryIO) -> None:

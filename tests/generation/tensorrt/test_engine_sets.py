@@ -148,7 +148,7 @@ def test_without_tensorrt_the_reason_is_said(work, store):
 @pytest.mark.parametrize(
     ("wrong", "problem"),
     [
-        ({"pipeline": {"device": "cpu"}}, "computes on a GPU"),
+        ({"pipeline": {"device": "cpu"}}, "runs on a GPU"),
         ({"tensorrt": {"store": None}}, r"needs tensorrt\.store"),
         ({"tensorrt": {"sides": (128, 256)}}, r"within tensorrt\.sides"),
         (

@@ -37,7 +37,7 @@ def test_an_engine_of_the_component_is_accepted(pipelines):
         (lambda t: [replace(t[0], name="sample"), t[1]], "has an input sample"),
         (lambda t: [replace(t[0], dtype=torch.float32), t[1]], "float32, not float16"),
         (lambda t: [replace(t[0], dtype=None), t[1]], "None, not float16"),
-        (lambda t: [replace(t[0], shapes=ShapeRange((1,), (1,), (1,))), t[1]], "takes latents of"),
+        (lambda t: [replace(t[0], shapes=ShapeRange((1,), (1,), (1,))), t[1]], "accepts latents"),
     ],
 )
 def test_a_engine_of_something_else_is_refused(pipelines, change, problem):

@@ -67,5 +67,5 @@ def test_sides_that_are_not_whole_latents_are_refused(pipelines):
 
 def test_pixels_a_latent_are_what_the_pipeline_says(pipelines, tmp_path):
     assert latent_factor(BASE) == pipelines.by_role["base"].vae_scale_factor
-    with pytest.raises(PreconditionFailed, match="has no VAE"):
+    with pytest.raises(PreconditionFailed, match="has no readable VAE"):
         latent_factor(tmp_path)

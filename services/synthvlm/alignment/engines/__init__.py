@@ -1,1 +1,1 @@
-"""Engines, one module a model library; imported only when chosen."""
+"""Engines, one module per model library; imported only when chosen."""

@@ -23,26 +23,27 @@ _LOADING_ERRORS = (
     SafetensorError,
     UnpicklingError,
 )
-"""What the libraries raise on files that are missing, damaged, or of another model."""
+"""What the libraries raise for files that are missing, damaged, or from another kind of model."""
 
 Tokenize = Callable[[list[str]], torch.Tensor]
-"""Texts to int64 tokens of shape (texts, context length): cut off, closed and filled up with 0."""
+"""Converts texts to int64 tokens of shape (texts, context length), truncated and padded with 0."""
 
 
 class OpenClipEngine:
     """Embeds images and texts with an ``open_clip.CLIP``.
 
-    Batch invariance: kernels choose how to sum by the size of what they are given, so an embedding
-    differs in its last bits between a batch of 1 and a batch of 64. Every batch is therefore padded
-    to a multiple of ``batch_multiple`` with copies of its first row, which are thrown away.
+    Batch invariance: kernels choose the order of summation by the size of their inputs, so an
+    embedding differs in its last bits between a batch of 1 and a batch of 64. Every batch is
+    therefore padded to a multiple of ``batch_multiple`` with copies of its first row, whose results
+    are discarded.
 
     Args:
-        model: In float32 on its device, for inference.
+        model: In float32 on its device, in inference mode.
         preprocess: The model's image transform.
         tokenize: The model's tokenizer.
         digest: ``sha256:`` digest of the model's files.
-        threads: Threads of one operation on the CPU.
-        batch_multiple: The padding.
+        threads: Threads per operation on the CPU.
+        batch_multiple: Batches are padded to a multiple of this.
     """
 
     name = "open_clip"
@@ -86,7 +87,7 @@ class OpenClipEngine:
 
     @torch.inference_mode()
     def _embed(self, encode: Callable[..., torch.Tensor], rows: torch.Tensor) -> Floats:
-        # The setting is a thread's own in OpenMP: it holds for whichever thread calls.
+        # OpenMP keeps this setting per thread, so it is set on every call.
         torch.set_num_threads(self._threads)
         padding = -len(rows) % self._multiple
         padded = torch.cat([rows, rows[:1].expand(padding, *rows.shape[1:])])
@@ -96,20 +97,20 @@ class OpenClipEngine:
 
 
 def load(folder: Path, *, device: str, threads: int, batch_multiple: int) -> OpenClipEngine:
-    """Loads a model from a local folder; nothing is fetched.
+    """Loads a model from a local folder; nothing is downloaded.
 
-    Two forms are understood: open_clip's (``open_clip_config.json``, weights, and tokenizer files
-    where the configuration names a tokenizer; else open_clip's own vocabulary), and transformers'
+    Two formats are supported: open_clip's (``open_clip_config.json``, weights, and tokenizer files
+    if the configuration names a tokenizer, else open_clip's own vocabulary), and transformers'
     (``config.json`` of a CLIPModel, weights, tokenizer, ``preprocessor_config.json``).
 
     Args:
         folder: The folder.
         device: torch device, for example ``cpu`` or ``cuda:0``.
-        threads: Threads of one operation on the CPU.
+        threads: Threads per operation on the CPU.
         batch_multiple: Batches are padded to a multiple of this.
 
     Raises:
-        PreconditionFailed: The folder holds no such model, or the device is not there.
+        PreconditionFailed: The folder does not contain such a model, or the device is unavailable.
     """
     # Algorithms chosen by timing would differ from run to run.
     torch.backends.cudnn.benchmark = False
@@ -120,8 +121,8 @@ def load(folder: Path, *, device: str, threads: int, batch_multiple: int) -> Ope
         model, preprocess, tokenize = read(folder, device)
     except _LOADING_ERRORS as error:
         raise PreconditionFailed(
-            f"no CLIP model can be loaded from {folder}: {error}; give a folder in the form of "
-            f"open_clip (open_clip_config.json) or of transformers (config.json of a CLIPModel)"
+            f"no CLIP model can be loaded from {folder}: {error}; give a folder in the format of "
+            f"open_clip (open_clip_config.json) or transformers (config.json of a CLIPModel)"
         ) from error
     return OpenClipEngine(
         model, preprocess, tokenize, model_digest(folder), threads, batch_multiple
@@ -137,8 +138,8 @@ def _from_open_clip(folder: Path, device: str) -> tuple[Any, Any, Tokenize]:
 def _from_transformers(folder: Path, device: str) -> tuple[Any, Any, Tokenize]:
     translation = translate(folder)
     model = open_clip.CLIP(**translation.model)
-    # Strict: a weight that is missing or left over means another architecture. The causal mask is
-    # a buffer that open_clip makes itself.
+    # Strict: a missing or unexpected weight means a different architecture. The causal mask is a
+    # buffer that open_clip creates itself.
     model.load_state_dict(translation.weights, strict=True)
     preprocess = image_transform_v2(PreprocessCfg(**translation.preprocess), is_train=False)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)

@@ -1,8 +1,8 @@
-"""CLIP models in the form of Hugging Face's transformers, as open_clip's architecture.
+"""Translates CLIP models of Hugging Face's transformers to open_clip's architecture.
 
-open_clip computes with its own classes and reads only its own checkpoints, while the model that the
-paper names (``openai/clip-vit-base-patch32``) is published as a transformers folder. Both describe
-the same networks: this module translates names and joins the attention's three projections.
+open_clip computes with its own classes and reads only its own checkpoints, while the paper's model
+(``openai/clip-vit-base-patch32``) is published as a transformers folder. Both describe the same
+networks: this module translates names and joins the attention's three projections.
 """
 
 import json
@@ -57,7 +57,7 @@ class Translation:
 
 
 def is_transformers_folder(folder: Path) -> bool:
-    """Whether a folder holds a model in transformers' form and none in open_clip's."""
+    """Whether a folder contains a model in transformers' format and none in open_clip's."""
     return (folder / "config.json").is_file() and not (folder / "open_clip_config.json").is_file()
 
 
@@ -81,7 +81,7 @@ def _model(config: Any, folder: Path) -> dict[str, Any]:
     activations = {vision.hidden_act, text.hidden_act}
     if config.model_type != "clip" or activations not in ({"gelu"}, {"quick_gelu"}):
         raise PreconditionFailed(
-            f"{folder} holds no CLIP model with one of the activations gelu and quick_gelu"
+            f"{folder} does not contain a CLIP model with the activation gelu or quick_gelu"
         )
     pooling = (
         {"pool_type": "argmax"}

@@ -1,4 +1,4 @@
-"""What kinds of character there are, as one table over all code points."""
+"""The kinds of characters, as one table over all code points."""
 
 import functools
 import sys
@@ -10,7 +10,7 @@ import numpy.typing as npt
 ALNUM = 1
 """Characters with ``str.isalnum()``."""
 SPECIAL = 2
-"""Data-Juicer's special characters; every separator is one."""
+"""Data-Juicer's special characters, including every separator."""
 SEPARATOR = 4
 """Characters that end a word: newline, tab and space."""
 

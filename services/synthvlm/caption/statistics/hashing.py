@@ -1,6 +1,6 @@
 """Polynomial hashes modulo 2^64 of many pieces of a sequence at once.
 
-They only ever decide that two pieces differ; that two are the same is always checked on the pieces.
+They only prove that two pieces differ; that two are equal is always checked on the pieces.
 """
 
 import functools
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 BASE = 0x9E3779B97F4A7C15
-"""An odd number, as only those have inverses."""
+"""An odd number, because only those have inverses."""
 
 _MODULUS = 2**64
 
@@ -41,7 +41,7 @@ def window_hashes(symbols: npt.NDArray[np.unsignedinteger], size: int) -> Hashes
     """Hashes of all ``len(symbols) - size + 1`` windows of ``size`` symbols, uint64 [windows]."""
     single = symbols.astype(np.uint64)
     hashes, width = single, 1
-    # As in binary exponentiation: a window twice as wide is two windows, one wider a symbol more.
+    # As in binary exponentiation: two windows make one of twice the size, one more symbol the next.
     for bit in f"{size:b}"[1:]:
         factor = np.uint64(pow(BASE, width, _MODULUS))
         hashes = hashes[:-width] * factor + hashes[width:]

@@ -21,7 +21,7 @@ class Repetition:
         segments: Segment of each, int64 [repeated n-grams].
         counts: How often each occurs there, int64 [repeated n-grams].
         totals: n-grams of each segment, int64 [segments].
-        uncertain: Segments of which the above may be wrong, because two different n-grams have the
+        uncertain: Segments where the above may be wrong, because two different n-grams have the
             same hash; ascending.
     """
 
@@ -55,8 +55,8 @@ def repetition(
     keys = window_hashes(symbols, size)[position]
     keys = (keys + segment.astype(np.uint64) * _SEGMENT_FACTOR) * _MIX_FACTOR
     suspects = _sharing_a_slot(keys)
-    # The low bits of a hash make room for the n-gram's number, so that a plain sort, much faster
-    # than an argsort, brings equal ones together and still says which they are.
+    # The low bits of a hash are replaced by the n-gram's number, so that a plain sort, much faster
+    # than an argsort, groups equal ones and still identifies them.
     low = np.uint64((1 << (total - 1).bit_length()) - 1)
     keys = np.sort((keys[suspects] & ~low) | suspects.astype(np.uint64))
     alike = (keys[1:] ^ keys[:-1]) <= low
@@ -87,7 +87,7 @@ def _sharing_a_slot(keys: Hashes) -> npt.NDArray[np.int64]:
     bits = (len(keys) - 1).bit_length() + 3
     slots = (keys >> np.uint64(64 - bits)).astype(np.int64)
     numbers = np.arange(len(keys), dtype=np.int32)
-    # Slots that no key has are never looked at.
+    # Slots without a key are never read.
     last = np.empty(1 << bits, np.int32)
     last[slots] = numbers
     shared = np.zeros(1 << bits, np.bool_)

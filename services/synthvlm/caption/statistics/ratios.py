@@ -1,7 +1,7 @@
 """The statistics, one function each: float64 or int64 [texts], equal to Data-Juicer's.
 
-Each is a quotient of two integers below 2^53, so numpy's division gives the very double that
-Python's gives. A quotient by zero is 0, as there.
+Each is a quotient of two integers below 2^53, so numpy's division gives exactly the same double as
+Python's. As in Data-Juicer, a quotient by zero is 0.
 """
 
 from collections import Counter
@@ -25,8 +25,7 @@ class FlaggedWords:
     """A set of words to look for.
 
     Attributes:
-        words: The words.
-        prefixes: Which first 16 bits their hashes have, bool [65536].
+        prefixes: Which first 16 bits occur among their hashes, bool [65536].
     """
 
     words: frozenset[str]
@@ -39,27 +38,27 @@ class FlaggedWords:
 
 
 def alphanumeric_ratio(texts: Texts) -> Ratios:
-    """``alnum_ratio``: alphanumeric characters of all characters."""
+    """``alnum_ratio``: fraction of characters that are alphanumeric."""
     return _ratio(texts.count(ALNUM), texts.lengths)
 
 
 def special_character_ratio(texts: Texts) -> Ratios:
-    """``special_char_ratio``: special characters of all characters."""
+    """``special_char_ratio``: fraction of characters that are special."""
     return _ratio(texts.count(SPECIAL), texts.lengths)
 
 
 def text_length(texts: Texts) -> Counts:
-    """``text_len``: characters."""
+    """``text_len``: number of characters."""
     return texts.lengths
 
 
 def word_count(texts: Texts) -> Counts:
-    """``num_words``: words, not lower-cased first (a few capitals are special characters)."""
+    """``num_words``: number of words, not lower-cased first (a few capitals are special)."""
     return texts.words.counts
 
 
 def flagged_word_ratio(texts: Texts, flagged: FlaggedWords) -> Ratios:
-    """``flagged_words_ratio``: words of the list of all words."""
+    """``flagged_words_ratio``: fraction of words that are in the list."""
     words = texts.lowered.words
     candidates = np.flatnonzero(flagged.prefixes[words.hashes >> np.uint64(48)])
     hits = [word for word in candidates.tolist() if words.text(word) in flagged.words]
@@ -68,10 +67,10 @@ def flagged_word_ratio(texts: Texts, flagged: FlaggedWords) -> Ratios:
 
 
 def character_repetition_ratio(texts: Texts, size: int) -> Ratios:
-    """``char_rep_ratio``: the most frequent repeated character n-grams of all n-grams.
+    """``char_rep_ratio``: fraction of character n-grams that are frequently repeated ones.
 
-    Of U distinct n-grams, of which R occur more than once, the min(floor(sqrt(U)), R) most frequent
-    ones count.
+    With U distinct n-grams, R of them occurring more than once, the min(floor(sqrt(U)), R) most
+    frequent ones count.
     """
     found = repetition(texts.codes, texts.starts, texts.lengths, size)
     extra = _sums(found.segments, found.counts - 1, len(found.totals))
@@ -88,11 +87,11 @@ def character_repetition_ratio(texts: Texts, size: int) -> Ratios:
 
 
 def word_repetition_ratio(texts: Texts, size: int) -> Ratios:
-    """``word_rep_ratio``: word n-grams that occur more than once of all n-grams."""
+    """``word_rep_ratio``: fraction of word n-grams that occur more than once."""
     words = texts.lowered.words
     found = repetition(words.hashes, words.firsts, words.counts, size)
     ratios = np.zeros(len(found.totals))
-    # Different hashes prove that words differ; where they do not, the words themselves are counted.
+    # Different hashes prove that words differ; if hashes are equal, the words are counted.
     for text in np.union1d(found.segments, found.uncertain):
         ratios[text] = _word_repetition(words.of_text(text), size)
     return ratios
@@ -115,5 +114,5 @@ def _ratio(part: Counts, whole: Counts) -> Ratios:
 
 
 def _sums(segments: Counts, values: Counts, length: int) -> Counts:
-    # Sums of integers below 2^53 are exact in the float64 that bincount adds in.
+    # bincount adds in float64, where sums of integers below 2^53 are exact.
     return np.bincount(segments, weights=values, minlength=length).astype(np.int64)

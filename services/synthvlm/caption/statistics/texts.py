@@ -1,4 +1,4 @@
-"""Many texts as one array of code points, and their words as one array of positions."""
+"""Many texts as one array of code points, and their words as arrays of positions."""
 
 import functools
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ _END = "\n"
 
 
 class Texts:
-    """Texts laid end to end, a newline after each, so that no word reaches into the next text.
+    """Concatenated texts, with a newline after each, so that no word extends into the next text.
 
     Attributes:
         joined: The texts and newlines as one string.
@@ -38,7 +38,7 @@ class Texts:
 
     @functools.cached_property
     def lowered(self) -> "Texts":
-        """The same texts in lower case; words do not change by lowering them together."""
+        """The same texts in lower case; lowering them together does not change the words."""
         return Texts([text.lower() for text in self.texts])
 
     @functools.cached_property
@@ -57,7 +57,7 @@ class Texts:
 class Words:
     """Words of all texts, in order: split on newline, tab and space, and stripped.
 
-    A word that is special from end to end is none.
+    A word of special characters only does not count.
 
     Attributes:
         starts: Where each word begins in the texts' ``codes``, int64 [words].
@@ -68,8 +68,8 @@ class Words:
 
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
-        # Stripping leaves what lies between a word's first and last character that is not special,
-        # so those characters alone say where words are.
+        # Stripping keeps everything between a word's first and last non-special characters, so
+        # those characters alone determine where words are.
         inner = np.flatnonzero((texts.kinds & SPECIAL) == 0)
         word = np.cumsum((texts.kinds & SEPARATOR) != 0, dtype=np.int64)[inner]
         changes = np.flatnonzero(word[1:] != word[:-1])
@@ -81,14 +81,14 @@ class Words:
 
     @functools.cached_property
     def hashes(self) -> npt.NDArray[np.uint64]:
-        """A hash of each word, uint64 [words]: equal for equal words, but not only for them."""
+        """A hash of each word, uint64 [words]: equal for equal words, rarely also for others."""
         return hashing.span_hashes(self._texts.codes, self.starts, self.ends)
 
     def text(self, word: int) -> str:
-        """The word number ``word``."""
+        """Word number ``word``."""
         return self._texts.joined[self.starts[word] : self.ends[word]]
 
     def of_text(self, text: int) -> list[str]:
-        """The words of the text number ``text``."""
+        """The words of text number ``text``."""
         first = self.firsts[text]
         return [self.text(word) for word in range(first, first + self.counts[text])]

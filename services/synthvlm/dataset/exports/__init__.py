@@ -1,1 +1,1 @@
-"""Dataset versions in other forms; one module a form."""
+"""Dataset versions in other formats; one module per format."""

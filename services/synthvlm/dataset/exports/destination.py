@@ -1,4 +1,4 @@
-"""The folder that an export is written to: claimed by one version and form, resumable by file."""
+"""The folder that an export is written to: for one version and format, resumable by file."""
 
 import hashlib
 from pathlib import Path
@@ -11,7 +11,7 @@ from synthvlm.storage import Store, canonical_json, file_digest, sha256_digest
 _CHUNK = 4 << 20
 
 RECORD = "export.json"
-"""Says what the folder holds. Written first, and again after each file."""
+"""Describes the folder's contents. Written first, and again after each file."""
 
 
 class Record(BaseModel):
@@ -20,7 +20,7 @@ class Record(BaseModel):
     Attributes:
         dataset: Name of the dataset.
         digest: Digest of the version.
-        format: Form of the export.
+        format: Format of the export.
         files: ``sha256:`` digests of the files written so far, by path.
     """
 
@@ -33,7 +33,7 @@ class Record(BaseModel):
 
 
 class Destination:
-    """The folder of one export; a second export of the same to the same place goes on with it."""
+    """The folder of one export; repeating the export to the same folder resumes it."""
 
     def __init__(self, store: Store, record: Record) -> None:
         self.store = store
@@ -41,10 +41,10 @@ class Destination:
 
     @classmethod
     def claim(cls, store: Store, dataset: str, digest: str, form: str) -> "Destination":
-        """Claims the folder for one version and form.
+        """Claims the folder for one version and format.
 
         Raises:
-            AlreadyExists: It holds the export of another version, or in another form.
+            AlreadyExists: It holds an export of another version or in another format.
             DataCorrupt: Its record is damaged.
         """
         record = Record(dataset=dataset, digest=digest, format=form)
@@ -68,7 +68,7 @@ class Destination:
         return sorted([*self._record.files, RECORD])
 
     def has(self, path: str) -> bool:
-        """Whether an earlier attempt wrote the file, and it is still whole."""
+        """Whether an earlier attempt wrote the file, and it is intact."""
         expected = self._record.files.get(path)
         return expected is not None and _digest(self.store, path) == expected
 
@@ -92,7 +92,7 @@ def _json(record: Record) -> bytes:
 
 
 def _digest(store: Store, path: str) -> str:
-    """Digest of a stored file, read in pieces; empty when there is none."""
+    """Digest of a stored file, read in pieces; empty if it does not exist."""
     digest = hashlib.sha256()
     try:
         with store.open(path) as file:

@@ -1,4 +1,4 @@
-"""LLaVA's form: ``dataset.json``, and a folder ``images`` that its paths are relative to."""
+"""LLaVA's format: ``dataset.json``, and a folder ``images`` that its paths are relative to."""
 
 import tempfile
 from collections.abc import Mapping
@@ -17,16 +17,14 @@ IMAGES = "images"
 
 
 def export(version: Shard, destination: Destination, reporter: Reporter) -> list[str]:
-    """Writes every image as a file of its own, and LLaVA's JSON last.
-
-    An image that is there already and whole is left as it is.
+    """Writes every image as a file, and LLaVA's JSON last. Intact images are not rewritten.
 
     Returns:
-        The image folders, each with a slash at its end.
+        The image folders, each with a trailing slash.
 
     Raises:
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; written images stay.
+        OperationCancelled: The caller has gone; written images stay.
     """
     total, done, resumed = version.manifest.records, 0, 0
     folders = []
@@ -48,7 +46,7 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> list
 
 
 def _write_image(version: Shard, destination: Destination, row: Mapping[str, Any]) -> bool:
-    """Writes one image unless it is there; whether it wrote."""
+    """Writes one image unless it exists; returns whether it did."""
     path = f"{IMAGES}/{image_path(row)}"
     try:
         if sha256_digest(destination.store.read(path)) == row["sha256"]:

@@ -1,4 +1,4 @@
-"""Parquet with an Image feature, as Hugging Face's ``datasets`` reads it."""
+"""Parquet with an Image feature, for Hugging Face's ``datasets``."""
 
 import json
 import tempfile
@@ -18,7 +18,7 @@ from synthvlm.storage import Shard
 from synthvlm.storage.schemas import PAIRS
 
 _GROUP_ROWS = 100
-"""Pairs a row group holds: small, because readers load a group's images at once."""
+"""Pairs per row group: small, because readers load a whole group's images at once."""
 
 _COLUMNS = [
     PAIRS.field(name)
@@ -39,7 +39,7 @@ _COLUMNS = [
 ]
 _IMAGE = pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
-# Names of Arrow's types in the library's terms.
+# The library's names of Arrow's types.
 _DTYPES = {"float": "float32"}
 _FEATURES = {
     "image": {"_type": "Image"},
@@ -52,17 +52,17 @@ SCHEMA = pa.schema(
     [_IMAGE, *_COLUMNS],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}}, sort_keys=True)},
 )
-"""Columns of the export; the metadata tells ``datasets`` that ``image`` holds images."""
+"""Columns of the export; the metadata tells ``datasets`` that ``image`` contains images."""
 
 
 def export(version: Shard, destination: Destination, reporter: Reporter) -> None:
-    """Writes ``data/train-00000-of-00003.parquet`` and so on, one file a tar of the version.
+    """Writes ``data/train-00000-of-00003.parquet`` and so on, one file per tar of the version.
 
-    One row group is in memory at a time.
+    Holds one row group in memory at a time.
 
     Raises:
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; finished files stay.
+        OperationCancelled: The caller has gone; finished files stay.
     """
     total, done, resumed = version.manifest.records, 0, 0
     tars = [entry for entry in version.manifest.files if entry.name.endswith(".tar")]

@@ -1,4 +1,4 @@
-"""One entrance to all forms of export."""
+"""Exports a version in any format."""
 
 from enum import StrEnum
 
@@ -6,10 +6,11 @@ from synthvlm.dataset.exports import llava, parquet, webdataset
 from synthvlm.dataset.exports.destination import Destination
 from synthvlm.progress import Reporter
 from synthvlm.storage import Shard, Store
+from synthvlm.storage.manifest import MANIFEST
 
 
 class ExportFormat(StrEnum):
-    """Forms of export, under the names that the command line has for them."""
+    """Export formats, by their names on the command line."""
 
     WEBDATASET = "webdataset"
     LLAVA = "llava"
@@ -19,23 +20,23 @@ class ExportFormat(StrEnum):
 def export_version(
     version: Shard, form: ExportFormat, target: Store, reporter: Reporter
 ) -> list[str]:
-    """Writes a version in another form. Idempotent: what is there and whole is left as it is.
+    """Writes a version in another format. Idempotent: intact files are not rewritten.
 
     ``manifest.json`` is the version's manifest, whose digest is its identity.
 
     Args:
         version: The version.
-        form: The form.
-        target: The folder to write to: empty, or of an earlier export of the same.
-        reporter: Told of the pairs that were written.
+        form: The format.
+        target: The folder to write to: empty, or that of an earlier attempt at this export.
+        reporter: Called with the pairs written so far.
 
     Returns:
-        Files and folders (with a slash at the end) that the export consists of, sorted.
+        The export's files and folders (with a trailing slash), sorted.
 
     Raises:
         AlreadyExists: The folder holds another export.
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; what was written stays.
+        OperationCancelled: The caller has gone; written files stay.
     """
     manifest = version.manifest
     destination = Destination.claim(target, manifest.configuration["name"], manifest.digest, form)
@@ -48,6 +49,6 @@ def export_version(
             folders = llava.export(version, destination, reporter)
         case ExportFormat.PARQUET:
             parquet.export(version, destination, reporter)
-    if not destination.has("manifest.json"):
-        destination.put("manifest.json", manifest.to_bytes())
+    if not destination.has(MANIFEST):
+        destination.put(MANIFEST, manifest.to_bytes())
     return sorted([*destination.files, *folders])

@@ -10,11 +10,11 @@ from synthvlm.storage.schemas import PAIRS_FILE
 
 
 def export(version: Shard, destination: Destination, reporter: Reporter) -> None:
-    """Copies ``pairs-*.tar`` and ``pairs.parquet``, one file at a time, digests checked.
+    """Copies ``pairs-*.tar`` and ``pairs.parquet`` one file at a time, checking digests.
 
     Raises:
         DataCorrupt: The version is damaged.
-        OperationCancelled: The reporter says that nobody waits any more; copied files stay.
+        OperationCancelled: The caller has gone; copied files stay.
     """
     total, done, resumed = version.manifest.records, 0, 0
     for entry in version.manifest.files:

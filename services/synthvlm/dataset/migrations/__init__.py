@@ -1,4 +1,4 @@
 """Alembic's migrations of the catalogue, applied when the service starts."""
 
 MIGRATIONS = "synthvlm.dataset.migrations:versions"
-"""The folder of the migrations, as ``synthvlm.sql`` wants it."""
+"""The migrations folder, in the form that ``synthvlm.sql`` takes."""

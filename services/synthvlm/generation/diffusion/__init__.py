@@ -1,7 +1,7 @@
-"""Diffusers' pipelines, and how their components are computed by something else than PyTorch.
+"""Diffusers' pipelines, and how executors other than PyTorch compute their components.
 
-The denoising loop stays diffusers' own, whatever executes. A component (a network of a pipeline:
-``unet``, ``text_encoder``, ``vae``…) that is executed elsewhere is replaced, in its pipeline, by a
-module of the same call signature (``executed.ExecutedModule``). ``onnx/`` and ``tensorrt/`` have
-the executors.
+The denoising loop is always diffusers' own. A component (a network of a pipeline: ``unet``,
+``text_encoder``, ``vae``…) that is computed by an executor is replaced in its pipeline by a module
+with the same call signature (``executed.ExecutedModule``). The executors are in ``onnx/`` and
+``tensorrt/``.
 """

@@ -1,9 +1,9 @@
 """The components of diffusion pipelines that are networks, as plain functions of named tensors.
 
-A pipeline calls them in many ways (keywords, nested dictionaries, output objects). An
-executor knows only named tensors. Each class here translates for one kind of component, in both
-directions: what the pipeline passes to the tensors of the graph, and the graph's outputs back to
-what the pipeline expects.
+A pipeline calls them in many ways (keywords, nested dictionaries, output objects). An executor
+handles only named tensors. Each class here translates for one kind of component, in both
+directions: the pipeline's arguments to the graph's inputs, and the graph's outputs to what the
+pipeline expects.
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from transformers.models.clip.modeling_clip import CLIPTextModelOutput
 Tensors = Mapping[str, torch.Tensor]
 
 BATCH, HEIGHT, WIDTH, TOKENS = "batch", "height", "width", "tokens"
-"""Names of the axes that change from call to call; height and width are those of the latents."""
+"""Names of the dynamic axes; height and width are those of the latents."""
 
 WINDOW = 77
-"""Tokens that CLIP's text encoders read."""
+"""Context length of CLIP's text encoders, in tokens."""
 
 T5_WINDOW = 256
-"""Tokens that Stable Diffusion 3 gives its T5 encoder, and keeps free where it has none."""
+"""Tokens that Stable Diffusion 3 reserves for its T5 encoder, even without one."""
 
 _SIZE = (HEIGHT, WIDTH)
 
@@ -34,8 +34,8 @@ class TensorShape:
 
     Attributes:
         name: Its name in the graph.
-        axes: Its axes: a name for one that changes from call to call, else its length.
-        dtype: Type of its numbers; None: the precision of the component.
+        axes: Its axes: a name for a dynamic axis, else its length.
+        dtype: Its data type; None: the precision of the component.
     """
 
     name: str
@@ -43,11 +43,11 @@ class TensorShape:
     dtype: torch.dtype | None = None
 
     def example(self, sizes: Mapping[str, int], precision: torch.dtype) -> torch.Tensor:
-        """A tensor of this shape, the same one every time.
+        """A deterministic tensor of this shape.
 
         Args:
             sizes: Lengths of the named axes.
-            precision: Type of the numbers where ``dtype`` is None.
+            precision: Data type if ``dtype`` is None.
         """
         lengths = [sizes[axis] if isinstance(axis, str) else axis for axis in self.axes]
         generator = torch.Generator().manual_seed(sum(map(ord, self.name)))
@@ -70,17 +70,17 @@ class Component(Protocol):
     outputs: tuple[TensorShape, ...]
 
     def compute(self, module: Any, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The graph itself: calls the PyTorch module with the inputs; this is what is exported."""
+        """The function that is exported: calls the PyTorch module with the graph's inputs."""
 
     def bind(self, *args: Any, **kwargs: Any) -> Tensors:
-        """The graph's inputs, from the arguments with which the pipeline calls the module."""
+        """Converts the arguments of the pipeline's call to the graph's inputs."""
 
     def answer(self, outputs: Tensors) -> Any:
-        """What the pipeline expects the module to return, from the graph's outputs."""
+        """Converts the graph's outputs to what the pipeline expects."""
 
 
 class Unet:
-    """SDXL's denoising network: that of base, refiner, turbo and lightning models.
+    """SDXL's denoising network, in base, refiner, turbo and lightning models.
 
     Args:
         module: A ``UNet2DConditionModel`` with SDXL's ``text_time`` conditioning.
@@ -198,7 +198,7 @@ class Transformer:
 
 
 class T5Encoder:
-    """Stable Diffusion 3's T5 encoder, of which the pipeline uses the last hidden state.
+    """Stable Diffusion 3's T5 encoder; the pipeline uses its last hidden state.
 
     Args:
         module: A ``T5EncoderModel``.
@@ -229,7 +229,7 @@ class T5Encoder:
 
 
 class TextEncoder:
-    """A CLIP text encoder, of which pipelines use the pooled and the penultimate output.
+    """A CLIP text encoder; pipelines use its pooled and penultimate outputs.
 
     Args:
         module: A ``CLIPTextModelWithProjection``, or a ``CLIPTextModel``, whose first output is
@@ -272,7 +272,7 @@ class TextEncoder:
 
 
 class Decoder:
-    """The decoder of a variational autoencoder: latents to an image.
+    """The decoder of a variational autoencoder, from latents to an image.
 
     Args:
         module: An ``AutoencoderKL``.
@@ -304,15 +304,15 @@ class Decoder:
 
 
 DENOISERS = (Unet, Transformer)
-"""Kinds of components that are run in every step."""
+"""Kinds of components that run in every step."""
 
 
 def components_of(pipeline: Any) -> dict[str, Component]:
     """The components of a pipeline that an executor takes over, by the pipeline's attribute.
 
     Raises:
-        NotImplementedError: The pipeline computes with a component of another kind: it would stay
-            with PyTorch, and nobody would know.
+        NotImplementedError: The pipeline has a component of another kind, which would silently stay
+            with PyTorch.
     """
     found: dict[str, Component] = {}
     for name, module in pipeline.components.items():
@@ -329,17 +329,17 @@ def components_of(pipeline: Any) -> dict[str, Component]:
                 found[name] = Decoder(module)
             case kind if isinstance(module, torch.nn.Module):
                 raise NotImplementedError(
-                    f"only PyTorch computes a {kind} ({name}): set pipeline.executor to torch"
+                    f"only PyTorch can run a {kind} ({name}): set pipeline.executor to torch"
                 )
     return found
 
 
 def require_unused(rest: Mapping[str, Any]) -> None:
-    """Checks that a pipeline passes nothing that the graph does not compute.
+    """Checks that a pipeline passes no arguments that the graph ignores.
 
     Raises:
-        NotImplementedError: It does, for example an attention mask.
+        NotImplementedError: It passes one, for example an attention mask.
     """
     used = sorted(name for name, value in rest.items() if value is not None and value is not False)
     if used:
-        raise NotImplementedError(f"an exported component does not take {', '.join(used)}")
+        raise NotImplementedError(f"an exported component does not accept {', '.join(used)}")

@@ -1,4 +1,4 @@
-"""A module in the place of a pipeline's component, computed by an executor."""
+"""A module that replaces a pipeline's component and is computed by an executor."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,20 +8,20 @@ import torch
 from synthvlm.generation.diffusion.components import Component, Tensors
 
 Run = Callable[[Tensors], Tensors]
-"""Computes a graph: named tensors in, named tensors out, all on the device of the pipeline."""
+"""Computes a graph: named tensors in, named tensors out, all on the pipeline's device."""
 
 
 class ExecutedModule(torch.nn.Module):
     """Has the call signature, configuration and attributes of the module that it replaces.
 
-    The original's parameters are given up: it only answers for its configuration. So this module
-    says itself on which device and in which precision it computes.
+    The original is kept only for its configuration, without parameters, so this module reports its
+    own device and precision.
 
     Args:
-        original: The module that is replaced; it is moved to the ``meta`` device.
+        original: The module to replace; it is moved to the ``meta`` device.
         component: Its kind.
         run: Computes it.
-        device: Where inputs are expected and outputs are given.
+        device: Device of inputs and outputs.
     """
 
     def __init__(self, original: Any, component: Component, run: Run, device: torch.device) -> None:
@@ -30,7 +30,7 @@ class ExecutedModule(torch.nn.Module):
         self.device = device
         self._component = component
         self._run = run
-        # Not registered as a child: nothing shall move it, and it has no parameters to count.
+        # Not registered as a child: it must not be moved, and has no parameters to count.
         object.__setattr__(self, "_original", original.to("meta"))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:

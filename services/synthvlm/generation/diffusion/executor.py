@@ -1,4 +1,4 @@
-"""What an executor does, and how it takes over the components of a pipeline."""
+"""The interface of an executor, and how it takes over the components of a pipeline."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -13,13 +13,13 @@ class Executor(Protocol):
     """Computes components.
 
     Attributes:
-        numerics: What, besides model and request, the last bit of its numbers depends on.
+        numerics: What, besides model and request, affects the last bit of its results.
     """
 
     numerics: Mapping[str, str | int]
 
     def load(self, name: str, component: Component, module: Any) -> Run:
-        """Makes a component ready.
+        """Prepares a component.
 
         Args:
             name: The role of its pipeline and its attribute there, for example ``base-unet``.
@@ -27,17 +27,17 @@ class Executor(Protocol):
             module: The PyTorch module, on the CPU.
 
         Raises:
-            PreconditionFailed: It cannot be executed here.
+            PreconditionFailed: It cannot be run here.
         """
 
 
 def take_over(pipelines: Mapping[str, Any], executor: Executor, device: str) -> None:
-    """Replaces the components of pipelines by executed ones; a shared module is executed once.
+    """Replaces the components of pipelines by executed ones; a shared module is loaded once.
 
     Args:
         pipelines: Pipelines by role, on the CPU.
-        executor: What computes their components from now on.
-        device: Where their tensors will be.
+        executor: Computes their components from now on.
+        device: Device of their tensors.
 
     Raises:
         PreconditionFailed: As ``Executor.load``.
@@ -56,15 +56,15 @@ def take_over(pipelines: Mapping[str, Any], executor: Executor, device: str) -> 
 
 
 def component_name(role: str, attribute: str) -> str:
-    """Name of a component among those of all pipelines, for example ``base-unet``."""
+    """Name of a component, unique across all pipelines, for example ``base-unet``."""
     return f"{role}-{attribute}"
 
 
 def _widen(module: Any, component: Component) -> None:
-    """Puts a decoder that overflows in float16, as its weights say of themselves, into float32.
+    """Converts a decoder to float32 if its configuration says that it overflows in float16.
 
-    Pipelines do that while they run; a graph has one precision for good. Weights that have been
-    fixed for float16 do not ask for it.
+    Pipelines do that while they run; a graph has a fixed precision. Weights that have been fixed
+    for float16 do not ask for it.
     """
     overflows = component.method == "decode" and getattr(module.config, "force_upcast", False)
     if overflows and module.dtype == torch.float16:

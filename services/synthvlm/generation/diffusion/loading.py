@@ -17,20 +17,20 @@ from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.model_folders import model_digest
 
 _SHARED = ("text_encoder_2", "tokenizer_2", "vae")
-"""Components that a refiner may have in common with its base; SDXL's has."""
+"""Components that a refiner may share with its base, as SDXL's does."""
 
 
 def load(settings: PipelineSettings, executor: Executor | None = None) -> Pipelines:
-    """Loads the pipelines; nothing is fetched.
+    """Loads the pipelines; nothing is downloaded.
 
     Args:
-        settings: Which ones.
-        executor: The executor that the settings name; None: PyTorch.
+        settings: The pipelines to load.
+        executor: The executor named in the settings; None: PyTorch.
 
     Raises:
         NotFound: A model folder does not exist.
-        PreconditionFailed: A folder does not hold such a pipeline, the device is not there, or the
-            executor cannot compute a component.
+        PreconditionFailed: A folder does not contain such a pipeline, the device is unavailable, or
+            the executor cannot compute a component.
     """
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
@@ -75,7 +75,7 @@ def _from_folders(
         "use_safetensors": True,
         "local_files_only": True,
     }
-    # The library's own watermark would change the pixels wherever its package is installed.
+    # The library's own watermark would change the pixels if its package is installed.
     xl = {**options, "add_watermarker": False}
     loaded = {
         "base": _class(settings.class_name, DiffusionPipeline).from_pretrained(
@@ -97,26 +97,26 @@ def _from_folders(
 
 
 def _class(name: str, base: Any) -> Any:
-    """The class of diffusers that is called ``name``.
+    """The diffusers class called ``name``.
 
     Raises:
-        PreconditionFailed: There is none, or it is not a ``base``.
+        PreconditionFailed: There is none, or it is not a subclass of ``base``.
     """
     found = getattr(diffusers, name, None)
     if not isinstance(found, type) or not issubclass(found, base):
-        raise PreconditionFailed(f"diffusers has no {base.__name__} that is called {name}")
+        raise PreconditionFailed(f"diffusers has no {base.__name__} called {name}")
     return found
 
 
 def _left_out(folder: Path) -> dict[str, None]:
-    """Components that a folder states to be without, as Stable Diffusion 3 may be without T5.
+    """Components that a folder declares as absent, as Stable Diffusion 3 may omit T5.
 
-    diffusers takes their absence for a mistake unless it is told.
+    diffusers treats a missing component as an error unless it is passed as None.
     """
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
     return {name: None for name, kind in index.items() if kind == [None, None]}
 
 
 def _same_files(one: Path, other: Path) -> bool:
-    """Whether two components are the same, so that one copy in memory serves both pipelines."""
+    """Whether two components are identical, so that both pipelines can share one copy."""
     return one.is_dir() and other.is_dir() and model_digest(one) == model_digest(other)

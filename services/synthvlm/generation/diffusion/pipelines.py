@@ -1,10 +1,10 @@
 """The pipelines in process: a base and SDXL's refiner.
 
-The denoising loops are diffusers' own. This module decides what goes into them: which part of the
-schedule each pipeline denoises, one CPU generator a sample, the padding that makes an image
-independent of its batch, and the callback that asks once a step whether to go on. A component is an
-attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so one that is computed by an
-executor takes its place without a change here.
+The denoising loops are diffusers' own. This module provides their inputs: which part of the
+schedule each pipeline denoises, one CPU generator per sample, the padding that makes an image
+independent of its batch, and the callback that checks once per step whether to continue. A
+component is an attribute of its pipeline (``unet``, ``text_encoder``, ``vae``…), so an executor can
+replace it without a change here.
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ from synthvlm.progress import Reporter
 
 
 class Pipelines:
-    """A base pipeline and, unless left out, a refiner. One thread at a time may call them.
+    """A base pipeline and an optional refiner. One thread at a time may call them.
 
-    Batch invariance: kernels choose how to sum by the size of what they are given, so the same
+    Batch invariance: kernels choose the order of summation by the size of their inputs, so the same
     image differs in its last bits between a batch of 1 and a batch of 16. Every batch is therefore
-    padded to a multiple of ``batch_multiple`` with copies of its first request, and the copies are
-    thrown away. ``docs/decisions/batch-invariance.md`` has the measurements.
+    padded to a multiple of ``batch_multiple`` with copies of its first request, whose results are
+    discarded. ``docs/decisions/batch-invariance.md`` has the measurements.
 
     Args:
         base: Denoises from pure noise.
-        refiner: Denoises the rest of the schedule; None when there is none.
-        settings: What they were loaded with.
+        refiner: Denoises the rest of the schedule; None if there is none.
+        settings: The settings that they were loaded with.
         versions: What the executor adds to the numerics; None: PyTorch computes.
     """
 
@@ -53,27 +53,27 @@ class Pipelines:
 
     @property
     def by_role(self) -> dict[str, Any]:
-        """The pipelines by role: ``base`` and, when there is one, ``refiner``."""
+        """The pipelines by role: ``base`` and, if there is one, ``refiner``."""
         found = {"base": self._base, "refiner": self._refiner}
         return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
 
     def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        """Synthesises one batch.
+        """Generates one batch.
 
         Args:
             requests: One or more requests, all with the same sampling parameters.
-            reporter: Polled once in every denoising step.
+            reporter: Polled in every denoising step.
 
         Returns:
-            One sample a request, in order.
+            One sample per request, in order.
 
         Raises:
-            OperationCancelled: The reporter says that nobody waits any more.
+            OperationCancelled: The caller has gone.
             ValueError: The requests do not share their sampling parameters.
         """
         if len({request.sampling for request in requests}) != 1:
             raise ValueError("the requests of a batch must have the same sampling parameters")
-        # The setting is a thread's own in OpenMP: it holds for whichever thread calls.
+        # OpenMP keeps this setting per thread, so it is set on every call.
         torch.set_num_threads(self._threads)
         padding = -len(requests) % self._multiple
         padded = [*requests, *[requests[0]] * padding]
@@ -105,7 +105,7 @@ class Pipelines:
             "negative_prompt": [sampling.negative_prompt] * len(batch)
             if sampling.negative_prompt
             else None,
-            # Both pipelines lay out the whole schedule, and each takes its part of it.
+            # Both pipelines set up the whole schedule, and each runs its part of it.
             "num_inference_steps": sampling.steps,
             "guidance_scale": sampling.guidance_scale,
             "generator": generators,
@@ -113,7 +113,7 @@ class Pipelines:
             "callback_on_step_end_tensor_inputs": [],
         }
         refiner = self._refiner if sampling.high_noise_fraction < 1 else None
-        # Only SDXL's pipelines, which have a refiner, know of a part of the schedule.
+        # Only SDXL's pipelines, which have a refiner, can run a part of the schedule.
         end = {"denoising_end": sampling.high_noise_fraction} if refiner else {}
         reporter.check()
         images = self._base(

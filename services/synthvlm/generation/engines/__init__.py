@@ -1,1 +1,1 @@
-"""The engines, one module each, imported only when the profile chooses them."""
+"""The engines, one module each, imported only when a profile chooses them."""

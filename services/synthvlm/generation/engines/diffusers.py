@@ -1,4 +1,4 @@
-"""The engine in this process: diffusers' pipelines behind a batcher."""
+"""The engine in process: diffusers' pipelines behind a batcher."""
 
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 class DiffusersEngine(Batcher):
-    """Gives pipelines to the calls of a service; see ``Engine``.
+    """Runs pipelines for the calls of a service; see ``Engine`` and ``Batcher``.
 
     Args:
-        pipelines: The pipelines; nobody else may call them.
-        batch_size: Images in one batch, at most.
-        wait_seconds: How long nothing must have come before a batch starts that is not full.
+        pipelines: The pipelines; only the engine may call them.
+        batch_size: Maximum number of images in a batch.
+        wait_seconds: A partial batch starts after this long without a new request.
     """
 
     name = "diffusers"

@@ -1,8 +1,8 @@
 """The Triton engine: images from servers that hold the same pipelines as the engine in process.
 
-Every image is a call of its own, so that Triton forms the batches, out of the images of all
-callers and services. An image is a function of its request alone, so a call that was lost with its
-server is simply made again, there or elsewhere: nothing can be made twice in any way that shows.
+Every image is a separate call, so that Triton forms batches from the images of all callers and
+services. An image is a function of its request alone, so a call that was lost with its server is
+simply repeated, there or elsewhere, with the same result.
 """
 
 import time
@@ -18,25 +18,24 @@ from synthvlm.generation.triton.endpoints import Endpoints
 from synthvlm.progress import Reporter
 
 _POLL_SECONDS = 0.2
-"""How often a waiting caller is asked whether it is still there: seldom, for the threads of all
-callers take their time from the model where it computes on the same cores."""
+"""How often a waiting call checks that its caller is still there: rarely, because the threads of
+all calls take time from a model that computes on the same cores."""
 _SMOOTHING = 0.1
 _FULL_SECONDS = (_POLL_SECONDS, 2.0)
-"""First and longest pause of a patient caller whom every server has turned away."""
+"""First and longest pause of a patient caller after every server has rejected it."""
 _ADVICE_SECONDS = (0.1, 60.0)
-"""Least and most advice to a caller who is not patient."""
+"""Shortest and longest retry delay advised to a caller who is not patient."""
 
 
 @dataclass(eq=False)
 class _Image:
-    """An image on its way.
+    """An image in progress.
 
     Attributes:
-        request: What is asked for.
-        sample: The image, once it is there.
-        cancel: Cancels the call under way; None when there is none.
-        full: Servers that have turned it away in this round.
-        rounds: Times that every server has turned it away.
+        sample: The image, once it has arrived.
+        cancel: Cancels the current call; None if there is none.
+        full: Servers that have rejected it in this round.
+        rounds: Times that every server has rejected it.
         not_before: When it may be tried again.
     """
 
@@ -49,19 +48,19 @@ class _Image:
 
 
 class TritonEngine:
-    """Asks Triton servers; see ``Engine``.
+    """Calls Triton servers; see ``Engine``.
 
     Args:
         addresses: ``host:port`` of each server.
         wanted: The model that they must hold.
-        batch_size: Images that a shard asks for at once.
-        patience_seconds: How long to go on without any usable server.
-        shared_bytes: Bytes of the largest image, where the servers are on this node and hand pixels
-            over in shared memory; 0: they are sent.
+        batch_size: Images that a shard requests at once.
+        patience_seconds: How long to wait without a usable server.
+        shared_bytes: Size of the largest image, if the servers are on this node and return pixels
+            in shared memory; 0: pixels are sent.
 
     Raises:
-        PreconditionFailed: A server holds another model, or shares no memory.
-        Unavailable: No server can be used within the patience.
+        PreconditionFailed: A server holds a different model, or cannot use the shared memory.
+        Unavailable: No server is usable within ``patience_seconds``.
     """
 
     name = "triton"
@@ -77,30 +76,30 @@ class TritonEngine:
         self.batch_size = batch_size
         self._patience = patience_seconds
         self._seconds = 1.0
-        self._endpoints = Endpoints(addresses, wanted, shared_bytes)
+        self.endpoints = Endpoints(addresses, wanted, shared_bytes)
         try:
-            identity = self._endpoints.wait(patience_seconds)
+            identity = self.endpoints.wait(patience_seconds)
         except BaseException:
-            self._endpoints.close()
+            self.endpoints.close()
             raise
         self.model_digest = identity.model_digest
         self.numerics = identity.numerics
 
     def image(self, request: ImageRequest, reporter: Reporter) -> Sample:
-        """One image. Where every server's queue is full, its caller is told when to come again.
+        """Generates one image.
 
         Raises:
-            OperationCancelled: The reporter says that the caller has gone; the call under way is
-                cancelled.
-            QueueFull: Every server's queue is full.
-            Unavailable: No server could be used for as long as the patience lasts.
-            PreconditionFailed: As ``Unavailable``, but a server answers and holds another model.
-            InvalidInput: The model refuses the request.
+            OperationCancelled: The caller has gone; the current call is cancelled.
+            QueueFull: Every server's queue is full; the error says when to retry.
+            Unavailable: No server was usable for ``patience_seconds``.
+            PreconditionFailed: As ``Unavailable``, but a server answers and holds a different
+                model.
+            InvalidInput: The model rejects the request.
         """
         return self._generate([request], reporter, patient=False)[0]
 
     def batch(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        """Images of a shard. They wait for their turn, so that none of them is made in vain.
+        """Generates images of a shard, waiting while queues are full.
 
         Raises:
             OperationCancelled, Unavailable, PreconditionFailed, InvalidInput: As ``image``.
@@ -109,7 +108,7 @@ class TritonEngine:
 
     def close(self) -> None:
         """Closes the connections."""
-        self._endpoints.close()
+        self.endpoints.close()
 
     def _generate(
         self, requests: Sequence[ImageRequest], reporter: Reporter, *, patient: bool
@@ -133,7 +132,7 @@ class TritonEngine:
                     failing_since = None
                     self._seconds += _SMOOTHING * (answer.seconds - self._seconds)
                 elif answer.failure is Failure.LOST:
-                    self._endpoints.lost(endpoint, answer.message)
+                    self.endpoints.lost(endpoint, answer.message)
                     failing_since = self._endure(failing_since)
                 elif answer.failure is Failure.FULL:
                     self._turned_away(image, endpoint, patient)
@@ -148,32 +147,32 @@ class TritonEngine:
         return [image.sample for image in images if image.sample is not None]
 
     def _send(self, image: _Image, answers: "SimpleQueue[tuple[_Image, Endpoint, Answer]]") -> bool:
-        """Sends an image that waits to be sent; False when there is no server to send it to."""
+        """Sends an image; False if there is no server to send it to."""
         if image.sample or image.cancel or time.monotonic() < image.not_before:
             return True
-        endpoint = self._endpoints.take(image.full)
+        endpoint = self.endpoints.take(image.full)
         if endpoint is None:
             image.full.clear()
             return False
 
         def done(answer: Answer) -> None:
-            self._endpoints.give_back(endpoint)
+            self.endpoints.give_back(endpoint)
             answers.put((image, endpoint, answer))
 
         image.cancel = endpoint.send(image.request, done)
         return True
 
     def _endure(self, since: float | None) -> float:
-        """When the trouble began; raises once it has lasted too long."""
+        """When the servers became unusable; raises once that was too long ago."""
         now = time.monotonic()
         if since is not None and now - since > self._patience:
-            raise self._endpoints.problem()
+            raise self.endpoints.problem()
         return now if since is None else since
 
     def _turned_away(self, image: _Image, endpoint: Endpoint, patient: bool) -> None:
-        """Tries the next server; when all are full, waits or raises."""
+        """Moves on to the next server; if all are full, schedules a retry or raises."""
         image.full.append(endpoint)
-        if len(image.full) < self._endpoints.ready:
+        if len(image.full) < self.endpoints.ready:
             return
         if not patient:
             least, most = _ADVICE_SECONDS

@@ -1,6 +1,6 @@
 """``python -m synthvlm.generation.onnx``: exports components to ONNX; `synthvlm engines` runs it.
 
-It tells of each component when it is done, and of the result, as ``json_lines`` says.
+It reports each finished component and the result as described in ``json_lines``.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Comparing what an executor computes with PyTorch."""
+"""Comparing an executor's results with PyTorch's."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,20 +18,20 @@ from synthvlm.generation.diffusion.executed import Run
 from synthvlm.generation.onnx.export import EXAMPLE
 
 TOLERANCE = 1e-3
-"""Largest difference from PyTorch, relative to the largest number that PyTorch gives, in single
+"""Largest allowed difference from PyTorch, relative to PyTorch's largest value, in single
 precision."""
 
 _ROUNDINGS = {torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 _ROUNDINGS_ALLOWED = 40
-"""In half precision PyTorch itself is that many roundings beside the truth: more cannot be asked
-of another order of the same sums."""
+"""In half precision PyTorch itself is off by that many roundings: a different order of the same
+sums cannot be expected to be closer."""
 
 _CHECKS = (EXAMPLE, {BATCH: 3, HEIGHT: 8, WIDTH: 24, TOKENS: WINDOW})
-"""The check is made at other sizes too: an axis that tracing froze would show."""
+"""Several sizes, to reveal an axis that tracing froze."""
 
 
 def tolerance(precision: torch.dtype) -> float:
-    """Largest difference from PyTorch that is allowed in a precision."""
+    """Largest allowed difference from PyTorch in a precision."""
     return max(TOLERANCE, _ROUNDINGS_ALLOWED * _ROUNDINGS.get(precision, 0.0))
 
 
@@ -47,23 +47,23 @@ def check(
     Args:
         component: The kind of component.
         module: The PyTorch module, on ``device``.
-        run: What the executor made of it.
+        run: The executor's function for it.
         sizes: Lengths of the named axes, one comparison each; several batches and sizes by default.
-        device: Where the tensors are that both get.
+        device: Device of the inputs.
 
     Returns:
-        The largest difference, relative to the largest number that PyTorch gives.
+        The largest difference, relative to PyTorch's largest value.
 
     Raises:
-        PreconditionFailed: It is more than the ``tolerance`` of the module's precision.
+        PreconditionFailed: It exceeds the ``tolerance`` of the module's precision.
     """
     allowed = tolerance(module.dtype)
     found = [difference(component, module, run, one, device) for one in sizes]
     worst = max(found)
-    if not all(one <= allowed for one in found):  # NaN is not
+    if not all(one <= allowed for one in found):  # also false for NaN
         raise PreconditionFailed(
             f"the executed {type(module).__name__} differs from PyTorch by {worst:.2g} of its "
-            f"largest number; {allowed:.2g} is allowed"
+            f"largest value; {allowed:.2g} is allowed"
         )
     return worst
 
@@ -71,7 +71,7 @@ def check(
 def difference(
     component: Component, module: Any, run: Run, sizes: Mapping[str, int], device: str = "cpu"
 ) -> float:
-    """The largest difference from PyTorch, as ``check`` measures it, at one size."""
+    """The largest difference from PyTorch at one size, as measured by ``check``."""
     inputs = {
         shape.name: shape.example(sizes, module.dtype).to(device) for shape in component.inputs
     }

@@ -18,7 +18,7 @@ class OnnxRuntimeExecutor:
     """Exports each component when it is loaded, checks it against PyTorch, and computes it.
 
     Args:
-        threads: Threads of one operation.
+        threads: Threads per operation.
     """
 
     def __init__(self, threads: int) -> None:
@@ -36,12 +36,12 @@ class OnnxRuntimeExecutor:
 
 
 def graph_run(file: Path, component: Component, threads: int) -> Run:
-    """Computes an exported graph on the CPU; its files are not needed any more afterwards.
+    """Loads an exported graph to compute it on the CPU; its files are no longer needed afterwards.
 
     Args:
         file: The graph.
         component: Its kind.
-        threads: Threads of one operation.
+        threads: Threads per operation.
     """
     session = onnxruntime.InferenceSession(
         file, _options(threads), providers=["CPUExecutionProvider"]
@@ -49,7 +49,7 @@ def graph_run(file: Path, component: Component, threads: int) -> Run:
     outputs = [shape.name for shape in component.outputs]
 
     def run(inputs: Tensors) -> Tensors:
-        # Tracing leaves out inputs that the graph does not read.
+        # Tracing omits inputs that the graph does not read.
         fed = {one.name: inputs[one.name].contiguous().numpy() for one in session.get_inputs()}
         found = session.run(outputs, fed)
         return dict(zip(outputs, map(torch.from_numpy, found), strict=True))
@@ -61,7 +61,7 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Spinning threads would take the cores from the other services of the machine.
+    # Spinning threads would take the cores from other services on the machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     return options

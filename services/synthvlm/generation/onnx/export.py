@@ -1,7 +1,7 @@
 """Components as ONNX graphs.
 
 A graph has the precision of the module that it is exported from: TensorRT engines are strongly
-typed, so there is no other place to choose it. Batch, height and width stay free.
+typed, so there is no other place to choose it. Batch, height and width are dynamic.
 """
 
 import warnings
@@ -17,20 +17,20 @@ from onnx import external_data_helper
 from synthvlm.generation.diffusion.components import BATCH, HEIGHT, TOKENS, WIDTH, WINDOW, Component
 
 OPSET = 18
-"""Version of ONNX's operators."""
+"""Version of the ONNX operator set."""
 
 EXAMPLE = {BATCH: 2, HEIGHT: 16, WIDTH: 16, TOKENS: WINDOW}
 """Sizes of the tensors that a component is traced with."""
 
 _SMALL = 1024
-"""Bytes below which a tensor stays in the graph, where every tool finds it."""
+"""Tensors smaller than this, in bytes, stay in the graph, where every tool finds them."""
 
 _ALIGNMENT = 4096
-"""Bytes to a multiple of which the weights of a tensor are laid, so that they can be mapped."""
+"""Alignment of each tensor's weights in bytes, so that they can be memory-mapped."""
 
 
 class _Graph(torch.nn.Module):
-    """The function that is exported, as the module that the exporter wants."""
+    """The exported function as a module, which the exporter needs."""
 
     def __init__(self, component: Component, module: Any) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ def export(component: Component, module: Any, file: Path) -> None:
     """
     shapes = (*component.inputs, *component.outputs)
     with warnings.catch_warnings(), torch.no_grad(), _typed_attention(module):
-        # The exporter by tracing warns of itself and of every shape that it reads.
+        # The tracing exporter warns that it is deprecated, and of every shape that it reads.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             _Graph(component, module).eval(),
@@ -71,10 +71,10 @@ def export(component: Component, module: Any, file: Path) -> None:
 
 @contextmanager
 def _typed_attention(module: Any) -> Iterator[None]:
-    """Lets a text encoder in half precision spell its attention out while the context lasts.
+    """Makes a text encoder in half precision compute attention step by step within the context.
 
-    The exporter gives the causal mask of the fused attention in single precision, and with it all
-    that follows: a graph that mixes types, which neither ONNX Runtime nor TensorRT takes.
+    The exporter writes the causal mask of fused attention in single precision, and so everything
+    after it: a graph of mixed types, which neither ONNX Runtime nor TensorRT accepts.
     """
     if not hasattr(module, "set_attn_implementation") or module.dtype == torch.float32:
         yield
@@ -90,7 +90,8 @@ def _typed_attention(module: Any) -> Iterator[None]:
 def _gather_weights(file: Path) -> None:
     """Moves the weights of a graph to one file beside it, tensor by tensor.
 
-    The exporter leaves those of a small graph in it, and those of one over 2 GB in a file each.
+    The exporter leaves weights in a small graph, and writes one file per tensor for graphs over
+    2 GB.
     """
     model = onnx.load(file, load_external_data=False)
     together = weights_of(file)
@@ -101,7 +102,7 @@ def _gather_weights(file: Path) -> None:
                 source = file.parent / external_data_helper.ExternalDataInfo(tensor).location
                 data = source.read_bytes()
                 scattered.add(source)
-            elif len(tensor.raw_data) < _SMALL:  # shapes and the like, and what is not bytes
+            elif len(tensor.raw_data) < _SMALL:  # shapes and the like, and tensors without raw data
                 continue
             else:
                 data = tensor.raw_data

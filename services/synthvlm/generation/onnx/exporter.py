@@ -20,14 +20,14 @@ class ExportedComponent:
     """A component that was exported.
 
     Attributes:
-        name: Its name among those of all pipelines, for example ``base-unet``.
+        name: Its unique name across all pipelines, for example ``base-unet``.
         kind: Class of the PyTorch module.
-        parameters: Its parameters.
+        parameters: Number of parameters.
         precision: Their type, for example ``float16``.
-        difference: Largest difference from PyTorch, relative to the largest number; None where it
-            was not compared.
+        difference: Largest difference from PyTorch, relative to the largest value; None if not
+            compared.
         bytes: Size of graph and weights.
-        seconds: What export and comparison took.
+        seconds: Duration of export and comparison.
         file: The graph.
     """
 
@@ -41,7 +41,7 @@ class ExportedComponent:
     file: Path
 
     def to_json(self) -> dict[str, Any]:
-        """What manifests and programs are told: everything but where the file is."""
+        """Everything except the path of the file, for manifests and programs."""
         return {
             "component": self.name,
             "kind": self.kind,
@@ -54,7 +54,7 @@ class ExportedComponent:
 
 
 Heard = Callable[[ExportedComponent], None]
-"""Told of every component when it is exported."""
+"""Called with each exported component."""
 
 
 def export_component(
@@ -72,8 +72,8 @@ def export_component(
         name: Its name, and that of the file.
         component: Its kind.
         module: The PyTorch module, on the CPU.
-        folder: Where graph and weights go.
-        threads: Threads of one operation in the comparison.
+        folder: Folder for graph and weights.
+        threads: Threads per operation in the comparison.
         compare: Whether to compare.
 
     Raises:
@@ -97,14 +97,14 @@ def export_component(
 
 
 class Exporter:
-    """An executor that exports components and computes none.
+    """An executor that exports components instead of computing them.
 
     Args:
-        folder: Where graphs and weights go.
-        threads: Threads of one operation.
-        heard: Told of every component.
-        made: Called with component, module and export as soon as a graph is there, while its
-            PyTorch module still is.
+        folder: Folder for graphs and weights.
+        threads: Threads per operation.
+        heard: Called with each exported component.
+        made: Called with component, module and export as soon as a graph is written, while its
+            PyTorch module is still loaded.
     """
 
     numerics: Mapping[str, str | int] = {}
@@ -133,7 +133,7 @@ class Exporter:
 
 
 def _never(inputs: Tensors) -> Tensors:
-    raise NotImplementedError(f"an exported component computes nothing ({', '.join(inputs)})")
+    raise NotImplementedError(f"an exported component cannot be run ({', '.join(inputs)})")
 
 
 def export_model(
@@ -143,8 +143,8 @@ def export_model(
 
     Args:
         settings: The pipelines.
-        folder: Where graphs and weights go.
-        heard: Told of every component.
+        folder: Folder for graphs and weights.
+        heard: Called with each exported component.
 
     Raises:
         NotFound: A model folder does not exist.

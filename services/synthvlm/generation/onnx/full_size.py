@@ -1,6 +1,6 @@
 """Components of a full-size configuration with random weights, to try the export without downloads.
 
-The configurations are those that the published folders of SDXL base and refiner state.
+The configurations are those of the published SDXL base and refiner.
 """
 
 from collections.abc import Callable
@@ -106,7 +106,7 @@ _MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Component]]] = {
 }
 
 COMPONENTS = tuple(_MAKERS)
-"""What there is, smallest first."""
+"""The available components, smallest first."""
 
 
 def make_component(name: str, precision: torch.dtype) -> tuple[Component, Any]:
@@ -114,7 +114,7 @@ def make_component(name: str, precision: torch.dtype) -> tuple[Component, Any]:
 
     Args:
         name: One of ``COMPONENTS``.
-        precision: Type of its weights; they are made in it, so that no more memory is needed.
+        precision: Type of its weights; they are created in it, to save memory.
 
     Returns:
         Its kind, and the PyTorch module on the CPU.

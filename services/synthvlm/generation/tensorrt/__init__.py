@@ -1,6 +1,6 @@
-"""TensorRT engines: what they are built for, where they are kept, how they are built and run.
+"""TensorRT engines: what they are built for, where they are stored, how they are built and run.
 
-A set of engines, one a component, is one committed folder of the object store. It is built from the
-graphs of ``onnx/``. The engines of the service itself, which synthesise images, are something else:
+A set of engines, one per component, is a committed folder of the object store. It is built from the
+graphs of ``onnx/``. Not to be confused with the service's own engines, which generate images:
 ``engine.py`` and ``engines/``.
 """

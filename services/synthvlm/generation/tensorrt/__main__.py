@@ -1,7 +1,7 @@
 """``python -m synthvlm.generation.tensorrt``: builds the engines of a profile on this GPU.
 
-`synthvlm engines build` and the Kubernetes Job run it. It tells of each component when its engine
-is built, and of the result, as ``json_lines`` says.
+`synthvlm engines build` and the Kubernetes Job run it. It reports each component whose engine is
+built, and the result, as described in ``json_lines``.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def _build(profile: str, store: str | None, calibration: Path | None) -> dict[st
             "the profile computes on the CPU; engines are for one with pipeline.device: cuda"
         )
     if uri is None:
-        raise InvalidInput("give --store, or tensorrt.store in the profile: where engines are kept")
+        raise InvalidInput("give --store, or tensorrt.store in the profile, to store engines in")
     built = build_engines(
         settings,
         open_store(uri),
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m synthvlm.generation.tensorrt")
     parser.add_argument("--profile", required=True, help="a shipped profile, or a YAML file")
     parser.add_argument("--store", help="object store (default: the profile's tensorrt.store)")
-    parser.add_argument("--calibration", type=Path, help="captions, one a line, for fp8 and int8")
+    parser.add_argument("--calibration", type=Path, help="captions, one per line, for fp8 and int8")
     return parser
 
 

@@ -1,9 +1,9 @@
 """Building engines on the GPU that will run them, and committing them as one set.
 
-Written to the Python API of TensorRT 11.4; see ``runtime.py``. TensorRT times kernels
-while it builds, so two builds differ in their bytes: a set is not reproducible, unlike all other
-shards. Its engines are therefore named by their digests, and of two jobs that build the same set at
-the same time the one that commits first is right.
+Written for the Python API of TensorRT 11.4; see ``runtime.py``. TensorRT times kernels while it
+builds, so two builds differ in their bytes: unlike all other shards, a set is not reproducible. Its
+engines are therefore named by their digests, and of two jobs that build the same set at the same
+time, the first to commit wins.
 """
 
 import tempfile
@@ -40,10 +40,9 @@ _SUFFIX = ".plan"  # as TensorRT and Triton call the file of an engine
 
 @dataclass(frozen=True)
 class Built:
-    """A set of engines that is there now.
+    """A committed set of engines.
 
     Attributes:
-        ref: The set.
         identity: What it was built for.
         found: Whether it had been built before.
     """
@@ -59,13 +58,13 @@ def build_engines(
     heard: Heard = lambda _: None,
     captions: Sequence[str] = (),
 ) -> Built:
-    """Builds the engines of a profile for this machine's GPU, unless they are there.
+    """Builds the engines of a profile for this machine's GPU, unless they exist.
 
     Args:
         settings: The profile's settings.
-        store: Where engines are kept.
-        heard: Told of every component when its engine is built.
-        captions: What a quantisation is calibrated with.
+        store: Where engines are stored.
+        heard: Called with each component whose engine has been built.
+        captions: Captions to calibrate quantisation with.
 
     Raises:
         NotFound: A model folder does not exist.
@@ -111,7 +110,7 @@ def _commit(commit: Commit, target: Target, exporter: Exporter, builder: "_Build
             details={"gpu": target.gpu, COMPONENTS: components},
         )
     except DataCorrupt:
-        # Another job was first; what it committed is whole, or find() would not give it.
+        # Another job was first; what it committed is complete, or find() would not return it.
         if ref := commit.find():
             return ref
         raise
@@ -122,7 +121,7 @@ class _Builder:
 
     Attributes:
         engines: Files by component.
-        differences: Largest differences of the engines from PyTorch, at the best size.
+        differences: Largest difference of each engine from PyTorch, at the best size.
     """
 
     def __init__(
@@ -148,11 +147,11 @@ class _Builder:
         self.engines[exported.name] = engine
         best = {axis: lengths.best for axis, lengths in axes.items()}
         found = self._difference(exported.name, component, module, engine, best)
-        # A quantised component is another one by intent; how far it is off is only recorded.
+        # A quantised component differs by intent; its difference is only recorded.
         if not quantized and not found <= tolerance(module.dtype):
             raise PreconditionFailed(
                 f"the TensorRT engine of {exported.name} differs from PyTorch by {found:.2g} of "
-                f"its largest number; {tolerance(module.dtype):.2g} is allowed"
+                f"its largest value; {tolerance(module.dtype):.2g} is allowed"
             )
         self.differences[exported.name] = found
         for file in graph.parent.glob(f"{exported.name}*"):  # graphs and weights fill the disk
@@ -178,9 +177,9 @@ def build_engine(graph: Path, engine: Path, ranges: Mapping[str, ShapeRange]) ->
     """Builds one engine on the current GPU.
 
     Args:
-        graph: The ONNX graph; its weights lie beside it.
-        engine: Where the engine goes.
-        ranges: Shapes that the inputs take, by name.
+        graph: The ONNX graph; its weights are beside it.
+        engine: The file to write.
+        ranges: Shapes that the inputs accept, by name.
 
     Raises:
         PreconditionFailed: TensorRT cannot parse the graph or build the engine.
@@ -188,7 +187,7 @@ def build_engine(graph: Path, engine: Path, ranges: Mapping[str, ShapeRange]) ->
     library = tensorrt_library()
     logger = library.Logger(library.Logger.WARNING)
     builder = library.Builder(logger)
-    network = builder.create_network(0)  # strongly typed: since version 11 there is no other kind
+    network = builder.create_network(0)  # always strongly typed since version 11
     parser = library.OnnxParser(network, logger)
     if not parser.parse_from_file(str(graph)):
         problems = [str(parser.get_error(index)) for index in range(parser.num_errors)]
@@ -201,7 +200,7 @@ def build_engine(graph: Path, engine: Path, ranges: Mapping[str, ShapeRange]) ->
     config = builder.create_builder_config()
     config.set_memory_pool_limit(library.MemoryPoolType.WORKSPACE, _WORKSPACE_BYTES)
     if config.add_optimization_profile(profile) < 0:
-        raise PreconditionFailed(f"TensorRT refuses the sizes for {graph.name}")
+        raise PreconditionFailed(f"TensorRT rejects the sizes for {graph.name}")
     built = builder.build_serialized_network(network, config)
     if built is None:
         raise PreconditionFailed(f"TensorRT cannot build {graph.name}; its log says why")

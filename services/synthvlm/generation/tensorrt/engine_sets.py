@@ -1,4 +1,4 @@
-"""Sets of engines in the object store: finding the right one, waiting for it, refusing others."""
+"""Sets of engines in the object store: finding the right one, waiting for it, rejecting others."""
 
 import time
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from synthvlm.storage import Commit, Shard, ShardRef, Store, open_shard
 from synthvlm.storage.manifest import MANIFEST, read_manifest
 
 COMPONENTS = "components"
-"""Key of a manifest's details: what is known of each component, by its name."""
+"""Key of a manifest's details: information on each component, by name."""
 
 FILE = "file"
 """Key of a component's details: the name of its engine's file."""
@@ -27,19 +27,14 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class EngineSet:
-    """A committed set of engines that is not the right one, or may be.
-
-    Attributes:
-        path: Its folder in the store.
-        identity: What it was built for.
-    """
+    """A committed set of engines, and what it was built for."""
 
     path: str
     identity: EngineIdentity
 
 
 def stored_engines(store: Store) -> Iterator[EngineSet]:
-    """All committed sets of engines in a store, by path; damaged ones are left out."""
+    """All committed sets of engines in a store, by path; damaged ones are skipped."""
     for path in store.list(KIND):
         folder, _, name = path.rpartition("/")
         if name != MANIFEST:
@@ -56,12 +51,12 @@ def await_engines(store: Store, wanted: EngineIdentity, wait_seconds: float) -> 
     """The set of engines that a server needs; waits for the job that builds it.
 
     Args:
-        store: Where engines are kept.
+        store: Where engines are stored.
         wanted: What they must be built for.
         wait_seconds: How long to wait.
 
     Raises:
-        PreconditionFailed: It is still not there. The message says what was expected, what was
+        PreconditionFailed: It did not appear in time. The message says what was expected, what was
             found instead, and how to build the right one.
         DataCorrupt: The set is damaged.
     """
@@ -79,7 +74,7 @@ def await_engines(store: Store, wanted: EngineIdentity, wait_seconds: float) -> 
 
 
 def opened(store: Store, ref: ShardRef, wanted: EngineIdentity) -> Shard:
-    """Opens a set of engines, and makes sure that its manifest says what its place says.
+    """Opens a set of engines, and checks that its manifest matches its location.
 
     Raises:
         PreconditionFailed: It was built for something else.
@@ -88,20 +83,20 @@ def opened(store: Store, ref: ShardRef, wanted: EngineIdentity) -> Shard:
     shard = open_shard(store, ref)
     found = EngineIdentity.of(shard.manifest)
     if found is None:
-        raise DataCorrupt(f"{ref.path} is not a set of TensorRT engines; delete the folder")
+        raise DataCorrupt(f"{ref.path} is not a valid set of TensorRT engines; delete the folder")
     if found != wanted:
         raise PreconditionFailed(refusal(wanted, [EngineSet(ref.path, found)]))
     return shard
 
 
 def engine_files(shard: Shard, folder: Path) -> dict[str, Path]:
-    """Downloads the engines of a set, each checked against its digest.
+    """Downloads the engines of a set, checking each against its digest.
 
     Returns:
         Local files by component, for example ``base-unet``.
 
     Raises:
-        DataCorrupt: An engine is gone or damaged.
+        DataCorrupt: An engine is missing or damaged.
     """
     return {
         name: shard.download(str(details[FILE]), folder)
@@ -110,7 +105,7 @@ def engine_files(shard: Shard, folder: Path) -> dict[str, Path]:
 
 
 def refusal(wanted: EngineIdentity, found: list[EngineSet]) -> str:
-    """Why there is no engine to run: expected, found, remedy."""
+    """Why there are no suitable engines: expected, found, remedy."""
     nearest = sorted(found, key=lambda one: len(mismatches(one.identity, wanted)))[:_NAMED]
     lines = [f"{one.path} has {'; '.join(mismatches(one.identity, wanted))}" for one in nearest]
     quantized = f", quantized to {wanted.quantization}" if wanted.quantization else ""

@@ -1,4 +1,4 @@
-"""The executor of a profile that runs on TensorRT: its engines, awaited, checked and loaded."""
+"""The TensorRT executor: waits for a profile's engines, checks them, and runs them."""
 
 import tempfile
 from collections.abc import Mapping
@@ -30,11 +30,11 @@ def tensorrt_executor(settings: GenerationSettings) -> "TensorRtExecutor":
 
     Raises:
         PreconditionFailed: There is no GPU or no TensorRT, or there are no engines for this model,
-            version, GPU, precision and batch; the message says what was found and expected.
+            version, GPU, precision and batch; the message says what was expected and found.
         DataCorrupt: Stored engines are damaged.
     """
     if settings.tensorrt.store is None:
-        raise PreconditionFailed("tensorrt.store does not say where the TensorRT engines are")
+        raise PreconditionFailed("tensorrt.store is not set; it says where TensorRT engines are")
     pipeline = settings.pipeline
     target = detect(pipeline.device)
     wanted = engine_identity(settings, target)
@@ -55,16 +55,16 @@ class TensorRtExecutor:
     """Runs TensorRT engines.
 
     Args:
-        files: Engines by component, for example ``base-unet``. They are read at once.
-        digest: Digest of the set. TensorRT chooses kernels by timing them, so two sets that were
-            built alike may differ in the last bit of their numbers: it is part of ``numerics``.
+        files: Engines by component, for example ``base-unet``. They are read immediately.
+        digest: Digest of the set. TensorRT chooses kernels by timing them, so two sets built for
+            the same target may differ in the last bit of their results: it is part of ``numerics``.
         batches: Sizes that the engines were built for.
-        factor: Pixels a latent, along a side.
+        factor: Pixels per latent, along a side.
         target: The GPU.
-        device: torch device of it.
+        device: Its torch device.
 
     Raises:
-        PreconditionFailed: TensorRT refuses an engine.
+        PreconditionFailed: TensorRT rejects an engine.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class TensorRtExecutor:
         }
         self._library = tensorrt_library()
         self._logger = self._library.Logger(self._library.Logger.WARNING)
-        # Engines need their runtime as long as they live.
+        # The runtime must outlive its engines.
         self._runtime = self._library.Runtime(self._logger)
         with torch.cuda.device(device):
             self._engines = {name: self._engine(file) for name, file in files.items()}
@@ -97,7 +97,7 @@ class TensorRtExecutor:
         if engine is None:
             raise PreconditionFailed(
                 f"there is no TensorRT engine for {name}, only for {', '.join(self._engines)}; "
-                f"build them again with `synthvlm engines build`"
+                f"rebuild them with `synthvlm engines build`"
             )
         axes = axis_ranges(component, self._batches, self._factor)
         tensors = engine_tensors(self._library, engine)
@@ -109,8 +109,8 @@ class TensorRtExecutor:
         engine = self._runtime.deserialize_cuda_engine(file.read_bytes())
         if engine is None:
             raise PreconditionFailed(
-                f"TensorRT {self._library.__version__} refuses the engine {file.name}; it was "
-                f"built by another version or for another GPU. Build it again with "
+                f"TensorRT {self._library.__version__} rejects the engine {file.name}; it was "
+                f"built by a different version or for a different GPU. Rebuild it with "
                 f"`synthvlm engines build`"
             )
         return engine

@@ -1,4 +1,4 @@
-"""What decides whether a set of engines is the right one."""
+"""What determines whether a set of engines is the right one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from synthvlm.generation.tensorrt.sizes import BatchProfile
 from synthvlm.storage import Manifest, ShardKey
 
 KIND = "engines"
-"""The kind of shard that a set of engines is, and the first part of its path."""
+"""Shard kind of a set of engines, and the first part of its path."""
 
 CODE_VERSION = 1
-"""Raised whenever the export of components changes: engines of other graphs are other engines."""
+"""Incremented whenever the export of components changes, as that changes the engines."""
 
 
 @dataclass(frozen=True)
 class EngineIdentity:
-    """What a set of engines was built for; a server needs exactly its own.
+    """What a set of engines was built for; a server needs an exact match.
 
     Attributes:
         model_digest: ``sha256:`` digest of the files of base and refiner.
-        tensorrt: Version of TensorRT, whole: engines of another one are refused by its runtime.
-        sm: Compute capability of the GPU, for example ``9.0``: engines hold machine code for it.
+        tensorrt: Full version of TensorRT: its runtime rejects engines of any other.
+        sm: Compute capability of the GPU, for example ``9.0``: engines contain machine code for it.
         precision: Precision of the components in their graphs, for example ``float16``.
         quantization: ``fp8``, ``int8`` or empty.
-        steps: Denoising steps for which a quantisation was calibrated.
-        batches: Sizes that the engines take.
+        steps: Denoising steps for which quantisation was calibrated.
+        batches: Sizes that the engines accept.
     """
 
     model_digest: str
@@ -38,7 +38,7 @@ class EngineIdentity:
 
     @property
     def key(self) -> ShardKey:
-        """Where the engines are kept."""
+        """The key under which the engines are stored."""
         return ShardKey(
             kind=KIND,
             inputs={},
@@ -56,7 +56,7 @@ class EngineIdentity:
 
     @classmethod
     def of(cls, manifest: Manifest) -> "EngineIdentity | None":
-        """What the engines of a manifest were built for; None when it does not describe engines."""
+        """What the engines of a manifest were built for; None if it does not describe engines."""
         try:
             values: Mapping[str, Any] = manifest.configuration
             return cls(
@@ -73,7 +73,7 @@ class EngineIdentity:
 
 
 def mismatches(found: EngineIdentity, wanted: EngineIdentity) -> list[str]:
-    """In what engines differ from those that are wanted, in words; empty when they do not."""
+    """How the found engines differ from the wanted ones, in words; empty if they match."""
     pairs = [
         ("model", found.model_digest, wanted.model_digest),
         ("TensorRT", found.tensorrt, wanted.tensorrt),

@@ -1,9 +1,10 @@
 """Denoising networks in 8 bits, by NVIDIA ModelOpt.
 
-Written to the API of ``nvidia-modelopt`` 0.47, whose ``modelopt.onnx.quantization.quantize`` puts
-pairs of Q and DQ nodes into a graph: in strongly typed networks those decide what TensorRT computes
-in 8 bits. The ranges of the numbers are measured on what the component gets when real captions are
-synthesised with the profile's steps. Text encoders and decoder keep their precision.
+Written for the API of ``nvidia-modelopt`` 0.47, whose ``modelopt.onnx.quantization.quantize``
+inserts pairs of Q and DQ nodes into a graph: in strongly typed networks these determine what
+TensorRT computes in 8 bits. Value ranges are measured on the component's inputs when images are
+generated from real captions with the profile's steps. Text encoders and decoder keep their
+precision.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,27 +24,27 @@ if TYPE_CHECKING:
     from synthvlm.generation.diffusion.pipelines import Pipelines
 
 Calibration = Mapping[str, Sequence[Tensors]]
-"""What each denoising network got, by component."""
+"""The recorded inputs of each denoising network, by component."""
 
 STEPS_KEPT = 8
-"""Calls of a network that are kept of each batch, spread over its part of the schedule."""
+"""Calls of a network kept per batch, spread over its part of the schedule."""
 
 
 def record_inputs(
     pipelines: "Pipelines", settings: GenerationSettings, captions: Sequence[str]
 ) -> Calibration:
-    """Synthesises captions, and keeps what the denoising networks get.
+    """Generates images from captions, and records the inputs of the denoising networks.
 
     Args:
         pipelines: The pipelines in PyTorch.
-        settings: The profile's settings: its steps, guidance and sizes are used.
-        captions: What to synthesise, one batch of ``batch_multiple`` at a time.
+        settings: The profile's settings, for steps, guidance and sizes.
+        captions: The captions, generated in batches of ``batch_multiple``.
 
     Raises:
-        InvalidInput: There is no caption.
+        InvalidInput: There are no captions.
     """
     if not captions:
-        raise InvalidInput("quantisation needs captions to be calibrated with: --calibration")
+        raise InvalidInput("quantisation needs captions for calibration: --calibration")
     recorded: dict[str, list[Tensors]] = {}
     with _Recorders(pipelines.by_role, recorded):
         size = settings.pipeline.batch_multiple
@@ -61,7 +62,7 @@ def record_inputs(
 
 
 class _Recorders:
-    """Hooks that keep the inputs of the denoising networks while their context lasts."""
+    """Hooks that record the inputs of the denoising networks within a context."""
 
     def __init__(self, pipelines: Mapping[str, Any], recorded: dict[str, list[Tensors]]) -> None:
         self._hooks = [
@@ -96,14 +97,14 @@ class _Recorders:
 
 
 def spread(calls: Sequence[Tensors], most: int) -> list[Tensors]:
-    """At most that many calls, evenly spread, the first and the last among them."""
+    """At most ``most`` calls, evenly spread, including the first and the last."""
     if len(calls) <= most:
         return list(calls)
     return [calls[round(place * (len(calls) - 1) / (most - 1))] for place in range(most)]
 
 
 class CalibrationReader:
-    """Recorded inputs in the form in which ONNX Runtime's calibration asks for them."""
+    """Recorded inputs as a data reader for ONNX Runtime's calibration."""
 
     def __init__(self, calls: Sequence[Tensors], names: Sequence[str]) -> None:
         self._calls = calls
@@ -111,16 +112,16 @@ class CalibrationReader:
         self._left: Iterator[Tensors] = iter(calls)
 
     def get_next(self) -> dict[str, Any] | None:
-        """The next inputs as arrays; None at the end."""
+        """Returns the next inputs as arrays; None at the end."""
         call = next(self._left, None)
         return None if call is None else self._arrays(call)
 
     def get_first(self) -> dict[str, Any]:
-        """The first inputs, without moving on."""
+        """Returns the first inputs without advancing."""
         return self._arrays(self._calls[0])
 
     def rewind(self) -> None:
-        """Starts again."""
+        """Restarts from the first inputs."""
         self._left = iter(self._calls)
 
     def _arrays(self, call: Tensors) -> dict[str, Any]:
@@ -133,10 +134,10 @@ def quantize_graph(graph: Path, mode: str, calls: Sequence[Tensors]) -> Path:
     Args:
         graph: The ONNX graph.
         mode: ``fp8`` or ``int8``.
-        calls: What its component got.
+        calls: Recorded inputs of its component.
 
     Returns:
-        The quantised graph, beside the other one.
+        The quantised graph, beside the original.
 
     Raises:
         PreconditionFailed: ModelOpt is not installed.

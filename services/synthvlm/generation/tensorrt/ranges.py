@@ -25,7 +25,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ShapeRange:
-    """Shapes that an input takes: least, the one that kernels are chosen for, most."""
+    """Shapes that an input accepts: minimum, the one that kernels are tuned for, maximum."""
 
     least: Shape
     best: Shape
@@ -33,14 +33,14 @@ class ShapeRange:
 
 
 def axis_ranges(component: Component, batches: BatchProfile, factor: int) -> dict[str, Range]:
-    """Ranges of the axes of a component that change from call to call.
+    """Ranges of the dynamic axes of a component.
 
-    Text encoders and decoders get one sample an image; the denoiser one or, with guidance, two.
+    Text encoders and decoders get one sample per image; the denoiser one or, with guidance, two.
 
     Args:
         component: Its kind.
-        batches: Sizes of images.
-        factor: Pixels a latent, along a side.
+        batches: Sizes of batches and images.
+        factor: Pixels per latent, along a side.
 
     Raises:
         PreconditionFailed: A side is not a multiple of ``factor``.
@@ -60,7 +60,7 @@ def axis_ranges(component: Component, batches: BatchProfile, factor: int) -> dic
 def shape_ranges(
     inputs: tuple[TensorShape, ...], axes: Mapping[str, Range]
 ) -> dict[str, ShapeRange]:
-    """Ranges of the shapes of inputs, by name."""
+    """Shape ranges of the inputs, by name."""
 
     def shape(tensor: TensorShape, bound: str) -> Shape:
         return tuple(
@@ -76,7 +76,7 @@ def shape_ranges(
 
 
 def latent_factor(model: Path) -> int:
-    """Pixels a latent along a side, as the configuration of a model's VAE says.
+    """Pixels per latent along a side, from the configuration of a model's VAE.
 
     Raises:
         PreconditionFailed: The folder has no VAE with such a configuration.
@@ -85,4 +85,4 @@ def latent_factor(model: Path) -> int:
         config = json.loads((model / "vae" / "config.json").read_text(encoding="utf-8"))
         return int(2 ** (len(config["block_out_channels"]) - 1))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PreconditionFailed(f"{model} has no VAE that can be read: {error}") from error
+        raise PreconditionFailed(f"{model} has no readable VAE configuration: {error}") from error

@@ -1,12 +1,12 @@
-"""One TensorRT engine, run on an NVIDIA GPU.
+"""Runs a TensorRT engine on an NVIDIA GPU.
 
-Written to the Python API of TensorRT 11.4 (``tensorrt`` 11.4.0.106 on PyPI). Its networks are
+Written for the Python API of TensorRT 11.4 (``tensorrt`` 11.4.0.106 on PyPI). Its networks are
 strongly typed: precision is a property of the graph that an engine was built from, and there are no
 builder flags for it.
 
-An engine's inputs and outputs are PyTorch's own tensors on the GPU, given by address, and its
-kernels are put on a stream that waits for PyTorch's current one and that one for it: nothing is
-copied and nothing waits on the CPU.
+An engine reads and writes PyTorch's tensors on the GPU by address. Its kernels run on a stream that
+is synchronised with PyTorch's current one in both directions: nothing is copied, and nothing waits
+on the CPU.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,17 +27,16 @@ _DTYPES = {
     "INT64": torch.int64,
     "BOOL": torch.bool,
 }
-"""Types of tensors by the names of ``tensorrt.DataType``."""
+"""PyTorch types by the names of ``tensorrt.DataType``."""
 
 
 @dataclass(frozen=True)
 class EngineTensor:
-    """An input or output of an engine, as TensorRT says.
+    """An input or output of an engine, as reported by TensorRT.
 
     Attributes:
-        name: Its name.
-        dtype: Type of its numbers; None: one that no component of a pipeline has.
-        shapes: Shapes that it takes; None for an output.
+        dtype: Its data type; None: one that no component of a pipeline has.
+        shapes: Shapes that it accepts; None for an output.
     """
 
     name: str
@@ -46,11 +45,11 @@ class EngineTensor:
 
 
 class EngineRun:
-    """Computes one engine; not to be called from two threads at a time.
+    """Runs one engine; not thread-safe.
 
     Args:
         name: The component, for messages.
-        engine: The engine, deserialised.
+        engine: The deserialised engine.
         tensors: Its inputs and outputs.
         device: torch device of the GPU.
     """
@@ -69,7 +68,7 @@ class EngineRun:
             self._context = engine.create_execution_context()
         if self._context is None:
             raise PreconditionFailed(
-                f"the GPU's memory does not suffice for the TensorRT engine of {name}; build "
+                f"the GPU does not have enough memory for the TensorRT engine of {name}; build "
                 f"engines for a smaller batch_size"
             )
         if not self._context.set_optimization_profile_async(0, self._stream.cuda_stream):
@@ -77,7 +76,7 @@ class EngineRun:
         self._stream.synchronize()
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        """Computes the engine on the device; returns before the device has finished.
+        """Starts the engine on the device; returns before it has finished.
 
         Raises:
             PreconditionFailed: A shape is outside the range that the engine was built for.
@@ -93,7 +92,7 @@ class EngineRun:
         for name, tensor in given.items():
             if not context.set_input_shape(name, tuple(tensor.shape)):
                 raise PreconditionFailed(
-                    f"the TensorRT engine of {self._name} does not take {name} of shape "
+                    f"the TensorRT engine of {self._name} does not accept {name} of shape "
                     f"{tuple(tensor.shape)}; build engines for that batch and size"
                 )
             context.set_tensor_address(name, tensor.data_ptr())
@@ -110,7 +109,7 @@ class EngineRun:
             raise RuntimeError(f"the TensorRT engine of {self._name} failed; its log says why")
         current.wait_stream(stream)
         for tensor in (*given.values(), *made.values()):
-            tensor.record_stream(stream)  # its memory is not given away before the engine is done
+            tensor.record_stream(stream)  # keeps its memory until the engine is done
         return made
 
 
@@ -135,19 +134,19 @@ def require_component(
     precision: torch.dtype,
     ranges: Mapping[str, ShapeRange],
 ) -> None:
-    """Checks that an engine is one of a component, for the sizes that are needed.
+    """Checks that an engine matches a component and accepts the required sizes.
 
-    Inputs that the component does not read may be missing: tracing leaves them out.
+    Inputs that the component does not read may be missing: tracing omits them.
 
     Args:
         name: The component, for the message.
         tensors: The engine's inputs and outputs.
         component: Its kind.
         precision: Its precision.
-        ranges: Shapes that its inputs must take, by name.
+        ranges: Shapes that its inputs must accept, by name.
 
     Raises:
-        PreconditionFailed: It is not; the message says in what.
+        PreconditionFailed: It does not; the message lists the differences.
     """
     shapes = {shape.name: shape for shape in (*component.inputs, *component.outputs)}
     outputs = {shape.name for shape in component.outputs}
@@ -162,11 +161,11 @@ def require_component(
         if tensor.dtype != dtype:
             problems.append(f"has {tensor.name} in {_name(tensor.dtype)}, not {_name(dtype)}")
         if is_input and tensor.shapes != ranges[tensor.name]:
-            problems.append(f"takes {tensor.name} of {tensor.shapes}, not {ranges[tensor.name]}")
+            problems.append(f"accepts {tensor.name} of {tensor.shapes}, not {ranges[tensor.name]}")
     if problems:
         raise PreconditionFailed(
-            f"the TensorRT engine of {name} is the wrong one: it {'; it '.join(problems)}. "
-            f"Build it again with `synthvlm engines build`"
+            f"the TensorRT engine of {name} does not match: it {'; it '.join(problems)}. "
+            f"Rebuild it with `synthvlm engines build`"
         )
 
 

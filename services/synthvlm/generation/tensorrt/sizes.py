@@ -12,9 +12,9 @@ class Range:
     """Lengths of an axis.
 
     Attributes:
-        least: The smallest that works.
-        best: The one that kernels are chosen for.
-        most: The largest that works.
+        least: The minimum.
+        best: The one that kernels are tuned for.
+        most: The maximum.
     """
 
     least: int
@@ -28,10 +28,10 @@ class Range:
             )
 
     def scaled(self, numerator: int, denominator: int = 1) -> "Range":
-        """Every length times a fraction, which must leave whole numbers.
+        """Every length times a fraction.
 
         Raises:
-            ValueError: It leaves a rest.
+            ValueError: A result is not a whole number.
         """
         lengths = (self.least, self.best, self.most)
         if any(length * numerator % denominator for length in lengths):
@@ -41,13 +41,13 @@ class Range:
 
 @dataclass(frozen=True)
 class BatchProfile:
-    """The batches of images that a set of engines takes.
+    """The batches of images that a set of engines accepts.
 
     Attributes:
         images: Images in a batch, after padding.
         width: Pixels.
         height: Pixels.
-        guided: Whether guidance is usual: the denoiser then gets two samples an image.
+        guided: Whether guidance is the default: the denoiser then gets two samples per image.
     """
 
     images: Range
@@ -57,7 +57,7 @@ class BatchProfile:
 
     @property
     def denoised(self) -> Range:
-        """Samples that the denoiser gets: one an image without guidance, two with it."""
+        """Samples that the denoiser gets: one per image without guidance, two with it."""
         usual = 2 if self.guided else 1
         return Range(self.images.least, usual * self.images.best, 2 * self.images.most)
 
@@ -67,10 +67,10 @@ class BatchProfile:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "BatchProfile":
-        """The profile that ``to_json`` wrote.
+        """Parses the result of ``to_json``.
 
         Raises:
-            KeyError, TypeError, ValueError: It is not such a value.
+            KeyError, TypeError, ValueError: ``value`` is not such a result.
         """
         axes = {name: Range(**value[name]) for name in ("images", "width", "height")}
         return cls(**axes, guided=bool(value["guided"]))
@@ -85,9 +85,9 @@ class BatchProfile:
 
 
 def batch_profile(settings: GenerationSettings) -> BatchProfile:
-    """The batches that a service with these settings makes.
+    """The batches that a service with these settings runs.
 
-    Batches are padded to a multiple of ``batch_multiple``, so that is the smallest one. Sides may
+    Batches are padded to a multiple of ``batch_multiple``, so that is the smallest size. Sides may
     vary within ``tensorrt.sides``; without it every image has the profile's size.
     """
     width, height = settings.width, settings.height

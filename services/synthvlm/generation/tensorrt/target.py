@@ -1,4 +1,4 @@
-"""What engines are built for and run on, and the identity that this gives those of a profile."""
+"""The GPU and TensorRT that engines run on, and the resulting identity of a profile's engines."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,12 +9,12 @@ from synthvlm.generation.tensorrt.identity import EngineIdentity
 from synthvlm.generation.tensorrt.sizes import batch_profile
 
 API = 11
-"""Major version of TensorRT to whose Python API the code is written."""
+"""Major version of TensorRT whose Python API the code uses."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A GPU and the TensorRT that drives it.
+    """A GPU and its version of TensorRT.
 
     Attributes:
         tensorrt: Version of TensorRT.
@@ -31,7 +31,7 @@ def tensorrt_library() -> Any:
     """The Python package of TensorRT.
 
     Raises:
-        PreconditionFailed: It is not installed, cannot be loaded, or is of another major version.
+        PreconditionFailed: It is not installed, cannot be loaded, or has another major version.
     """
     try:
         import tensorrt
@@ -60,7 +60,7 @@ def detect(device: str) -> Target:
 
     tensorrt = tensorrt_library()
     if not torch.cuda.is_available():
-        raise PreconditionFailed("TensorRT needs an NVIDIA GPU, and PyTorch sees none here")
+        raise PreconditionFailed("TensorRT needs an NVIDIA GPU, but PyTorch finds none")
     major, minor = torch.cuda.get_device_capability(device)
     return Target(tensorrt.__version__, f"{major}.{minor}", torch.cuda.get_device_name(device))
 
@@ -68,7 +68,7 @@ def detect(device: str) -> Target:
 def engine_identity(settings: GenerationSettings, target: Target) -> EngineIdentity:
     """What the engines of a profile must be built for on a target.
 
-    The digest is that of the files alone: another scheduler runs the same components.
+    The digest covers only the files: another scheduler runs the same components.
 
     Raises:
         NotFound: A model folder does not exist.

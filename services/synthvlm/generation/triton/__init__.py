@@ -1,5 +1,5 @@
-"""Triton servers: the model that one loads, and the client that asks for images.
+"""Triton servers: the model that a server loads, and the client that requests images.
 
-One Triton model a GPU holds the whole pipeline behind the Python backend: the same
+A Triton model instance per GPU holds the whole pipeline behind the Python backend: the same
 ``Pipelines``, loaded by the same code, as in process. ``docs/triton.md`` is for operators.
 """

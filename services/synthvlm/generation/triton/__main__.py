@@ -1,7 +1,7 @@
 """``python -m synthvlm.generation.triton``: becomes a Triton server that holds the pipelines.
 
-It renders the model repository from the settings of the generation service, then replaces itself by
-``tritonserver``: signals and exit status are the server's own.
+It renders the model repository from the settings of the generation service, then replaces itself
+with ``tritonserver``: signals and exit status are the server's own.
 """
 
 import json

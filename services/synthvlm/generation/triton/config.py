@@ -1,4 +1,4 @@
-"""Settings of a Triton server: those of the generation service, and where it serves."""
+"""Settings of a Triton server: those of the generation service, and its repository folder."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from synthvlm.generation.config import GenerationSettings
 class TritonServerSettings(GenerationSettings):
     """Settings of ``python -m synthvlm.generation.triton``.
 
-    Of the service's own settings, ``listen``, ``metrics_listen``, ``address_file`` and
-    ``drain_seconds`` hold for the Triton server too; the others of that kind say nothing to it.
+    Of the settings common to all services, only ``listen``, ``metrics_listen``, ``address_file``
+    and ``drain_seconds`` apply to the Triton server.
     """
 
     repository: Path = Path(".synthvlm/triton")
-    """Folder in which the model repository is written; one for each server."""
+    """Folder that the model repository is written to; each server needs its own."""
 
     @model_validator(mode="after")
     def _has_ports(self) -> "TritonServerSettings":

@@ -1,4 +1,4 @@
-"""One Triton server as it is asked: what it holds, and images one by one."""
+"""A connection to one Triton server: asks for the identity of its model, and for images."""
 
 import time
 from collections.abc import Callable
@@ -27,37 +27,37 @@ _ASK_SECONDS = 5.0
 _CHANNEL = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    # A server that comes back is found again at once.
+    # Reconnect quickly when a server comes back.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    # A node that vanishes without a word is noticed; Triton allows a ping in five minutes.
+    # Detects a node that vanishes silently; Triton allows one ping in five minutes.
     ("grpc.keepalive_time_ms", 300_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 ]
 
 
 class Failure(Enum):
-    """Why a server did not answer with an image."""
+    """Why a server did not return an image."""
 
     FULL = auto()
     """Its queue is full, or the image waited too long in it."""
     LOST = auto()
-    """It is gone, starts, stops, or its model's process is gone: another try may succeed."""
+    """It is down, starting or stopping, or its model's process died: a retry may succeed."""
     INVALID = auto()
-    """The request is wrong; every try would end like this."""
+    """The request is invalid; a retry cannot help."""
     BROKEN = auto()
     """The model raised an error."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a call.
+    """The outcome of a call.
 
     Attributes:
         seconds: How long it took.
-        sample: The image; None when there is none.
-        failure: Why there is none.
-        message: What the server said of it.
+        sample: The image; None on failure.
+        failure: Why there is no image.
+        message: The server's error message.
     """
 
     seconds: float
@@ -67,18 +67,17 @@ class Answer:
 
 
 class Endpoint:
-    """A connection to one server. Its owner counts the calls; see ``endpoints.Endpoints``.
+    """A connection to one server. ``endpoints.Endpoints`` counts the calls.
 
     Args:
         address: ``host:port``.
-        shared_bytes: Bytes of the largest image, where the server is on this node and hands pixels
-            over in shared memory; 0: they are sent.
+        shared_bytes: Size of the largest image, if the server is on this node and returns pixels
+            in shared memory; 0: pixels are sent.
 
     Attributes:
-        address: ``host:port``.
-        calls: Calls that have not ended.
-        ready: Whether it answered last time, with the model that is wanted.
-        refusal: In what its model is not the one that is wanted; empty when that is not known.
+        calls: Calls in progress.
+        ready: Whether its last answer came from the wanted model.
+        refusal: How its model differs from the wanted one; empty if unknown.
     """
 
     def __init__(self, address: str, shared_bytes: int = 0) -> None:
@@ -90,19 +89,19 @@ class Endpoint:
         self._shared = SharedOutputs(self._client, shared_bytes) if shared_bytes else None
 
     def ask(self) -> Identity | None:
-        """The identity of the model that the server holds; None when it does not answer.
+        """The identity of the server's model; None if the server does not answer.
 
         A model that was not rendered by this project has an empty identity.
 
         Raises:
-            PreconditionFailed: The server shares no memory with this process.
+            PreconditionFailed: The server cannot share memory with this process.
         """
         try:
             if not self._client.is_model_ready(MODEL, client_timeout=_ASK_SECONDS):
                 return None
             answer = self._client.get_model_config(MODEL, as_json=True, client_timeout=_ASK_SECONDS)
             if self._shared is not None:
-                # A server that has been started anew knows none of the slots of before.
+                # A restarted server does not know the previous slots.
                 self._shared.forget()
                 self._shared.give_back(self._shared.take())
         except InferenceServerException as error:
@@ -115,14 +114,15 @@ class Endpoint:
         return read_identity(answer["config"]) or Identity("", {})
 
     def send(self, request: ImageRequest, done: Callable[[Answer], None]) -> Callable[[], None]:
-        """Asks for an image.
+        """Requests an image.
 
         Args:
             request: The request.
             done: Called with the answer, from another thread.
 
         Returns:
-            What cancels the call: Triton drops it from its queue, or the model stops within a step.
+            A function that cancels the call: Triton drops it from its queue, or the model stops
+            within a step.
         """
         inputs = []
         arrays = write_request(request)
@@ -147,7 +147,7 @@ class Endpoint:
                 return
             try:
                 done(Answer(seconds, self._sample(result, slot)))
-            except Exception as unreadable:  # nobody else would tell the caller
+            except Exception as unreadable:  # otherwise the caller would wait forever
                 done(Answer(seconds, failure=Failure.BROKEN, message=repr(unreadable)))
 
         call = self._client.async_infer(MODEL, inputs, finish, outputs=_outputs(slot))
@@ -177,15 +177,15 @@ def _outputs(slot: Slot | None) -> list[Any]:
 
 
 def classify(error: InferenceServerException) -> Failure:
-    """What an error of Triton's means.
+    """Classifies an error of Triton.
 
-    Its codes are coarse: a full queue and a server that is gone are both UNAVAILABLE, a model that
-    raised and a model whose process is gone both INTERNAL. The words tell them apart.
+    Its codes are coarse: a full queue and a server that is down are both UNAVAILABLE, a model that
+    raised and a model whose process died are both INTERNAL. The message tells them apart.
     """
     status = str(error.status()).removeprefix("StatusCode.")
     message = str(error.message())
     if "shared memory region" in message:
-        return Failure.LOST  # the server has been started anew, and does not know it
+        return Failure.LOST  # the server has restarted and does not know the region
     if status == "INVALID_ARGUMENT":
         return Failure.INVALID
     if status == "UNAVAILABLE" and any(words in message for words in _FULL):

@@ -1,4 +1,4 @@
-"""The Triton servers of a service: which of them can be asked, and which is asked next."""
+"""The Triton servers of a service: which of them are usable, and which is called next."""
 
 import threading
 import time
@@ -12,21 +12,21 @@ from synthvlm.generation.triton.endpoint import Endpoint
 
 _WATCH_SECONDS = 0.25
 RETRY_SECONDS = 2.0
-"""How soon a caller may come again who found no server."""
+"""How soon a caller that found no server may retry."""
 
 _log = structlog.get_logger(__name__)
 
 
 class Endpoints:
-    """Servers that hold one and the same model; each call goes to the least busy of them.
+    """Servers that hold the same model; each call goes to the least busy of them.
 
-    A thread asks the servers that cannot be used, again and again, so that one that has been
-    started anew is used again, once it has shown that it holds the same model as before.
+    A thread keeps polling the unusable servers, so that a restarted one is used again once it has
+    reported the same model as before.
 
     Args:
         addresses: ``host:port`` of each server.
         wanted: The model that they must hold.
-        shared_bytes: As ``Endpoint`` takes them.
+        shared_bytes: See ``Endpoint``.
     """
 
     def __init__(self, addresses: Sequence[str], wanted: Identity, shared_bytes: int = 0) -> None:
@@ -40,11 +40,11 @@ class Endpoints:
         self._watcher.start()
 
     def wait(self, seconds: float) -> Identity:
-        """Waits for the first server; gives the identity that all of them must have.
+        """Waits for the first server; returns the identity that all of them must have.
 
         Raises:
-            PreconditionFailed: A server holds another model.
-            Unavailable: No server can be used after ``seconds``.
+            PreconditionFailed: A server holds a different model.
+            Unavailable: No server is usable after ``seconds``.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._identity or self._refusals(), seconds)
@@ -53,10 +53,10 @@ class Endpoints:
             return self._identity
 
     def take(self, full: Collection[Endpoint] = ()) -> Endpoint | None:
-        """The server with the fewest calls, which gets one more; None when there is none.
+        """Takes the server with the fewest calls, and counts one more; None if there is none.
 
         Args:
-            full: Servers that are not to be taken.
+            full: Servers to skip.
         """
         with self._changed:
             usable = [one for one in self._all if one.ready and one not in full]
@@ -75,7 +75,7 @@ class Endpoints:
             endpoint.calls -= 1
 
     def lost(self, endpoint: Endpoint, message: str) -> None:
-        """Takes a server out of use until it has been asked again."""
+        """Takes a server out of use until it answers again."""
         with self._changed:
             if endpoint.ready:
                 _log.warning("lost a Triton server", address=endpoint.address, problem=message)
@@ -83,16 +83,21 @@ class Endpoints:
             self._changed.notify_all()
 
     @property
+    def calls(self) -> int:
+        """Number of calls in progress."""
+        return sum(one.calls for one in self._all)
+
+    @property
     def ready(self) -> int:
-        """Servers that can be used."""
+        """Number of usable servers."""
         return sum(one.ready for one in self._all)
 
     def problem(self) -> PreconditionFailed | Unavailable:
-        """What to tell when no server can be used."""
+        """The error to raise when no server is usable."""
         refusals = self._refusals()
         if refusals:
             return PreconditionFailed(
-                f"a Triton server is not as this service needs it: {'; '.join(refusals)}"
+                f"a Triton server does not match this service: {'; '.join(refusals)}"
             )
         addresses = ", ".join(one.address for one in self._all)
         return Unavailable(f"no Triton server answers at {addresses}", RETRY_SECONDS)

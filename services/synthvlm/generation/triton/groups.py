@@ -1,4 +1,4 @@
-"""Splits what Triton hands over into batches that the pipelines take."""
+"""Splits the requests that Triton hands over into batches for the pipelines."""
 
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
@@ -13,12 +13,12 @@ def split(
 ) -> Iterator[list[tuple[ImageRequest, T]]]:
     """Groups of equal sampling parameters, in the order of their first member.
 
-    Triton batches by the number of requests alone: it mixes parameters, and under load hands over
-    more than its preferred size when its largest is larger.
+    Triton batches only by the number of requests: it mixes parameters, and under load hands over
+    more than its preferred size if its maximum is larger.
 
     Args:
-        jobs: Requests, each with what belongs to it.
-        largest: Most members of a group.
+        jobs: Requests, each with a value that belongs to it.
+        largest: Maximum size of a group.
     """
     by_sampling: dict[Sampling, list[tuple[ImageRequest, T]]] = {}
     for job in jobs:

@@ -1,9 +1,9 @@
 """The model that a Triton server loads: diffusers' pipelines behind Triton's Python backend.
 
-It knows nothing of denoising. It splits what Triton hands over into batches that the pipelines
-take, answers every request by itself, and stops a batch that nobody waits for any more.
+It splits the requests that Triton hands over into batches for the pipelines, answers each request
+separately, and stops a batch when all its requests are cancelled.
 
-Tensors come and go by DLPack, not as NumPy arrays: the backend's interpreter may have been built
+Tensors are exchanged by DLPack, not as NumPy arrays: the backend's interpreter may have been built
 against NumPy 1, and then its arrays are wrong in a process with NumPy 2 (every element is the first
 one). DLPack passes the memory itself.
 """
@@ -29,21 +29,21 @@ from synthvlm.generation.triton.tensors import INPUTS, read_request, write_sampl
 
 
 class _Callers:
-    """The reporter of a batch: it goes on as long as one of its requests is not cancelled."""
+    """The reporter of a batch, which continues until all its requests are cancelled."""
 
     def __init__(self, requests: Sequence[Any]) -> None:
         self._requests = requests
         self._asked = 0
 
     def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Only asks, as ``check``."""
+        """Only checks."""
         del done, total, resumed
         self.check()
 
     def check(self) -> None:
-        """Raises when all requests are cancelled."""
+        """Raises if all requests are cancelled."""
         if all(request.is_cancelled() for request in self._requests):
-            raise OperationCancelled(f"nobody waits for this batch, in its step {self._asked}")
+            raise OperationCancelled(f"the batch was cancelled in step {self._asked}")
         self._asked += 1
 
 
@@ -54,7 +54,7 @@ class TritonPythonModel:
         """Loads the pipelines.
 
         Raises:
-            TritonModelException: They cannot be loaded, or are not what the configuration names.
+            TritonModelException: They cannot be loaded, or do not match the configuration.
         """
         config = json.loads(args["model_config"])
         settings = GenerationSettings(**json.loads(read_parameters(config)["settings"]))
@@ -72,7 +72,7 @@ class TritonPythonModel:
         if wanted != loaded:
             problem = wanted.difference(loaded) if wanted else "the configuration names no model"
             raise triton.TritonModelException(
-                f"the model differs from its configuration ({problem}); render the repository anew"
+                f"the model differs from its configuration ({problem}); render the repository again"
             )
 
     def execute(self, requests: Sequence[Any]) -> None:
@@ -99,7 +99,7 @@ class TritonPythonModel:
             _refuse(requests, error.message, triton.TritonError.CANCELLED)
             return
         except Exception:
-            # One batch's error is not the end of the others.
+            # An error in one batch must not stop the others.
             triton.Logger.log_error(traceback.format_exc())
             _refuse(requests, traceback.format_exc(limit=-1), triton.TritonError.INTERNAL)
             return

@@ -1,8 +1,8 @@
 """The model repository of a Triton server, rendered from a service's settings.
 
-``config.pbtxt`` says how Triton queues and batches, and holds what the model loads; ``1/model.py``
-is the entry point of the Python backend. The parameters name the model's digest and numerics, so
-that a service can refuse a server that holds another model.
+``config.pbtxt`` configures Triton's queue and batching, and contains the settings that the model
+loads; ``1/model.py`` is the entry point of the Python backend. The parameters include the model's
+digest and numerics, so that a service can reject a server with a different model.
 """
 
 import json
@@ -19,7 +19,7 @@ _OF_MODEL = tuple(
     for name in GenerationSettings.model_fields
     if name not in {*ServiceSettings.model_fields, "engine", "triton"}
 )
-"""Settings that the model needs: what to load, and the parameters that requests leave out."""
+"""Settings that the model needs: what to load, and defaults for requests."""
 
 ENTRY = '''"""Entry point of Triton's Python backend; everything else is in the package."""
 
@@ -39,7 +39,7 @@ from synthvlm.generation.triton.model import TritonPythonModel  # noqa: E402, F4
 
 
 def write_repository(folder: Path, settings: GenerationSettings, identity: Identity) -> None:
-    """Writes a model repository, over the one that may be there.
+    """Writes a model repository, replacing an existing one.
 
     Args:
         folder: The repository.
@@ -97,12 +97,12 @@ def render_config(settings: GenerationSettings, identity: Identity) -> str:
 
 
 def read_parameters(config: dict[str, Any]) -> dict[str, str]:
-    """The parameters of a model's configuration, as Triton gives it as JSON."""
+    """The parameters of a model's configuration, from Triton's JSON."""
     return {key: entry["string_value"] for key, entry in config.get("parameters", {}).items()}
 
 
 def read_identity(config: dict[str, Any]) -> Identity | None:
-    """The identity in a model's configuration; None when it was not rendered here."""
+    """The identity in a model's configuration; None if this project did not render it."""
     parameters = read_parameters(config)
     if not {"model_digest", "numerics"} <= parameters.keys():
         return None
@@ -112,7 +112,7 @@ def read_identity(config: dict[str, Any]) -> Identity | None:
 def _tensor(tensor: Tensor, ragged: bool = False) -> str:
     dims = ", ".join(map(str, tensor.dims))
     text = f"name: {_quoted(tensor.name)} data_type: TYPE_{tensor.datatype} dims: [ {dims} ]"
-    # Without it, only requests of equally long prompts would share a batch.
+    # Otherwise only requests with prompts of the same length would share a batch.
     return f"{{ {text}{' allow_ragged_batch: true' if ragged else ''} }}"
 
 
@@ -122,5 +122,5 @@ def _block(name: str, *lines: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of the text format, whose escapes are those of JSON for ASCII."""
+    """A string in protobuf's text format, which escapes ASCII as JSON does."""
     return json.dumps(text)

@@ -1,8 +1,8 @@
-"""The files of a Triton server, and the process that they become.
+"""Finds the files of a Triton server, and builds its command line and environment.
 
-Two layouts are known: NVIDIA's own (``/opt/tritonserver`` of its images), and the wheel
-``nvidia-pytriton``, which holds the same server for the CPU. Of the wheel only the server is used:
-not the Python layer above it, nor what that layer depends on.
+Two layouts are supported: NVIDIA's own (``/opt/tritonserver`` of its images), and the wheel
+``nvidia-pytriton``, which contains the same server for the CPU. Only the server in the wheel is
+used, not its Python layer or the dependencies of that.
 """
 
 import ctypes.util
@@ -20,7 +20,7 @@ import synthvlm
 from synthvlm.errors import PreconditionFailed
 
 VARIABLE = "SYNTHVLM_TRITON_SERVER"
-"""Environment variable with the folder of the server."""
+"""Environment variable with the server's folder."""
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where POSIX has it
 _PREFIX = "synthvlm_triton_"
@@ -28,13 +28,13 @@ _PREFIX = "synthvlm_triton_"
 
 @dataclass(frozen=True)
 class ServerFiles:
-    """A Triton server that was found.
+    """The files of a Triton server.
 
     Attributes:
         program: ``tritonserver``.
         backend: Folder of the Python backend.
         stub: The backend's interpreter.
-        libraries: Folders in which the program's libraries lie.
+        libraries: Folders of the program's shared libraries.
     """
 
     program: Path
@@ -44,16 +44,16 @@ class ServerFiles:
 
 
 def server_folder() -> Path:
-    """Where the server is looked for: as the environment says, else in the virtual environment."""
+    """The server's folder: from the environment variable, else in the virtual environment."""
     named = os.environ.get(VARIABLE)
     return Path(named) if named else Path(sys.prefix) / "triton-server"
 
 
 def find_server() -> ServerFiles:
-    """The server of ``server_folder``.
+    """The server in ``server_folder``.
 
     Raises:
-        PreconditionFailed: There is none, or not for this version of Python.
+        PreconditionFailed: There is none, or none for this version of Python.
     """
     folder = server_folder()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -87,14 +87,14 @@ def find_server() -> ServerFiles:
 
 
 def make_backends(files: ServerFiles, folder: Path) -> Path:
-    """A backend folder as Triton wants it: the stub beside the backend, and executable.
+    """Makes a backend folder for Triton, with an executable stub beside the backend.
 
     Returns:
         ``folder``, for ``--backend-directory``.
     """
     for path in (files.program, files.stub):
         if not os.access(path, os.X_OK):
-            path.chmod(path.stat().st_mode | 0o111)  # wheels do not keep the bit
+            path.chmod(path.stat().st_mode | 0o111)  # wheels do not preserve the bit
     target = folder / "python"
     target.mkdir(parents=True, exist_ok=True)
     for path in {*files.backend.iterdir(), files.stub}:
@@ -105,7 +105,7 @@ def make_backends(files: ServerFiles, folder: Path) -> Path:
 
 
 def environment(files: ServerFiles, inherited: Mapping[str, str]) -> dict[str, str]:
-    """The environment of the server's process and of the model in it."""
+    """The environment of the server and of the model in it."""
     ours = Path(synthvlm.__file__).parents[1]
     paths = [str(ours), *(path for path in sys.path if path)]
     libraries = [*map(str, files.libraries), str(sysconfig.get_config_var("LIBDIR"))]
@@ -127,7 +127,7 @@ def command(
     metrics_listen: str | None,
     drain_seconds: float,
 ) -> list[str]:
-    """The command line of the server, which serves gRPC and nothing else unless metrics are on."""
+    """The command line of the server, which serves only gRPC and, if enabled, metrics."""
     host, _, port = listen.rpartition(":")
     metrics_host, _, metrics_port = (metrics_listen or "").rpartition(":")
     metrics = [f"--metrics-address={metrics_host}", f"--metrics-port={metrics_port}"]
@@ -138,7 +138,7 @@ def command(
         f"--backend-config=python,shm-region-prefix-name={_PREFIX}{os.getpid()}_",
         f"--grpc-address={host}",
         f"--grpc-port={port}",
-        # The configuration is complete; asking the model would load its libraries twice.
+        # The configuration is complete; auto-completion would load the model's libraries twice.
         "--disable-auto-complete-config",
         "--allow-http=false",
         *(metrics if metrics_listen else ["--allow-metrics=false"]),
@@ -157,7 +157,7 @@ def free_address(address: str) -> str:
 
 
 def remove_leftovers() -> None:
-    """Removes the shared memory of servers that were killed: their process ids are in its names."""
+    """Removes the shared memory of killed servers, whose process ids are in its names."""
     for path in SHARED_MEMORY.glob(f"{_PREFIX}*"):
         pid = path.name.removeprefix(_PREFIX).partition("_")[0]
         if pid.isdecimal() and not psutil.pid_exists(int(pid)):
@@ -165,7 +165,7 @@ def remove_leftovers() -> None:
 
 
 def _has_python_library() -> bool:
-    """Whether the interpreter exists as a shared library, which the stub needs."""
+    """Whether the interpreter is available as a shared library, which the stub needs."""
     name = str(sysconfig.get_config_var("INSTSONAME"))
     folder = Path(str(sysconfig.get_config_var("LIBDIR")))
     version = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,8 +1,8 @@
-"""Memory that a server on the same node writes pixels into, instead of sending them.
+"""Shared memory that a server on the same node writes pixels into, instead of sending them.
 
-A slot holds the pixels of one image at a time. After an answer it is used again. After anything
-else (a call that was cancelled or lost) the server might still write into it, so it is set aside,
-and given up once the server must have noticed.
+A slot holds the pixels of one image at a time. After an answer it is reused. After a call that was
+cancelled or lost the server might still write into it, so it is set aside, and freed once the
+server must have noticed.
 """
 
 import itertools
@@ -20,19 +20,14 @@ import numpy.typing as npt
 from tritonclient.utils import InferenceServerException
 
 _ASIDE_SECONDS = 60.0
-"""How long a slot is set aside: a server notices a cancelled call within a denoising step."""
+"""How long a slot is set aside: a server notices cancellation within a denoising step."""
 
 _RPC_SECONDS = 5.0
 _numbers = itertools.count()
 
 
 class Slot:
-    """A piece of shared memory.
-
-    Attributes:
-        name: Its name, here and at the server.
-        size: Bytes.
-    """
+    """A block of shared memory of ``size`` bytes; ``name`` is the same here and at the server."""
 
     def __init__(self, size: int) -> None:
         self.name = f"synthvlm_pixels_{os.getpid()}_{next(_numbers)}"
@@ -44,7 +39,7 @@ class Slot:
         return np.ndarray(tuple(shape), np.uint8, buffer=self._memory.buf).copy()
 
     def destroy(self) -> None:
-        """Gives the memory up; a server that has it open keeps it until it is told."""
+        """Frees the memory; a server that has it open keeps it until it is unregistered."""
         self._memory.close()
         self._memory.unlink()
 
@@ -65,7 +60,7 @@ class SharedOutputs:
         self._lock = threading.Lock()
 
     def take(self) -> Slot:
-        """A slot that the server knows.
+        """A slot that is registered with the server.
 
         Raises:
             InferenceServerException: The server does not answer, or cannot open the memory.
@@ -85,24 +80,24 @@ class SharedOutputs:
         return slot
 
     def give_back(self, slot: Slot) -> None:
-        """Takes a slot back whose pixels have been read."""
+        """Returns a slot whose pixels have been read."""
         with self._lock:
             self._free.append(slot)
 
     def set_aside(self, slot: Slot) -> None:
-        """Takes a slot back that the server may still write into."""
+        """Returns a slot that the server may still write into."""
         with self._lock:
             self._aside.append((time.monotonic(), slot))
 
     def forget(self) -> None:
-        """Gives up the slots that are free: the server may have been started anew."""
+        """Drops the free slots: the server may have restarted."""
         with self._lock:
             free, self._free = self._free, []
         for slot in free:
             self._give_up(slot)
 
     def close(self) -> None:
-        """Gives up all slots, after the last call."""
+        """Frees all slots, after the last call."""
         self.forget()
         for _, slot in self._aside:
             slot.destroy()
@@ -116,6 +111,6 @@ class SharedOutputs:
             self._give_up(slot)
 
     def _give_up(self, slot: Slot) -> None:
-        with suppress(InferenceServerException):  # a server that is gone has forgotten it anyway
+        with suppress(InferenceServerException):  # a server that is down has forgotten it anyway
             self._client.unregister_system_shared_memory(slot.name, client_timeout=_RPC_SECONDS)
         slot.destroy()

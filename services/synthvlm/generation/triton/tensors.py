@@ -1,4 +1,4 @@
-"""The tensors of the Triton model, for both ends: requests and samples as named arrays.
+"""The tensors of the Triton model, for client and server: requests and samples as named arrays.
 
 A request is one image: Triton forms the batches. Texts are UTF-8 in arrays of bytes, so that no
 array holds Python objects.
@@ -31,9 +31,8 @@ class Tensor:
     """An input or output of the model.
 
     Attributes:
-        name: Its name.
-        datatype: Triton's name of the type of its numbers.
-        dims: Its shape without the batch's axis; -1 where it differs from image to image.
+        datatype: Triton's name of its data type.
+        dims: Its shape without the batch axis; -1 for a dimension that varies between images.
     """
 
     name: str
@@ -42,7 +41,7 @@ class Tensor:
 
     @property
     def dtype(self) -> "np.dtype[Any]":
-        """The type of its numbers."""
+        """Its NumPy data type."""
         return np.dtype(_DTYPES[self.datatype])
 
 
@@ -58,7 +57,7 @@ PARAMETERS = (
     Tensor("width", "INT32"),
     Tensor("height", "INT32"),
 )
-"""Zero stands for the profile's value, as in the service's proto."""
+"""Zero means the profile's value, as in the service's proto."""
 
 INPUTS = (PROMPT, SEED, *PARAMETERS, NEGATIVE_PROMPT)
 
@@ -70,7 +69,7 @@ OUTPUTS = (PIXELS, DEFECT, TRUNCATED)
 
 
 def write_request(request: ImageRequest) -> dict[str, npt.NDArray[Any]]:
-    """A request as the model's inputs, each with a batch's axis of length 1."""
+    """A request as the model's inputs, each with a batch axis of length 1."""
     sampling = request.sampling
     return {
         PROMPT.name: _text(request.prompt),
@@ -81,18 +80,19 @@ def write_request(request: ImageRequest) -> dict[str, npt.NDArray[Any]]:
 
 
 def read_request(inputs: Arrays, settings: GenerationSettings) -> ImageRequest:
-    """The request that inputs hold; the profile completes its parameters.
+    """Parses a request; unset parameters get the profile's values.
 
     Args:
-        inputs: The model's inputs by name, each with a batch's axis.
-        settings: The limits, and what is not said.
+        inputs: The model's inputs by name, each with a batch axis.
+        settings: Limits and default values.
 
     Raises:
-        InvalidInput: A value is wrong, or there is more than one image; the violations name inputs.
+        InvalidInput: A value is invalid, or there is more than one image; the violations name
+            inputs.
     """
     if any(array.shape[:1] != (1,) for array in inputs.values()):
         raise _invalid(
-            [FieldViolation("batch", "a request is one image; Triton forms the batches")]
+            [FieldViolation("batch", "a request must have one image; Triton forms the batches")]
         )
     try:
         parsed = requests.GenerateImage.model_validate(
@@ -126,7 +126,7 @@ def read_request(inputs: Arrays, settings: GenerationSettings) -> ImageRequest:
 
 
 def write_sample(sample: Sample) -> dict[str, npt.NDArray[Any]]:
-    """A sample as the model's outputs, each with a batch's axis of length 1."""
+    """A sample as the model's outputs, each with a batch axis of length 1."""
     return {
         PIXELS.name: sample.pixels[None],
         DEFECT.name: np.array([[_DEFECTS.index(sample.defect)]], DEFECT.dtype),
@@ -135,7 +135,7 @@ def write_sample(sample: Sample) -> dict[str, npt.NDArray[Any]]:
 
 
 def read_sample(outputs: Arrays) -> Sample:
-    """The sample that outputs hold."""
+    """The sample in the model's outputs."""
     return Sample(
         pixels=outputs[PIXELS.name][0],
         defect=_DEFECTS[int(outputs[DEFECT.name].item())],
@@ -156,7 +156,7 @@ def _string(inputs: Arrays, tensor: Tensor) -> str:
 
 def _number(inputs: Arrays, tensor: Tensor) -> int | float:
     number: int | float = inputs[tensor.name].item()
-    # The shortest decimal that means the same 32-bit float, as in the service's proto.
+    # The shortest decimal that represents the same 32-bit float, as in the service's proto.
     return float(str(np.float32(number))) if tensor.datatype == "FP32" else number
 
 

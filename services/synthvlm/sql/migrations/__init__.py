@@ -1,1 +1,1 @@
-"""How Alembic runs a service's migrations; the migrations themselves are the service's."""
+"""Alembic's environment, which runs the migrations of any service."""

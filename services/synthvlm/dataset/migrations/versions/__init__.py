@@ -1,1 +1,1 @@
-"""One module a change of the catalogue's schema."""
+"""One module per change of the catalogue's schema."""

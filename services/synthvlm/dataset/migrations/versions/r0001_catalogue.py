@@ -12,7 +12,7 @@ _ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
-    """Makes the tables."""
+    """Creates the tables."""
     op.create_table(
         "dataset",
         sa.Column("name", sa.String(64), nullable=False),
@@ -51,6 +51,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drops the tables; the store's manifests are enough to fill them again."""
+    """Drops the tables; they can be restored from the store's manifests."""
     for table in ("image_index", "version", "dataset"):
         op.drop_table(table)
