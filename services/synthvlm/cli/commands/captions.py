@@ -33,10 +33,10 @@ def evaluate(
     column: ColumnOption = "",
     home: HomeOption = None,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON line a caption, in the file's order.")
+        bool, typer.Option("--json", help="One JSON line per caption, in the file's order.")
     ] = False,
 ) -> None:
-    """Show what a recipe says of each caption of a file. Nothing is stored.
+    """Show a recipe's verdict on each caption of a file. Nothing is stored.
 
     [dim]Example:[/] synthvlm captions evaluate captions.jsonl --recipe my-recipe.yaml --json
     """
