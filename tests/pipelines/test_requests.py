@@ -1,4 +1,4 @@
-"""A stage's request comes to its service as the run was submitted with it, whatever it holds."""
+"""A stage's request reaches its service as it was submitted, whatever it contains."""
 
 import json
 from typing import Any
@@ -100,7 +100,7 @@ STEPS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     ),
     "assemble": (assemble, {"selected": SELECTED}, {"selection": ref("selection")}),
 }
-"""For each stage: its component, what earlier steps give it, and the fields that these fill."""
+"""For each stage: its component, what earlier steps give it, and the fields that this fills."""
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -174,9 +174,7 @@ def prompt_text(prompt: str) -> str:
     except UnicodeEncodeError as error:
         raise WrongUsageError("the prompt is not Unicode text") from error
     if size > MAX_PROMPT_BYTES:
-        raise WrongUsageError(
-            f"the prompt has {size} bytes; the limit is {MAX_PROMPT_BYTES}"
-        )
+        raise WrongUsageError(f"the prompt has {size} bytes; the limit is {MAX_PROMPT_BYTES}")
     return prompt
 
 

@@ -93,7 +93,11 @@ def _machine(home: Home) -> Iterator[Finding]:
     existing = next(path for path in (home.root, *home.root.parents) if path.exists())
     disk = shutil.disk_usage(existing).free / 2**30
     full = disk < _LEAST_DISK_GIB
-    advice = f"free {_LEAST_DISK_GIB} GiB, or choose another --home" if full else ""
+    advice = (
+        f"runs need {_LEAST_DISK_GIB} GiB: free some space, or choose another --home"
+        if full
+        else ""
+    )
     yield Finding("warning" if full else "ok", "disk", f"{disk:.1f} GiB free", advice)
 
 
