@@ -28,7 +28,7 @@ GROWTH = 1.1
 
 
 async def flood(servers: Servers, rate: float, seconds: float) -> bool:
-    """Calls ``rate`` times a second for ``seconds``, waits for all answers, and tells if it passed."""
+    """Calls ``rate`` times a second for ``seconds``, waits for all answers; tells if it passed."""
     ended: Counter[str] = Counter()
     rejected: list[float] = []
     answered: list[float] = []
