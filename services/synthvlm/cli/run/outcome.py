@@ -39,7 +39,7 @@ class RunOutcome:
         }
 
     def failed(self) -> dict[str, int]:
-        """Images that could not be made or scored, by reason."""
+        """Records on which generation or scoring failed, by reason."""
         counts: dict[str, int] = {}
         for result in [*self.generated, *self.scored]:
             for reason, records in counts_by_rule(result.failed).items():
