@@ -12,7 +12,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         metavar="DIR",
-        help="Folder of all state.",
+        help="Folder for all state.",
         show_default="$SYNTHVLM_HOME, else ./.synthvlm",
     ),
 ]

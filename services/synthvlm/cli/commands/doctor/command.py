@@ -35,7 +35,7 @@ def doctor(
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    table = Table("", "what", "found", "mend", box=None)
+    table = Table("", "what", "found", "fix", box=None)
     for finding in findings:
         table.add_row(_MARKS[finding.state], finding.what, finding.found, finding.mend)
     stdout_console().print(table)

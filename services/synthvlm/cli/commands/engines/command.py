@@ -197,7 +197,7 @@ def show(
 
 @app.command("job")
 def print_job(
-    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As in the node label.")],
+    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As in the label of the nodes.")],
     profile: ProfileOption = "single-gpu-tensorrt",
     store: StoreOption = None,
     image: Annotated[
@@ -212,7 +212,7 @@ def print_job(
     ] = None,
     service_account: Annotated[
         str | None,
-        typer.Option("--service-account", metavar="NAME", help="May write to the store."),
+        typer.Option("--service-account", metavar="NAME", help="One that may write to the store."),
     ] = None,
     credentials: Annotated[
         str | None,
