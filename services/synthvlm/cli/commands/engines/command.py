@@ -197,7 +197,7 @@ def show(
 
 @app.command("job")
 def print_job(
-    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As in the label of the nodes.")],
+    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As in the node label.")],
     profile: ProfileOption = "single-gpu-tensorrt",
     store: StoreOption = None,
     image: Annotated[
