@@ -146,5 +146,5 @@ def test_a_result_without_its_shard_is_explained() -> None:
 
 
 def test_a_pool_without_captions_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no caption"):
+    with pytest.raises(InvalidInput, match="no usable caption"):
         loop_items([])
