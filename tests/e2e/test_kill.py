@@ -49,7 +49,12 @@ KILLS: list[tuple[str, Condition, Victim, str]] = [
         service("generation"),
         "the generation service ended during the run",
     ),
-    ("alignment", begins("score"), service("alignment"), "the alignment service ended during the run"),
+    (
+        "alignment",
+        begins("score"),
+        service("alignment"),
+        "the alignment service ended during the run",
+    ),
     ("dataset", begins("select"), service("dataset"), "the dataset service ended during the run"),
 ]
 
