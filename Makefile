@@ -10,7 +10,7 @@ BIN := .venv/bin
 PROTOS := $(shell find protos -name '*.proto' | sort)
 STAMPS := .venv/stamps
 
-# Two processes, as machines with two cores are what the suite is timed on.
+# Two processes: the suite is timed on machines with two cores.
 TEST_WORKERS ?= 2
 TESTS ?= tests
 
@@ -18,7 +18,7 @@ TESTS ?= tests
 ENGINE ?= diffusers
 TRITON_SERVER := $(if $(filter triton,$(ENGINE)),$(STAMPS)/triton-server)
 
-# The demo: captions of the scene world, several images a caption, the best of them.
+# The demo: captions of the scene world, several images per caption, the best of them.
 DEMO_HOME ?= build/demo$(if $(filter triton,$(ENGINE)),-triton)
 DEMO_CAPTIONS ?= 680
 DEMO_REPEAT ?= 2
@@ -77,13 +77,13 @@ lint: setup protos $(STAMPS)/charts ## style, types, import rules, protos and th
 	for values in charts/synthvlm/values-*.yaml; do .venv/charts/bin/helm lint --strict --quiet charts/synthvlm --values "$$values"; done
 
 .PHONY: format
-format: setup ## bring sources and protos into their form
+format: setup ## format sources and protos
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
 .PHONY: breaking
-breaking: setup ## compare the protos with those of the branch main
+breaking: setup ## check the protos for breaking changes since the branch main
 	$(BIN)/buf breaking --against '.git#branch=main'
 
 .PHONY: test
@@ -91,7 +91,7 @@ test: setup protos system $(STAMPS)/triton-server $(STAMPS)/charts ## all tests 
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
 
 .PHONY: system
-system: ## Debian packages that tests use: a browser for the report, PostgreSQL for the catalogue
+system: ## install the Debian packages that tests use: a browser for the report, PostgreSQL for the catalogue
 	@missing=; \
 	command -v chromium >/dev/null || missing="$$missing chromium fonts-dejavu-core"; \
 	command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$$missing postgresql"; \
@@ -115,7 +115,7 @@ pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
 	$(BIN)/python -m synthvlm_pipelines compile --out build/pipelines
 
 .PHONY: mini-models
-mini-models: setup ## train the bundled models anew (hours; resumes where it was stopped), into build/mini-models/weights
+mini-models: setup ## train the bundled models from scratch into build/mini-models/weights (hours; resumes when run again)
 	$(BIN)/python -m synthvlm.scenes.mini_models.train --out $(MINI)
 
 .PHONY: mini-report
@@ -127,7 +127,7 @@ locks: setup ## derive the pinned files of the extras from what is installed
 	$(BIN)/python requirements/derive.py --lock
 
 .PHONY: clean
-clean: ## remove what was generated (the virtual environment stays; `make distclean` removes it)
+clean: ## remove generated files (the virtual environment stays; `make distclean` removes it)
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks .import_linter_cache services/synthvlm/*/v1
 	rm -f $(STAMPS)/package
 	find services pipelines charts tests benchmarks -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
@@ -139,14 +139,14 @@ distclean: clean ## also remove the virtual environment
 # Steps of `setup`; each stamp is newer than what it was made from.
 $(STAMPS)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-	  echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11); $(PYTHON) is another." >&2; exit 1; }
+	  echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11); $(PYTHON) is a different version." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
 	  echo "Python's venv module is missing: apt-get install python3-venv" >&2; exit 1; }
 	[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
-	@echo "Installing the pinned packages into .venv; this takes some minutes once."
+	@echo "Installing the pinned packages into .venv; this takes a few minutes, once."
 	$(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --requirement requirements/lock.txt
 	@touch $@
 

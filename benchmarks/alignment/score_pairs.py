@@ -4,8 +4,8 @@
     python benchmarks/alignment/score_pairs.py --pairs 32 --side 1024 --vlm-size 336
 
 Both sides decode the same JPEG files, use the same CLIP model in batches of the same size and the
-same number of threads, and run by turns, each in a process of its own. The peer is what a program
-does that uses the libraries directly: open_clip by its README, and SSIM by grouped convolutions
+same number of threads, and take turns, each in a process of its own. The peer is a
+program that uses the libraries directly: open_clip by its README, and SSIM by grouped convolutions
 over the batch, as torchmetrics and pytorch-msssim compute it. Prints the best round of each, peak
 resident memory, and the largest difference between their scores.
 """
@@ -32,7 +32,7 @@ class Work:
 
     Attributes:
         images: JPEG files.
-        captions: One an image.
+        captions: One per image.
         vlm_size: What SSIMScore downsamples to, in pixels.
         batch_size: Pairs in one batch.
         model: A folder in open_clip's form, or ``bundled:NAME``.
@@ -47,7 +47,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one round of one side gave: seconds, peak resident MiB before and after, scores."""
+    """The result of one round of one side: seconds, peak resident MiB before and after, scores."""
 
     seconds: float
     loaded_mib: float
@@ -163,7 +163,7 @@ def peer(work: Work) -> Callable[[], tuple[list[float], list[float]]]:
                 compared += made[1]
         return clip, compared
 
-    run()  # what loads lazily has loaded, as after the service's warm-up
+    run()  # loads what is loaded lazily, like the service's warm-up
     return run
 
 
@@ -189,7 +189,7 @@ def peak_mib() -> float:
 
 
 def main() -> None:
-    """Measures both sides by turns and prints a table."""
+    """Measures both sides in turn and prints a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pairs", type=int, default=512)
     parser.add_argument("--side", type=int, default=64, help="pixels of a square image")

@@ -1,9 +1,9 @@
-"""Our rules beside py-data-juicer's on the same texts: parity, captions a second, memory.
+"""Our rules against py-data-juicer's on the same texts: parity, captions per second, memory.
 
     python -m benchmarks.caption.compare_data_juicer --captions FILE [--fuzz 20000] [--seed 1]
 
 py-data-juicer is installed into an environment of its own (``--environment``), because it installs
-further packages by itself. Statistics are compared as doubles, bit for bit.
+further packages on its own. Statistics are compared as doubles, bit for bit.
 
 ``--write-golden FILE`` keeps py-data-juicer's answers for 700 hard texts and stops: the file that
 tests/caption/test_statistics.py checks against where py-data-juicer is not installed.

@@ -2,7 +2,7 @@
 
     python -m benchmarks.caption.curate_many [--captions 100000] [--from FILE]
 
-The captions are those of a file, made different by a number, or the scene world's; every hundredth
+The captions are those of a file, each with a number added, or the scene world's; every hundredth
 record is malformed. The service runs as a process of its own and is called through gRPC.
 """
 

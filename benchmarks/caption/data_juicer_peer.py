@@ -1,4 +1,4 @@
-"""The peer's half of ``compare_data_juicer``: runs in an environment that has py-data-juicer.
+"""The peer's half of ``compare_data_juicer``: runs in an environment with py-data-juicer.
 
 Reads a job as JSON on stdin: ``texts``, ``operators`` (name, statistic, module, class, parameters),
 ``words`` (the flagged words) and ``repeats``; writes the statistics, the verdicts, the best time of

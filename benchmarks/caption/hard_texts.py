@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - characters that are easily confused are the point of these texts
-"""Texts on which statistics go wrong: odd characters and lengths, repetition, flagged words."""
+"""Texts that trip up statistics: odd characters and lengths, repetition, flagged words."""
 
 import random
 from collections.abc import Callable, Sequence

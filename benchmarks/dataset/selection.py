@@ -2,8 +2,8 @@
 
     python benchmarks/dataset/selection.py --captions 100000 --repeats 5 --top-k 10000
 
-Writes the shards of a run with random scores (the images are few bytes each: their size does not
-enter a selection), then selects in a process of its own and prints seconds and peak resident
+Writes the shards of a run with random scores (the images are a few bytes each: their size does not
+matter for a selection), then selects in a process of its own and prints seconds and peak resident
 memory, which must stay below --limit-mib.
 """
 
@@ -31,11 +31,11 @@ from synthvlm.storage.schemas import CAPTIONS, DROPPED, IMAGE_INDEX, IMAGES, SCO
 from synthvlm.storage.tables import table_bytes
 
 SHARD = 10_000
-"""Captions a shard holds."""
+"""Captions per shard."""
 
 
 def ids(prefix: str, numbers: range) -> list[str]:
-    """32 hexadecimal digits a number, as the stages have them."""
+    """32 hexadecimal digits per number, like the stages' ids."""
     return [hashlib.sha256(f"{prefix}{n}".encode()).hexdigest()[:32] for n in numbers]
 
 
@@ -50,12 +50,12 @@ def write_chain(
     """Writes one shard's CaptionSet, ImageSet and ScoreSet.
 
     Args:
-        store: Where to.
-        folder: For what is uploaded.
+        store: Where the shards go.
+        folder: For files before they are uploaded.
         first: Number of the first caption.
-        captions: Captions of the shard; as many again are dropped.
-        repeats: Images a caption.
-        picture: An encoded JPEG that every image is; None: they are bytes that nobody can decode.
+        captions: Captions of the shard; the same number again are dropped.
+        repeats: Images per caption.
+        picture: An encoded JPEG that stands for every image; None: bytes that cannot be decoded.
     """
     caption_ids = ids("caption", range(first, first + captions))
     texts = [f"a photo of thing number {n}, in the style of a benchmark" for n in range(captions)]
@@ -135,7 +135,7 @@ def _timed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Any, f
 
 
 def _peak_mib() -> float:
-    # Not ru_maxrss, which begins at what the process had that this one was forked from.
+    # Not ru_maxrss, which starts at the memory of the process that this one was forked from.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
@@ -151,7 +151,7 @@ def run_assemble(uri: str, selection: ShardRef) -> Any:
 
 
 def look_up(store: Store, index: ShardRef, count: int) -> float:
-    """Seconds that finding one image among all takes, on average."""
+    """Mean seconds to find one image among all."""
     path = f"{index.path}/images.parquet"
     start = time.perf_counter()
     for image_id in ids("image", range(count)):

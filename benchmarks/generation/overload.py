@@ -1,11 +1,11 @@
-"""Overload of the service: many times the calls that it can answer, for a while.
+"""Overload of the service: many times more calls than it can answer, for a while.
 
     python -m benchmarks.generation.overload --seconds 60 --times 10
 
 Measures what the service does with as many clients as it computes at once, then calls it at
 ``times`` that rate, whether or not it answers. Exits with 1 unless every call that was admitted was
-answered, every other one was told to come again within 100 milliseconds, memory stayed within a
-tenth of what it was, and the service is healthy after.
+answered, every other one was told within 100 milliseconds to retry later, memory stayed within a
+tenth of what it was, and the service is healthy afterwards.
 """
 
 import argparse
@@ -28,7 +28,7 @@ GROWTH = 1.1
 
 
 async def flood(servers: Servers, rate: float, seconds: float) -> bool:
-    """Calls ``rate`` times a second for ``seconds``, waits for all answers; says how it went."""
+    """Calls ``rate`` times a second for ``seconds``, waits for all answers; tells if it passed."""
     ended: Counter[str] = Counter()
     rejected: list[float] = []
     answered: list[float] = []
@@ -69,7 +69,7 @@ async def flood(servers: Servers, rate: float, seconds: float) -> bool:
     lines = {
         "called": f"{len(calls)} times in {seconds:.0f} s",
         "answered": f"{ended['answered']}; median {waited[0]:.1f} s, longest {waited[1]:.1f} s",
-        "told to come again": f"{len(rejected)}; median {p50:.1f} ms, 99% within {p99:.1f} ms, "
+        "told to retry later": f"{len(rejected)}; median {p50:.1f} ms, 99% within {p99:.1f} ms, "
         f"longest {most:.1f} ms",
         "ended otherwise": f"{dict(other) or 'none'}",
         "memory": f"{memory[0]:.0f} MiB before, {max(memory):.0f} MiB at most, "

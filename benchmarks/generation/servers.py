@@ -1,4 +1,4 @@
-"""The generation service as a process, with a Triton server beside it when that is its engine."""
+"""The generation service as a process, with a Triton server beside it if that is its engine."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from synthvlm.local.processes import (
 
 @dataclass
 class Servers:
-    """What was started.
+    """The processes that were started.
 
     Attributes:
         address: Where the service serves.
@@ -42,7 +42,7 @@ class Servers:
 def started(
     profile: str, engine: str, executor: str, settings: Sequence[str] = ()
 ) -> Iterator[Servers]:
-    """Starts the service, waits until it is warm, and ends what was started with the context.
+    """Starts the service, waits until it is warm, and stops it at the end of the context.
 
     Args:
         profile: Its profile.

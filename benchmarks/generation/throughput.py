@@ -1,20 +1,21 @@
-"""Images a second of the service against the pipelines called directly, side by side.
+"""Images per second of the service against the pipelines called directly, side by side.
 
     python -m benchmarks.generation.throughput --clients 1 4 16
 
 Direct: the two SDXL pipelines as diffusers' documentation uses them, in a process of their own, in
 batches of as many images as there are clients; with the executor ``onnxruntime``, the same
 pipelines with their components exported. Service: a real server process with the profile's
-settings, with the engine in process or with a Triton server beside it, and that many clients who
-each ask for one image after another over gRPC. Both make images of the same prompts with the
-profile's parameters. They take turns, so that a machine whose speed changes favours neither, and
-neither works while it is the other's. Memory is the peak resident size of all processes that serve.
+settings, with the engine in process or with a Triton server beside it, and as many clients that
+each request one image after another over gRPC. Both make images of the same prompts with the
+profile's parameters. They take turns, so that a machine whose speed varies favours neither, and
+each is idle during the other's turn. Memory is the peak resident size of all processes that serve.
 
 Both sides sum in one order and wait alike, as the service does: its OpenMP threads do not spin.
 
-Rates are those of a busy engine: each side makes as many images before those that count as there
-are clients, and the service as many after them, so that all clients ask while it is measured. How
-they came to share batches at the start, and what the last of them wait for alone, is left out.
+Rates are those of a busy engine: each side first makes as many uncounted images as there are
+clients, and the service as many again afterwards, so that all clients are active while it is
+measured. The start, when clients do not share batches yet, and the wait of the last ones are left
+out.
 """
 
 import argparse
@@ -41,7 +42,7 @@ from synthvlm.serving.settings_sources import load_settings
 
 @dataclass
 class Measurement:
-    """What one side did: images, seconds that they took, of each call, and peak memory in MiB."""
+    """Images of one side, seconds for all and for each call, and peak memory in MiB."""
 
     images: int = 0
     seconds: float = 0
@@ -50,16 +51,16 @@ class Measurement:
 
     @property
     def rate(self) -> float:
-        """Images a second."""
+        """Images per second."""
         return self.images / self.seconds
 
 
 @contextmanager
 def directly(settings: GenerationSettings, batch: int) -> Iterator[Callable[[int], Measurement]]:
-    """The pipelines in a process of their own, for their memory's sake.
+    """The pipelines in a process of their own, so that their memory can be measured.
 
     Yields:
-        What makes that many images there, in batches of ``batch``.
+        A function that makes a number of images there, in batches of ``batch``.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -150,7 +151,7 @@ def _pipelines(settings: GenerationSettings) -> Callable[[Sequence[int]], None]:
 
 
 async def clients(address: str, count: int, images: int) -> Measurement:
-    """``count`` clients at work, who make as many images before and after those that count."""
+    """``count`` clients at work; they make as many uncounted images before and after ``images``."""
     numbers = itertools.count()
     finished: list[tuple[float, float]] = []
 
@@ -177,7 +178,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--profile", default="mini")
     parser.add_argument("--turns", type=int, default=12, help="turns of each side")
-    parser.add_argument("--batches", type=int, default=2, help="batches a turn")
+    parser.add_argument("--batches", type=int, default=2, help="batches per turn")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--engines", nargs="+", default=["diffusers", "triton"])
     parser.add_argument("--executors", nargs="+", default=["torch", "onnxruntime"])

@@ -2,9 +2,9 @@
 
     python -m benchmarks.report.write_report --captions 100000 --repeats 2
 
-Writes the shards of a run with random scores, of which each caption's best image is selected, and
-makes the report in a process of its own. Prints seconds, the size of the page and peak resident
-memory, which must stay below --limit-mib.
+Writes the shards of a run with random scores, selects each caption's best image, and makes
+the report in a process of its own. Prints seconds, the size of the page and peak resident memory,
+which must stay below --limit-mib.
 """
 
 import argparse

@@ -2,8 +2,8 @@
 
     python -m benchmarks.scenes.throughput [--scenes 2000]
 
-Seconds are processor seconds of this one thread, so other work on the machine does not count. The
-exit status says whether scenes with image and caption come as fast as --least.
+Seconds are CPU seconds of this one thread, so other work on the machine does not count. The exit
+status says whether scenes with image and caption are made at the rate --least.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from synthvlm.scenes.world import sample_scene
 
 
 def rate(work: Callable[[int], object], count: int) -> float:
-    """Calls of ``work`` a minute."""
+    """Calls of ``work`` per minute."""
     work(0)
     start = time.thread_time()
     for number in range(count):
@@ -32,7 +32,7 @@ def main() -> int:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--scenes", type=int, default=2000)
-    parser.add_argument("--least", type=float, default=10_000, help="scenes a minute")
+    parser.add_argument("--least", type=float, default=10_000, help="scenes per minute")
     options = parser.parse_args()
     rng = random.Random(0)
     scenes = [sample_scene(rng) for _ in range(options.scenes)]

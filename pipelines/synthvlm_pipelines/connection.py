@@ -9,7 +9,7 @@ from synthvlm.client import connect
 
 
 class ConnectionSettings(BaseSettings):
-    """From the environment of a step: ``SYNTHVLM_STEP_TOKEN_FILE`` and so on."""
+    """Read from the environment of a step: ``SYNTHVLM_STEP_TOKEN_FILE`` and so on."""
 
     model_config = SettingsConfigDict(
         env_prefix="SYNTHVLM_STEP_", frozen=True, use_attribute_docstrings=True
@@ -18,11 +18,11 @@ class ConnectionSettings(BaseSettings):
     run_id: str = ""
     """Name of the run, for the services' logs."""
     token_file: Path | None = None
-    """File with the bearer token that the services want."""
+    """File with the bearer token that the services require."""
     ca_file: Path | None = None
-    """PEM file of the authorities that the services' certificates come from; switches TLS on."""
+    """PEM file of the authorities that issue the services' certificates; enables TLS."""
     certificate_file: Path | None = None
-    """PEM file of the step's own certificate, where the services want one."""
+    """PEM file of the step's own certificate, where the services require one."""
     key_file: Path | None = None
     """PEM file of its key."""
 

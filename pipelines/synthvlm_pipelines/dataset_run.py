@@ -28,13 +28,13 @@ def dataset_run(
     caption_file_digests: list[str],
     code_version: str,
 ) -> str:
-    """Runs the stages import, (curate, generate, score) a shard, select and assemble.
+    """Runs import; curate, generate and score for each shard; select and assemble.
 
     A stage's request is its proto message as JSON (``StageRequests.arguments``).
-    Inside the loop only pipeline parameters, the loop's item and outputs of the loop's own steps
-    are used: ``kfp.local`` puts the item in the place of any other step's output there.
-    Digests are among the arguments, of models in the requests, so that KFP's cache, which compares
-    arguments, never takes one model's or one file's result for another's.
+    The loop uses only pipeline parameters, its item and the outputs of its own steps, because
+    ``kfp.local`` would replace any other step's output by the item.
+    The arguments contain the digests of models and caption files, so that KFP's cache, which
+    compares arguments, never takes one model's or one file's result for another's.
     """
     imported = import_captions(
         address=caption_address,

@@ -1,6 +1,6 @@
-"""The progress of a run: one JSON line an event, appended to a file that others follow.
+"""The progress of a run: one JSON line per event, appended to a file that others follow.
 
-KFP's own log shows no progress and is no interface, so steps report here. Without a file (in a
+KFP's own log shows no progress and is not an interface, so steps report here. Without a file (on a
 cluster) the same lines go to the step's log.
 """
 
@@ -18,7 +18,7 @@ PROGRESS_FILE = "SYNTHVLM_PROGRESS_FILE"
 
 
 class State(StrEnum):
-    """What an event says of its stage."""
+    """What happened to a stage."""
 
     STARTED = "started"
     RUNNING = "running"
@@ -28,7 +28,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class StageEvent:
-    """One step of one stage on one shard.
+    """Something that happened to one stage on one shard.
 
     Attributes:
         stage: ``import``, ``curate``, ``generate``, ``score``, ``select`` or ``assemble``.
@@ -36,7 +36,7 @@ class StageEvent:
         shard: Number of the shard, from 0.
         shards: Shards of the run; 1 for a stage that runs once.
         done: Records finished.
-        total: Records in all; 0 while it is not known.
+        total: Records in all; 0 until that is known.
         resumed: Of ``done``, the records that an earlier attempt had committed.
         seconds: Time since the stage started on this shard.
         result: The stage's result message as JSON, in the event ``finished``.
@@ -58,14 +58,14 @@ class StageEvent:
 
 
 def emit(event: StageEvent) -> None:
-    """Appends an event to the run's progress file, or prints it when there is none."""
+    """Appends an event to the run's progress file, or prints it if there is none."""
     line = json.dumps(asdict(event), separators=(",", ":")) + "\n"
     path = os.environ.get(PROGRESS_FILE)
     if path is None:
         sys.stdout.write(line)
         sys.stdout.flush()
         return
-    # One write of a line in append mode: lines of parallel steps never mix.
+    # Each line is one write in append mode, so lines of parallel steps never mix.
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(file, line.encode())
@@ -81,7 +81,7 @@ class EventReader:
         self._offset = 0
 
     def new(self) -> Iterator[StageEvent]:
-        """The events written since the last call; half a line is left for the next one."""
+        """The events written since the last call; an incomplete line is left for the next call."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:

@@ -13,7 +13,7 @@ from synthvlm.errors import DomainError, PreconditionFailed
 
 
 class RunFailedError(DomainError):
-    """A step failed; it has reported why."""
+    """A step failed, and has reported why."""
 
     code = "ABORTED"
     reason = "RUN_FAILED"
@@ -73,7 +73,7 @@ def end_with_steps() -> None:
 
 def _use_this_python() -> None:
     # KFP replaces the letters "python3" by sys.executable everywhere in a step's command: unquoted
-    # in shell text, and even inside of arguments such as a folder's name. With the bare name as
+    # in shell text, and even inside arguments such as a folder's name. With the bare name as
     # sys.executable that replacement changes nothing, and PATH finds this very interpreter.
     folder = Path(sys.executable).parent
     if not (folder / "python3").exists():

@@ -1,8 +1,8 @@
-"""What the stages are asked for, and how steps hand shards on: proto messages as JSON texts.
+"""The stages' requests, and the shards that steps hand on: proto messages as JSON texts.
 
-A step gets its stage's request whole and passes it on, so it knows no field but those that hold the
+A step gets its stage's whole request and passes it on, so it knows only the fields that hold the
 shards of earlier steps. JSON keeps what KFP's own types lose: numbers above 2^53, and integers
-inside of lists and maps, which become floats there.
+inside lists and maps, which become floats there.
 """
 
 import dataclasses
@@ -54,12 +54,12 @@ def stage_request(text: str, kind: type[M], **outputs: str) -> M:
     """A stage's request, with the shards that earlier steps made filled in.
 
     Args:
-        text: The request as the run was submitted with it.
-        kind: The message that it is.
+        text: The request, as submitted with the run.
+        kind: The type of the request.
         outputs: As for ``with_shards``.
 
     Raises:
-        InvalidInput: The text is not such a request, or an output is without its shard.
+        InvalidInput: The text is not such a request, or an output does not contain its shard.
     """
     return with_shards(from_json(text, kind()), **outputs)
 
@@ -69,11 +69,11 @@ def with_shards(message: M, **outputs: str) -> M:
 
     Args:
         message: The message to fill in.
-        outputs: By field of the message: the step's result (or the loop's item) that holds the
+        outputs: By field of the message: the step's result (or the loop's item) that contains the
             shard under the same name.
 
     Raises:
-        InvalidInput: An output is without its shard.
+        InvalidInput: An output does not contain its shard.
     """
     for field, output in outputs.items():
         shard = json.loads(output).get(field)
@@ -87,11 +87,11 @@ def loop_items(pool: Iterable[ShardRef]) -> list[str]:
     """The items that a run fans out over: each holds a ``pool`` shard and its number.
 
     Raises:
-        InvalidInput: There is no shard.
+        InvalidInput: The pool is empty.
     """
     shards = [json.loads(to_json(ref)) for ref in pool]
     if not shards:
-        raise InvalidInput("the caption files hold no caption that can be used")
+        raise InvalidInput("the caption files contain no usable caption")
     return [
         json.dumps({"shard": number, "shards": len(shards), "pool": shard}, sort_keys=True)
         for number, shard in enumerate(shards)

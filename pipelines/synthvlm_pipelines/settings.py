@@ -1,4 +1,4 @@
-"""What is decided when a pipeline is compiled, not when it runs."""
+"""Settings that take effect when a pipeline is compiled, not when it runs."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -19,4 +19,4 @@ class PipelineSettings(BaseSettings):
 
 
 IMAGE = PipelineSettings().image
-"""Image of every step. A constant, because KFP allows no pipeline parameter in its place."""
+"""Image of every step. A constant, because KFP accepts no pipeline parameter here."""

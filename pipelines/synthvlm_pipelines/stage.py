@@ -1,4 +1,4 @@
-"""What every step does around its one call: progress, errors, and the check of its own version."""
+"""What every step does around its one call: progress, errors, and a check of its own version."""
 
 import json
 import time
@@ -36,7 +36,7 @@ class Stage:
         """Reports the result.
 
         Returns:
-            The result as JSON, the form in which steps hand it on.
+            The result as JSON, as steps hand it on.
         """
         text = to_json(result)
         emit(self._event(State.FINISHED, result=text))
@@ -78,8 +78,8 @@ def stage(name: str, code_version: str, item: str = "") -> Iterator[Stage]:
 
     Args:
         name: The stage.
-        code_version: Version that the run was submitted for. It is also what makes the pipeline's
-            cache tell the results of two versions apart.
+        code_version: Version that the run was submitted for. It also makes the pipeline's cache
+            tell the results of two versions apart.
         item: The loop's item, for a stage that runs once a shard.
 
     Raises:

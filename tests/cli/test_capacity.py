@@ -1,4 +1,4 @@
-"""The arithmetic of ``synthvlm capacity``, and that docs/capacity.md says what it gives."""
+"""The arithmetic of ``synthvlm capacity``, and that docs/capacity.md agrees with it."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def rows(heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
 
-def test_a_published_rate_is_kept_at_its_own_steps() -> None:
+def test_a_published_rate_is_unchanged_at_its_own_steps() -> None:
     (one,) = estimates(Plan(images=7344, steps=20, gpus=1), ["H100"])
     assert one.images_an_hour == pytest.approx(2.04 * 3600)
     assert one.gpu_hours == pytest.approx(1)
@@ -57,7 +57,7 @@ def test_a_given_price_replaces_the_default() -> None:
     [{"images": 0}, {"gpus": 0}, {"efficiency": 0.0}, {"prices": {"Z9": 1.0}}]
     + [{"prices": {"H100": price}} for price in (-1.0, math.nan, math.inf)],
 )
-def test_a_plan_that_means_nothing_is_refused(wrong: dict) -> None:
+def test_an_invalid_plan_is_rejected(wrong: dict) -> None:
     with pytest.raises(InvalidInput):
         Plan(**wrong)
 

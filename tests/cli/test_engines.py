@@ -36,7 +36,7 @@ def test_all_components_of_the_bundled_models_agree_with_pytorch(
     assert all((tmp_path / "onnx" / f"{name}.onnx").is_file() for name in components)
 
 
-# What a store has
+# What is in a store
 
 
 @pytest.fixture
@@ -80,17 +80,17 @@ def test_a_set_is_shown_by_the_beginning_of_its_id(
     assert json.loads(capsys.readouterr().out) == one
 
 
-def test_a_set_that_is_not_there_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_set_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["engines", "show", "zz", "--home", str(home)]) == 1
     assert "no sets of engines" in capsys.readouterr().err
 
 
-def test_an_empty_store_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_store_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["engines", "list", "--home", str(tmp_path)]) == 0
     assert "no engines in" in capsys.readouterr().out
 
 
-def test_both_sides_call_the_kind_the_same() -> None:
+def test_both_sides_use_the_same_name_for_the_kind() -> None:
     assert sets.KIND == identity.KIND
 
 

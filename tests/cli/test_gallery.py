@@ -1,4 +1,4 @@
-"""``synthvlm generate``: numbered images, each judged, and a sheet; the service is an artist."""
+"""``synthvlm generate``: numbered images, each judged, and a sheet. A fake service draws them."""
 
 import io
 import json
@@ -31,7 +31,7 @@ PROMPT = "a small red circle above a blue square"
 
 
 class Artist(generation_pb2_grpc.GenerationServiceServicer):
-    """Draws what the prompt says for even seeds, and the opposite for odd ones."""
+    """Draws what the prompt says for even seeds, the opposite for odd ones."""
 
     def __init__(self) -> None:
         self.requests: list[generation_pb2.GenerateImageRequest] = []
@@ -114,13 +114,13 @@ def test_other_prompts_have_images_but_no_verdict(artist: Artist, capsys) -> Non
     assert len(list(Path("dogs").glob("*.png"))) == 3
 
 
-def test_a_second_time_has_a_folder_of_its_own(artist: Artist) -> None:
+def test_a_second_call_gets_a_folder_of_its_own(artist: Artist) -> None:
     for _ in range(2):
         assert run(["generate", "...", "--count", "1"]) == 0
     assert sorted(path.name for path in Path("generated").iterdir()) == ["images", "images-2"]
 
 
-def test_folders_are_named_for_any_text(tmp_path: Path) -> None:
+def test_any_text_can_name_a_folder(tmp_path: Path) -> None:
     rng = random.Random(1)
     for _ in range(100):
         text = "".join(chr(rng.randrange(1, 0x2FFF)) for _ in range(rng.randrange(90)))

@@ -1,4 +1,4 @@
-"""What a finished run tells programs."""
+"""What a finished run reports to programs."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a run is to do, settled before any file is read."""
+"""The plan of a run, made before any file is read."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ async def test_a_wrong_recipe_is_found_first(
         await asyncio.to_thread(plan_run, wanted, services, "mini", tmp_path)
 
 
-def test_what_is_unset_is_as_the_profile_says() -> None:
+def test_unset_parameters_take_the_profiles_values() -> None:
     wanted = StageRequests(
         generate=generation_pb2.GenerateShardRequest(
             parameters=generation_pb2.SamplingParameters(steps=9)
@@ -63,7 +63,7 @@ def test_what_is_unset_is_as_the_profile_says() -> None:
     sampling, scoring = requests.generate.parameters, requests.score.parameters
     assert (sampling.steps, sampling.width, sampling.height) == (9, 64, 64)
     assert (scoring.clip_weight, scoring.vlm_size) == (0.0, 32)
-    assert wanted.generate.parameters.width == 0, "what the user asked for stays as it is"
+    assert wanted.generate.parameters.width == 0, "the user's request is not changed"
 
 
 def test_every_stage_has_the_store_and_digests_are_arguments_that_the_cache_sees() -> None:

@@ -1,4 +1,4 @@
-"""Which profile makes an image again when none is named."""
+"""Which profile regenerates an image when none is given."""
 
 import json
 from collections.abc import Iterator

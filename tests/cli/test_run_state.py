@@ -1,4 +1,4 @@
-"""Where a run stands, from its events; and how that is said."""
+"""Where a run stands, from its events, and how that is shown."""
 
 import io
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ def test_a_finished_stage_keeps_its_time() -> None:
     assert state.results("select") == [{"selected": "5"}]
 
 
-def test_a_pause_between_shards_is_no_time_of_the_stage() -> None:
+def test_a_pause_between_shards_does_not_count_for_the_stage() -> None:
     clock = Clock()
     state = RunState(clock)
     for shard in (0, 1):

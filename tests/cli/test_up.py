@@ -1,4 +1,4 @@
-"""``synthvlm up``: it ends with its services, and they with it."""
+"""``synthvlm up``: it ends when a service does, and its services end with it."""
 
 import json
 import os

@@ -15,7 +15,7 @@ HEAVY = {"grpc", "pyarrow", "obstore", "torch", "kfp", "google.protobuf"}
 
 
 def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """The real thing, for what a call in this process does not show."""
+    """The real command, for what a call in this process cannot show."""
     return subprocess.run(
         [sys.executable, "-m", "synthvlm.cli", *arguments],
         cwd=cwd,
@@ -195,7 +195,7 @@ def test_every_command_has_help_with_an_example(
 
 
 @pytest.mark.parametrize("entry", COMMANDS, ids=[entry.name for entry in COMMANDS])
-def test_the_table_says_of_a_command_what_the_command_says_of_itself(entry: Entry) -> None:
+def test_the_table_repeats_the_first_line_of_each_commands_help(entry: Entry) -> None:
     assert entry.load().help.partition("\n")[0] == entry.help
 
 

@@ -1,4 +1,4 @@
-"""The Job that builds engines: valid, without rights or secrets, and for what a server needs."""
+"""The Job that builds engines: valid, without privileges or secrets, and for what servers need."""
 
 import re
 from pathlib import Path
@@ -57,7 +57,7 @@ def pod(one: EngineJob) -> dict[str, Any]:
     return spec
 
 
-def test_the_job_runs_on_the_product_with_one_gpu_and_without_rights() -> None:
+def test_the_job_runs_on_the_product_with_one_gpu_and_without_privileges() -> None:
     spec = pod(request())
     (container,) = spec["containers"]
     assert spec["nodeSelector"] == {"nvidia.com/gpu.product": GPU}
@@ -121,6 +121,6 @@ def test_jobs_for_different_things_have_different_names() -> None:
         ({"credentials": "s3 keys"}, "the secret 's3 keys' is not a valid name"),
     ],
 )
-def test_what_cannot_run_is_refused(changes: dict[str, Any], problem: str) -> None:
+def test_a_job_that_cannot_run_is_rejected(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidInput, match=re.escape(problem)):
         request(**changes)

@@ -1,4 +1,4 @@
-"""What every pod is denied, whatever it runs."""
+"""What no pod may do, whatever it runs."""
 
 import kubernetes_validate
 
@@ -15,7 +15,7 @@ CONTAINER = Container(
 )
 
 
-def test_a_pod_is_restricted_without_being_told() -> None:
+def test_a_pod_is_restricted_by_default() -> None:
     spec = Pod(CONTAINER).manifest()
     (container,) = spec["containers"]
     assert spec["automountServiceAccountToken"] is False

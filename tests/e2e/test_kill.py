@@ -41,21 +41,26 @@ def pipeline(_place: Place, command: psutil.Process) -> int:
 
 
 KILLS: list[tuple[str, Condition, Victim, str]] = [
-    ("caption", begins("curate"), service("caption"), "the caption service has ended"),
+    ("caption", begins("curate"), service("caption"), "the caption service ended during the run"),
     ("pipeline", begins("generate"), pipeline, "the pipeline's process was killed by signal 9"),
     (
         "generation",
         in_the_middle_of("generate", 8),
         service("generation"),
-        "the generation service has ended",
+        "the generation service ended during the run",
     ),
-    ("alignment", begins("score"), service("alignment"), "the alignment service has ended"),
-    ("dataset", begins("select"), service("dataset"), "the dataset service has ended"),
+    (
+        "alignment",
+        begins("score"),
+        service("alignment"),
+        "the alignment service ended during the run",
+    ),
+    ("dataset", begins("select"), service("dataset"), "the dataset service ended during the run"),
 ]
 
 
 def test_killed_in_every_stage(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    """Each run goes on where the killed one before it stopped, up to the next kill."""
+    """Each run resumes where the killed one before it stopped, up to the next kill."""
     place = place_in(tmp_path / "another directory with blanks")
     home, profile = place.home, str(place.profile)
     kill_the_command(place)

@@ -39,7 +39,7 @@ def test_images_by_triton_make_the_same_dataset(undisturbed, tmp_path: Path) -> 
 
 def test_services_with_another_engine_are_not_used(up, undisturbed) -> None:
     _, err = up.call(*up.run_command("--engine", "triton"), status=1)
-    assert "run with another engine than triton" in err
+    assert "use an engine other than triton" in err
 
 
 def test_the_manifest_holds_the_configuration_and_no_place(up, undisturbed) -> None:

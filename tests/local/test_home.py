@@ -1,4 +1,4 @@
-"""Where the home is, and what is in it."""
+"""Where the home is, and what it holds."""
 
 from pathlib import Path
 

@@ -16,7 +16,7 @@ def test_a_log_tail_shows_what_was_wrong_since_the_start(tmp_path: Path) -> None
     assert log_tail(log, start) == "  plain\n  error: the service cannot start; no model"
 
 
-def test_of_a_long_log_only_the_end_is_read(tmp_path: Path) -> None:
+def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
     log = tmp_path / "x.log"
     log.write_text("x" * 1_000_000 + "\nlast\n")
     first, last = log_tail(log, 0).splitlines()

@@ -47,7 +47,7 @@ def test_a_service_is_waited_for_and_drained(service: ServiceProcess) -> None:
 def test_a_service_is_killed(service: ServiceProcess) -> None:
     wait_for([service], ServiceState.LOADING)
     service.kill()
-    service.kill()  # once more is nothing
+    service.kill()  # a second time does nothing
     assert not is_alive(service.process.pid)
     service.refresh()
     assert service.ended_error().message == "the caption service was killed by signal 9"

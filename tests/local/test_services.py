@@ -1,4 +1,4 @@
-"""Services that a home has registered, and for whom they are."""
+"""Services that are registered in a home, and who may use them."""
 
 import json
 import os
@@ -69,7 +69,7 @@ def test_a_run_uses_the_services_that_are_up(home: Home, healthy: str) -> None:
     ("profile", "engine", "problem"),
     [
         ("single-gpu", None, "run the profile mini, not single-gpu"),
-        ("mini", TRITON, "run with another engine than triton"),
+        ("mini", TRITON, "use an engine other than triton"),
     ],
 )
 def test_services_with_another_profile_or_engine_are_not_used(

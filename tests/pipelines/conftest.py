@@ -1,4 +1,4 @@
-"""Services that answer at once, so that the pipeline's own doings can be seen."""
+"""Services that answer at once, so that only the pipeline itself is tested."""
 
 import json
 import os
@@ -43,7 +43,7 @@ class Recorder(
     alignment_pb2_grpc.AlignmentServiceServicer,
     dataset_pb2_grpc.DatasetServiceServicer,
 ):
-    """All services in one: keeps the requests, answers with what names the request's shard."""
+    """All services in one: keeps requests, and answers with results that name their shard."""
 
     shards: int = 3
     refuse: Callable[[Any], str | None] = lambda _: None

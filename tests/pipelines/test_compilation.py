@@ -1,4 +1,4 @@
-"""The compiled pipeline: as it was, complete, and free of what ``kfp.local`` gets wrong."""
+"""The compiled pipeline: unchanged, complete, and free of what ``kfp.local`` gets wrong."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from synthvlm_pipelines.requests import StageRequests
 from synthvlm_pipelines.settings import IMAGE
 
 GOLDEN = Path(__file__).parent / "golden" / "dataset-run.yaml"
-"""Made anew by ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
+"""Regenerate it with ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
 
 
 def compiled(folder: Path) -> Path:
@@ -98,7 +98,7 @@ def resolve(
 
 
 def test_the_loop_takes_no_other_steps_output(spec: pipeline_spec_pb2.PipelineSpec) -> None:
-    """``kfp.local`` replaces each of them by the loop's item."""
+    """``kfp.local`` would replace each of them by the loop's item."""
     loops = [t for t in spec.root.dag.tasks.values() if t.WhichOneof("iterator")]
     assert len(loops) == 1
     (loop,) = loops

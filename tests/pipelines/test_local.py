@@ -1,4 +1,4 @@
-"""The pipeline as ``kfp.local`` runs it: what it asks of the services, and how it fails."""
+"""The pipeline as ``kfp.local`` runs it: the requests that it sends, and how it fails."""
 
 from pathlib import Path
 
@@ -21,7 +21,7 @@ def number(reference) -> int:
     return int(reference.path.rpartition("/")[2])
 
 
-def test_arguments_that_cannot_be_read_are_told_in_a_line(tmp_path: Path, capsys) -> None:
+def test_unreadable_arguments_are_reported_in_one_line(tmp_path: Path, capsys) -> None:
     broken, wrong = tmp_path / "broken.json", tmp_path / "list.json"
     broken.write_text("{")
     wrong.write_text("[]")
@@ -31,8 +31,8 @@ def test_arguments_that_cannot_be_read_are_told_in_a_line(tmp_path: Path, capsys
         assert file.name in line
 
 
-def test_a_run_asks_for_what_it_was_told(tmp_path: Path, recorder, run_pipeline) -> None:
-    # Blanks, and the letters that kfp.local replaces by the interpreter's path.
+def test_a_run_sends_the_requests_it_was_given(tmp_path: Path, recorder, run_pipeline) -> None:
+    # Spaces, and the letters that kfp.local replaces by the interpreter's path.
     folder = tmp_path / "with python3 in it"
     requests = StageRequests(
         import_captions=ImportCaptionsRequest(

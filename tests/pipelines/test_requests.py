@@ -1,4 +1,4 @@
-"""A stage's request comes to its service as the run was submitted with it, whatever it holds."""
+"""A stage's request reaches its service as it was submitted, whatever it contains."""
 
 import json
 from typing import Any
@@ -100,7 +100,7 @@ STEPS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
     ),
     "assemble": (assemble, {"selected": SELECTED}, {"selection": ref("selection")}),
 }
-"""For each stage: its component, what earlier steps give it, and the fields that these fill."""
+"""For each stage: its component, what earlier steps give it, and the fields that this fills."""
 
 
 @pytest.mark.parametrize("name", STEPS)
@@ -146,5 +146,5 @@ def test_a_result_without_its_shard_is_explained() -> None:
 
 
 def test_a_pool_without_captions_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="no caption"):
+    with pytest.raises(InvalidInput, match="no usable caption"):
         loop_items([])

@@ -1,5 +1,5 @@
 """A small run in a store: scenes as images, real curation and selection, and scores that know the
-truth about each image."""
+truth of each image."""
 
 import io
 import random
@@ -42,7 +42,7 @@ def make_run(
     more: Sequence[str] = (),
     scale: int = 1,
 ) -> RunRecord:
-    """Commits all shards of a run and tells of them.
+    """Commits all shards of a run, and returns its record.
 
     Args:
         store: Where to.

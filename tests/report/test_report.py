@@ -1,4 +1,4 @@
-"""The run report: what it collects from a store, and the page that it makes of it."""
+"""The run report: what it collects from a store, and the page that it makes from that."""
 
 import base64
 import io
@@ -215,7 +215,7 @@ def test_the_page_is_whole_and_needs_nothing_else(page):
     assert {attrs["href"][1:] for attrs in page.all("a")} <= targets
 
 
-def test_the_page_speaks_to_screen_readers_and_phones(page):
+def test_the_page_suits_screen_readers_and_phones(page):
     assert page.all("html")[0]["lang"] == "en"
     assert any(attrs.get("name") == "viewport" for attrs in page.all("meta"))
     assert len(page.all("h1")) == 1
@@ -321,7 +321,7 @@ def test_a_report_is_made_from_the_store_alone(run, tmp_path):
         store_report(store, "runs/damaged")
 
 
-def test_a_report_that_cannot_be_made_is_told_and_is_no_failure(run, tmp_path, monkeypatch):
+def test_a_report_that_cannot_be_made_is_a_warning_and_not_a_failure(run, tmp_path, monkeypatch):
     store, record = run
     told = []
     assert report_run(store.uri, record, tmp_path, told.append) == tmp_path / "report.html"

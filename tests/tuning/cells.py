@@ -9,7 +9,7 @@ FAST, MIDDLE, SLOW = (Cell(steps=steps) for steps in (8, 10, 20))
 
 
 def measured(cell, mean, *, noise=0.01, captions=200, shared=True, seconds=0.1, guidance=2.0):
-    """Scores around a mean; what a caption's scores have in common varies much more."""
+    """Scores around a mean; they vary much more between captions than between cells."""
     easy = random.Random(1)
     own = random.Random(str(cell))
     scores = {

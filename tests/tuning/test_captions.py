@@ -43,11 +43,11 @@ def test_a_sample_is_the_same_each_time(store, file):
     assert [path.name for path in file.parent.glob("*captions*")] == [file.name]
 
 
-def test_all_captions_are_drawn_where_there_are_no_more(store, file):
+def test_all_captions_are_drawn_if_there_are_no_more(store, file):
     assert len(drawn(store, [commit_caption_set(store, TEXTS)], 1000, file)) == len(TEXTS)
 
 
-def test_a_caption_that_comes_again_is_drawn_once(store, file):
+def test_a_repeated_caption_is_drawn_once(store, file):
     sets = [commit_caption_set(store, TEXTS), commit_caption_set(store, TEXTS[:20])]
     assert len(drawn(store, sets, 1000, file)) == len(TEXTS)
 

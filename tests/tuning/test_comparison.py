@@ -24,7 +24,7 @@ def test_of_equally_good_ones_the_cheapest_is_chosen():
     assert [one.is_as_good for one in found.cells].count(True) == 2
 
 
-def test_differences_are_seen_that_are_smaller_than_the_scores_vary():
+def test_differences_smaller_than_the_scores_spread_are_seen():
     found = compare([measured(FAST, 0.240), measured(SLOW, 0.245)])
     best, other = found.cells
     # The intervals of the means overlap by far; that of the difference does not reach 0.
@@ -46,7 +46,7 @@ def test_the_choice_does_not_depend_on_the_machine_or_the_order():
     assert chosen(*runs) == chosen(*reversed(runs)) == chosen(*slow_clock)
 
 
-def test_captions_that_one_cell_has_no_score_for_do_not_count():
+def test_captions_without_a_score_in_every_cell_do_not_count():
     one, other = measured(FAST, 0.25, captions=10), measured(SLOW, 0.20, captions=20)
     assert compare([one, other]).captions == 10
     with pytest.raises(PreconditionFailed, match="no caption has a scored image"):

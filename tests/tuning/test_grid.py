@@ -29,8 +29,8 @@ def test_one_text_may_hold_the_whole_grid_and_values_count_once():
     [
         (["width=64"], "is not of the form"),
         (["steps"], "is not of the form"),
-        ([""], "no parameter is named"),
-        (["steps=8", "steps=9"], "steps is named twice"),
+        ([""], "no parameter is given"),
+        (["steps=8", "steps=9"], "steps is given twice"),
         (["steps=0"], "steps must be from 1 to 500, not '0'"),
         (["steps=2.5"], "steps must be from 1 to 500"),
         (["steps=8,"], "not ''"),
@@ -41,12 +41,12 @@ def test_one_text_may_hold_the_whole_grid_and_values_count_once():
           ",".join(map(str, range(1, 21)))], f"{MOST_CELLS} are allowed"),
     ],
 )  # fmt: skip
-def test_a_grid_that_means_nothing_is_refused(wrong, problem):
+def test_an_invalid_grid_is_rejected(wrong, problem):
     with pytest.raises(InvalidInput, match=problem):
         cells(wrong)
 
 
-def test_a_profile_without_a_refiner_takes_no_part_of_the_schedule():
+def test_without_a_refiner_the_base_does_the_whole_schedule():
     with pytest.raises(InvalidInput, match="has no refiner"):
         require_refiner(cells(["high_noise_fraction=0.8,1"]), {"pipeline": {"model": "m"}})
     require_refiner(cells(["high_noise_fraction=0.8,1"]), {"pipeline": {"refiner": "r"}})

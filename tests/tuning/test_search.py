@@ -6,7 +6,7 @@ from synthvlm.tuning.search import Clock, Timings
 from tests.tuning.cells import FAST, SLOW
 
 
-def test_only_what_was_made_is_timed():
+def test_only_new_images_are_timed():
     clock = Clock()
     clock.heard(shard_pb2.ShardProgress(done=0, total=10))
     clock.heard(shard_pb2.ShardProgress(done=8, total=10, resumed=8))

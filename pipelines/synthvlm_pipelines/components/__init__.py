@@ -1,7 +1,6 @@
-"""One component a stage.
+"""One component per stage.
 
 A component's body is copied into the compiled pipeline and runs on its own there, so everything it
-needs is imported inside of it. It fills in the shards that earlier steps made, and makes one call
-of one service with the request that it was given; what is done around every call is in
-``synthvlm_pipelines.stage``.
+needs is imported inside it. It fills in the shards that earlier steps made, and makes one call of
+one service; what is done around every call is in ``synthvlm_pipelines.stage``.
 """

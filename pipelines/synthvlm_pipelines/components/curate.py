@@ -1,4 +1,4 @@
-"""Curation: the captions of a pool shard that are good enough become a CaptionSet."""
+"""Curation: the good captions of a pool shard become a CaptionSet."""
 
 from kfp import dsl
 

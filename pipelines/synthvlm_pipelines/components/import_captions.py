@@ -14,12 +14,12 @@ def import_captions(
     Args:
         address: Address of the caption service.
         request: The ImportCaptionsRequest as JSON.
-        caption_file_digests: Digests of the request's files, for the pipeline's cache: names say
-            nothing of contents.
+        caption_file_digests: Digests of the request's files, for the pipeline's cache: file
+            names say nothing about contents.
         code_version: Version that the run was submitted for.
 
     Returns:
-        One JSON text a pool shard: what the run fans out over.
+        One JSON text per pool shard: the items that the run fans out over.
     """
     from synthvlm.caption.v1.caption_pb2 import ImportCaptionsRequest
     from synthvlm.client import CaptionClient

@@ -11,7 +11,7 @@ from synthvlm.cli.failures import USAGE_STATUS, CommandError, command_error
 from synthvlm.errors import DomainError
 
 INTERRUPT_STATUS = 130
-"""Exit status after Ctrl-C, as shells have it."""
+"""Exit status after Ctrl-C, as in shells."""
 
 
 def main() -> NoReturn:
@@ -23,7 +23,7 @@ def run(arguments: list[str]) -> int:
     """Runs one command.
 
     Returns:
-        The exit status. Whatever went wrong has been said in one line on stderr.
+        The exit status. Any problem has been reported in one line on stderr.
     """
     command = typer.main.get_command(app)
     try:
@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> int:
             CommandError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
         )
     except (KeyboardInterrupt, typer.Abort):
-        advice = "interrupted; run the same command again to go on"
+        advice = "interrupted; run the same command again to resume"
         return _tell(CommandError(advice, status=INTERRUPT_STATUS))
     return result if isinstance(result, int) else 0
 

@@ -17,10 +17,9 @@ class Entry:
     """A command, or a group of commands.
 
     Attributes:
-        name: As it is typed.
         target: Module below ``synthvlm.cli.commands``, and in it the command's function or the
             group's ``typer.Typer``.
-        help: What ``synthvlm --help`` says of it: the first line of its own help.
+        help: Its line in ``synthvlm --help``: the first line of its own help.
     """
 
     name: str
@@ -28,7 +27,7 @@ class Entry:
     help: str
 
     def load(self) -> Any:
-        """Imports the command, as typer runs it."""
+        """Imports the command, in the form that typer runs."""
         module, _, attribute = self.target.partition(":")
         found = getattr(import_module(f"synthvlm.cli.commands.{module}"), attribute)
         if isinstance(found, typer.Typer):
@@ -42,7 +41,7 @@ COMMANDS = (
     Entry(
         "generate",
         "generate.command:generate",
-        "Make images of a prompt and see whether they are true to it.",
+        "Make images of a prompt and check whether they are true to it.",
     ),
     Entry("up", "up:up", "Start all services and keep them running until Ctrl-C or SIGTERM."),
     Entry("run", "run:run", "Make a dataset version from caption files."),
@@ -55,7 +54,7 @@ COMMANDS = (
     Entry(
         "doctor",
         "doctor.command:doctor",
-        "Check this machine: what is missing and how to mend it.",
+        "Check this machine: what is missing and how to fix it.",
     ),
     Entry(
         "capacity",
@@ -78,7 +77,7 @@ COMMANDS = (
     Entry(
         "engines",
         "engines.command:app",
-        "Export components to ONNX; build TensorRT engines and look at them. Example: "
+        "Export components to ONNX; build and inspect TensorRT engines. Example: "
         "synthvlm engines export --to onnx",
     ),
 )
@@ -96,7 +95,7 @@ class CommandTable(TyperGroup):
         }
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """The command that the arguments name; wrong names are typer's to refuse."""
+        """The command that the arguments name; typer rejects unknown names."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, None if name is None else self._entries[name].load(), rest
 

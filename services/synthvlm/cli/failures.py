@@ -8,10 +8,10 @@ from synthvlm.errors import DomainError, InvalidInput
 from synthvlm.local.errors import ProcessFailed
 
 USAGE_STATUS = 2
-"""Exit status when what was asked is wrong by itself."""
+"""Exit status for wrong usage or input."""
 
 FAILURE_STATUS = 1
-"""Exit status when what was asked is right but could not be done."""
+"""Exit status when a valid request could not be carried out."""
 
 
 class CommandError(Exception):
@@ -19,9 +19,8 @@ class CommandError(Exception):
 
     Attributes:
         message: One line for the user.
-        status: Exit status.
-        log: Where more is to be found.
-        tail: The last lines of that log, when they say why.
+        log: Where to find more.
+        tail: The last lines of that log, if they explain the failure.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class CommandError(Exception):
         self.tail = tail
 
     def text(self) -> str:
-        """What is written to stderr."""
+        """The text for stderr."""
         line = f"synthvlm: {self.message}"
         if self.log is not None:
             line += f" (log: {self.log})"
@@ -47,14 +46,14 @@ class CommandError(Exception):
 
 
 class WrongUsageError(CommandError):
-    """What was asked is wrong by itself: a missing file, a bad name, options that exclude."""
+    """Wrong usage: a missing file, a bad name, options that exclude each other."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, status=USAGE_STATUS)
 
 
 def command_error(error: DomainError) -> CommandError:
-    """What a command tells of an error of the domain."""
+    """The failure of a command because of a domain error."""
     if isinstance(error, ProcessFailed):
         return CommandError(error.message, log=error.log, tail=error.tail)
     status = USAGE_STATUS if isinstance(error, InvalidInput) else FAILURE_STATUS
@@ -63,10 +62,10 @@ def command_error(error: DomainError) -> CommandError:
 
 @contextmanager
 def blaming(option: str) -> Iterator[None]:
-    """Names the option whose value is refused within the context.
+    """Blames the option for values that are rejected within the context.
 
     Raises:
-        WrongUsageError: It was.
+        WrongUsageError: A value was rejected.
     """
     try:
         yield

@@ -18,7 +18,7 @@ _MAX_RECIPE_BYTES = 64 * 1024
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 PAPER_RULES = "paper-rules"
-"""The recipe that is known by its name."""
+"""The recipe that can be given by name."""
 
 
 def caption_files(files: Sequence[str]) -> list[str]:
@@ -120,7 +120,7 @@ def profile_reference(profile: str) -> str:
 def profile_recipe(profile: str) -> str:
     """The recipe that a profile curates by: ``paper-rules`` or a file.
 
-    A run names it in what it asks for, so that the version's manifest says by what it was curated.
+    A run names it in its request, so that the version's manifest records it.
     """
     return str(load_profile(profile).section("caption").get("recipe", PAPER_RULES))
 
@@ -164,7 +164,7 @@ def in_range(option: str, value: int, least: int, most: int = MAX_SEED) -> int:
 
 
 def unicode_text(what: str, text: str) -> str:
-    """A text, as it is: what comes from a command line need not be Unicode.
+    """A text, unchanged: a command line's arguments need not be Unicode.
 
     Raises:
         WrongUsageError: It is not valid UTF-8.
@@ -177,19 +177,19 @@ def unicode_text(what: str, text: str) -> str:
 
 
 def prompt_text(prompt: str) -> str:
-    """A prompt, as it is.
+    """A prompt, unchanged.
 
     Raises:
         WrongUsageError: It is empty, too long, or not Unicode text.
     """
     if not prompt.strip():
-        raise WrongUsageError("the prompt is empty; say what the images shall show")
+        raise WrongUsageError("the prompt is empty; say what the images should show")
     try:
         size = len(prompt.encode())
     except UnicodeEncodeError as error:
         raise WrongUsageError("the prompt is not Unicode text") from error
     if size > MAX_PROMPT_BYTES:
-        raise WrongUsageError(f"the prompt has {size} bytes; {MAX_PROMPT_BYTES} are allowed")
+        raise WrongUsageError(f"the prompt has {size} bytes; the limit is {MAX_PROMPT_BYTES}")
     return prompt
 
 
@@ -216,7 +216,7 @@ def guidance_scale(value: float) -> float:
 
 
 def output_file(option: str, path: Path) -> Path:
-    """A file to write; one that is there is replaced.
+    """A file to write; an existing one is replaced.
 
     Raises:
         WrongUsageError: It is a directory, or lies below a file.
@@ -231,7 +231,7 @@ def picture_file(option: str, path: Path) -> Path:
     """An image file to write.
 
     Raises:
-        WrongUsageError: As ``output_file``, or its name has no ending of an image format.
+        WrongUsageError: As ``output_file``, or the extension is not that of an image format.
     """
     if path.suffix.lower() not in _PICTURES:
         raise WrongUsageError(f"{option} {path}: the name must end in {', '.join(_PICTURES)}")
@@ -250,7 +250,7 @@ def output_folder(option: str, path: Path) -> Path:
 
 
 def new_folder(parent: Path, text: str) -> Path:
-    """A folder in ``parent``, named for ``text``, that does not exist yet."""
+    """A folder in ``parent``, named after ``text``, that does not exist yet."""
     name = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:48].strip("-") or "images"
     numbered = (f"{name}-{number}" for number in itertools.count(2))
     return next(

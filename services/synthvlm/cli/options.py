@@ -12,7 +12,7 @@ HomeOption = Annotated[
     typer.Option(
         "--home",
         metavar="DIR",
-        help="Folder of all state.",
+        help="Folder for all state.",
         show_default="$SYNTHVLM_HOME, else ./.synthvlm",
     ),
 ]
@@ -29,7 +29,7 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="NAME",
-        help="What synthesises the images: diffusers, or triton (a server that is started too).",
+        help="What synthesises the images: diffusers, or triton (its server is started too).",
         show_default="as the profile says",
     ),
 ]
@@ -116,7 +116,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 
 
 def chosen_home(context: typer.Context, option: Path | None) -> Home:
-    """The home of ``--home`` at the command, else before it, else the default."""
+    """The home of ``--home`` after the command, else before it, else the default."""
     before = context.obj
     return home_at(option or (before if isinstance(before, Path) else None))
 

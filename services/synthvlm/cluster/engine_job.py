@@ -28,10 +28,10 @@ class EngineJob:
     """A Job that builds engines, and the profile that it builds them for.
 
     Attributes:
-        gpu: The product, as the label ``nvidia.com/gpu.product`` has it.
+        gpu: The product: a value of the label ``nvidia.com/gpu.product``.
         image: Container image of the generation service, with TensorRT.
-        store: Object store of the engines.
-        generation: The profile's section of the generation service.
+        store: Object store for the engines.
+        generation: The profile's section for the generation service.
         namespace: Namespace; None: that of the context.
         models_claim: PersistentVolumeClaim of the models, mounted at /models; None: they are in
             the image.
@@ -40,7 +40,7 @@ class EngineJob:
             variables; None: the ServiceAccount suffices.
 
     Raises:
-        InvalidInput: A name is not one of Kubernetes, or nothing could be built with this.
+        InvalidInput: A name is not valid in Kubernetes, or the profile or store is unsuitable.
     """
 
     gpu: str
@@ -60,7 +60,7 @@ class EngineJob:
             )
         if self.store.startswith(("file://", "memory://")):
             raise InvalidInput(
-                f"the store {self.store} is on this machine; name one that the cluster reaches "
+                f"the store {self.store} is on this machine; name one that the cluster can reach "
                 f"too: s3://bucket/prefix, gs:// or az://"
             )
         named = {
@@ -79,16 +79,16 @@ class EngineJob:
             )
 
     def objects(self) -> list[Manifested]:
-        """A ConfigMap with the profile, and the Job. They hold no secret."""
+        """A ConfigMap with the profile, and the Job. They contain no secret."""
         metadata = Metadata(self.name, "engines", self.namespace)
         profile = yaml.safe_dump(self._profile, sort_keys=False)
         return [ConfigMap(metadata, {_PROFILE_FILE: profile}), Job(metadata, self._pod())]
 
     @property
     def name(self) -> str:
-        """The name of both objects, which is that of what is built.
+        """The name of both objects, which identifies what is built.
 
-        The same request gives the same Job, another profile another one beside it.
+        The same request gives the same Job; another profile gives another Job beside it.
         """
         identity = [self._profile, self.gpu, self.image, self.store]
         text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Objects of the Kubernetes API, as far as they are used here."""
+"""The objects of the Kubernetes API that are used here."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,15 +16,14 @@ class Manifested(Protocol):
     """An object that ``kubectl apply`` takes."""
 
     def manifest(self) -> dict[str, Any]:
-        """The object, in the form of the API."""
+        """The object in the API's form."""
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What every object says of itself.
+    """The metadata of an object.
 
     Attributes:
-        name: Its name.
         component: What it is part of: the label ``app.kubernetes.io/component``.
         namespace: Its namespace; None: that of the context in which it is applied.
     """
@@ -70,10 +69,9 @@ class Job:
     """A pod that is run until it succeeds.
 
     Attributes:
-        metadata: Its name and labels, which the pod has too.
-        pod: The pod.
+        metadata: Its name, and the labels of Job and pod.
         retries: How often it is run again when it fails.
-        kept_seconds: How long it can be looked at once it has ended.
+        kept_seconds: How long it is kept after it has ended.
     """
 
     metadata: Metadata

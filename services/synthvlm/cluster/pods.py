@@ -18,10 +18,8 @@ class Volume:
     """A volume, and where the container finds it.
 
     Attributes:
-        name: Its name in the pod.
         path: Where it is mounted.
-        source: What it holds, in the form of the API: one key, the kind of the volume.
-        read_only: Whether it cannot be written to.
+        source: What it holds, in the API's form: one key, the kind of the volume.
     """
 
     name: str
@@ -36,7 +34,7 @@ class Volume:
 
     @classmethod
     def claim(cls, name: str, path: str, claim: str) -> "Volume":
-        """What a PersistentVolumeClaim holds, to be read."""
+        """The content of a PersistentVolumeClaim, read-only."""
         source = {"persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
         return cls(name, path, source, read_only=True)
 
@@ -60,10 +58,10 @@ class Resources:
     """What a container needs, in Kubernetes' quantities.
 
     Attributes:
-        cpu: Cores that it is promised; more are used where they are idle.
-        memory: Memory that it is promised.
-        memory_limit: Memory with which it is killed.
-        gpus: GPUs, whole ones.
+        cpu: Cores that it is guaranteed; it may use more where they are idle.
+        memory: Memory that it is guaranteed.
+        memory_limit: Memory above which it is killed.
+        gpus: Number of whole GPUs.
     """
 
     cpu: str
@@ -82,16 +80,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class Container:
-    """A container without rights.
+    """A container without privileges, which cannot write to its image.
 
     Attributes:
-        name: Its name in the pod.
-        image: The image.
-        command: What it runs.
-        arguments: Of the command.
-        resources: What it needs.
-        volumes: What it sees besides the image, which it cannot write to.
-        environment: Environment variables.
+        arguments: The command's arguments.
+        volumes: What it can access besides the image.
         secrets: Existing Secrets whose keys become environment variables.
     """
 
@@ -122,11 +115,10 @@ class Container:
 
 @dataclass(frozen=True)
 class Pod:
-    """A pod of one container, that runs once and asks nothing of the cluster's API.
+    """A pod of one container that runs once and does not use the cluster's API.
 
     Attributes:
-        container: The container.
-        gpu_product: The label of the nodes that it may run on; None: any.
+        gpu_product: The GPU product of the nodes that it may run on; None: any.
         service_account: ServiceAccount whose identity it has; None: the namespace's default.
     """
 

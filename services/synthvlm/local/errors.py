@@ -11,7 +11,7 @@ class ProcessFailed(DomainError):
     Args:
         message: What happened.
         log: Where the process wrote why.
-        tail: The last lines of the log, where they say it.
+        tail: The last lines of the log, if they explain it.
     """
 
     code = "UNAVAILABLE"

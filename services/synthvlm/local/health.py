@@ -7,7 +7,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 
 def is_serving(address: str, timeout_seconds: float = 2.0) -> bool:
-    """Whether the server at ``address`` answers, and says that it is serving."""
+    """Whether the server at ``address`` answers and reports that it is serving."""
     with grpc.insecure_channel(address) as channel:
         try:
             stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs leave the methods out

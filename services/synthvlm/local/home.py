@@ -1,4 +1,4 @@
-"""Where everything is kept that runs on one machine: below one folder, the home."""
+"""Where everything on one machine is kept: below one folder, the home."""
 
 import os
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ HOME_VARIABLE = "SYNTHVLM_HOME"
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of all state, and what lies where in it."""
+    """The folder for all state, and the paths in it."""
 
     root: Path
 
@@ -29,17 +29,17 @@ class Home:
 
     @property
     def exports(self) -> Path:
-        """Where exports are written before they are moved to the place that was asked for."""
+        """Where exports are written before they are moved to their destination."""
         return self.root / "exports"
 
     @property
     def runs(self) -> Path:
-        """One folder a run: arguments, progress, log, record and report."""
+        """One folder per run: arguments, progress, log, record and report."""
         return self.root / "runs"
 
     @property
     def tunes(self) -> Path:
-        """One folder a grid search: page, profile and numbers."""
+        """One folder per grid search: page, profile and numbers."""
         return self.root / "tunes"
 
     @property
@@ -62,7 +62,7 @@ class Home:
         return self.root / "logs" / f"{word}.log"
 
     def prepare(self) -> None:
-        """Makes the folders.
+        """Creates the folders.
 
         Raises:
             InvalidInput: The home cannot be written to.
@@ -78,10 +78,10 @@ class Home:
             ) from error
 
     def new_run(self, name: str) -> Path:
-        """Makes the folder of a new run.
+        """Creates the folder of a new run.
 
         Raises:
-            PreconditionFailed: There are too many that began in the same second.
+            PreconditionFailed: Too many runs began in the same second.
         """
         started = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
         for number in range(1, 1000):

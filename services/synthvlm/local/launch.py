@@ -1,4 +1,4 @@
-"""Starting the services of a home, with the settings that they have there."""
+"""Starting the services of a home, with the settings that they need there."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from synthvlm.local.processes import (
 from synthvlm.local.words import TRITON
 
 CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
-"""Whoever runs the services on a machine of their own may name any caption file they can read."""
+"""People on their own machine may name any caption file that they can read."""
 
 
 @contextmanager
@@ -30,14 +30,14 @@ def started(
     on_change: OnChange,
     engine: str | None = None,
 ) -> Iterator[list[ServiceProcess]]:
-    """Starts services, waits until they are ready, and ends them with the context.
+    """Starts services, waits until they are ready, and stops them at the end of the context.
 
     Args:
         home: Their home.
         profile: The profile that they run.
-        words: Which services.
+        words: The services to start.
         folder: Where they write their addresses.
-        on_change: Told how far they have come.
+        on_change: Called when a service's state changes.
         engine: What synthesises the images, ``triton`` for a Triton server that is started with
             them; None: as the profile says.
 
@@ -55,7 +55,7 @@ def started(
             settings += ["--triton.patience-seconds", str(READY_SECONDS)]
         for word in words:
             process = start(home, profile, word, folder, settings if word == "generation" else ())
-            processes.append(process)  # at once: when the next cannot be started, this one is ended
+            processes.append(process)  # at once, so that it stops if the next cannot start
         wait_ready(processes, on_change)
         yield processes
     finally:

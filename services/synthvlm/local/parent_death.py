@@ -16,7 +16,7 @@ _PR_SET_PDEATHSIG = 1
 def ending_with_parent(command: list[str]) -> list[str]:
     """The command line that runs ``command`` until it ends or this process does.
 
-    The kernel watches the calling thread: start the command from one that lives on.
+    The kernel watches the calling thread: start the command from one that outlives it.
     """
     return [sys.executable, "-m", "synthvlm.local.parent_death", str(os.getpid()), *command]
 
@@ -27,7 +27,7 @@ def main() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the kernel refuses PR_SET_PDEATHSIG")
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # it died before the kernel was asked
         sys.exit(128 + signal.SIGTERM)
     os.execvp(command[0], command)  # noqa: S606 - that is the point
 

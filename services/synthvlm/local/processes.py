@@ -1,4 +1,4 @@
-"""Servers in processes of their own, that this process starts, watches and ends."""
+"""Servers in processes of their own, which this process starts, watches and stops."""
 
 import json
 import os
@@ -22,13 +22,13 @@ READY_SECONDS = 600.0
 """How long a server may take to load its model."""
 
 DRAIN_SECONDS = 10.0
-"""How long running calls have to finish; what they lose is redone by the next run."""
+"""How long running calls have to finish; the next run redoes what they lose."""
 
 _POLL_SECONDS = 0.1
 
 
 class ServiceState(StrEnum):
-    """How far a server has come."""
+    """How far a server has got."""
 
     STARTING = "starting"
     LOADING = "loading"
@@ -41,11 +41,11 @@ class ServiceProcess:
     """A service, or the Triton server beside it, in a process group of its own.
 
     Attributes:
-        word: Under which it is shown.
-        process: The process; it leads the group.
+        word: The name under which it is shown.
+        process: The leader of the group.
         address_file: Where it writes its address once it listens.
-        log: What it writes to stdout and stderr.
-        log_start: Bytes that the log had before.
+        log: Its stdout and stderr.
+        log_start: Size of the log before it started, in bytes.
         address: Empty until it is known.
         state: As of the last ``refresh``.
     """
@@ -59,7 +59,7 @@ class ServiceProcess:
     state: ServiceState = ServiceState.STARTING
 
     def refresh(self) -> None:
-        """Looks how far it has come."""
+        """Updates address and state."""
         if self.process.poll() is not None:
             self.state = ServiceState.ENDED
             return
@@ -70,7 +70,7 @@ class ServiceProcess:
             self.state = ServiceState.READY
 
     def ended_error(self) -> ProcessFailed:
-        """What to tell when it has ended by itself."""
+        """The error for its unexpected end."""
         status = self.process.returncode
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         return ProcessFailed(
@@ -78,12 +78,12 @@ class ServiceProcess:
         )
 
     def ask_to_end(self) -> None:
-        """Sends SIGTERM, on which it drains; does not wait."""
+        """Sends SIGTERM, which makes it drain; does not wait."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
     def wait_ended(self, seconds: float) -> int:
-        """Waits for its end, and kills it when that does not come in time; the exit status."""
+        """Waits for it to end, kills it if that takes too long, and returns the exit status."""
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -92,7 +92,7 @@ class ServiceProcess:
         return self.process.returncode
 
     def kill(self) -> None:
-        """``kill -9`` of it and of what it has started."""
+        """Kills it, and what it has started, with SIGKILL."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
             self.process.wait()
@@ -102,7 +102,7 @@ OnChange = Callable[[Sequence[ServiceProcess]], None]
 
 
 def silent(services: Sequence[ServiceProcess]) -> None:
-    """Tells nobody how far servers have come."""
+    """Ignores changes of state."""
     del services
 
 
@@ -119,12 +119,12 @@ def start_process(
     """Starts ``python -m module`` as a server that ends when this process does.
 
     Args:
-        word: Under which it is shown.
-        module: What is run: a service, or ``synthvlm.generation.triton``.
-        options: Its command line, besides the two that follow.
+        word: The name under which it is shown.
+        module: A service, or ``synthvlm.generation.triton``.
+        options: Its command line, besides ``--listen`` and ``--address-file``.
         address_file: The file that it writes its address to.
-        log: The file that gets its output, after what is there already.
-        listen: The address that it is given.
+        log: The file to which its output is appended.
+        listen: The address to listen on.
         environment: Its environment; None: this process's.
     """
     log_start = log.stat().st_size if log.exists() else 0
@@ -150,7 +150,7 @@ def start_process(
 
 
 def wait_ready(services: Sequence[ServiceProcess], on_change: OnChange = silent) -> None:
-    """Waits until every server is ready, and tells of every step on the way.
+    """Waits until every server is ready, reporting each change of state.
 
     Raises:
         ProcessFailed: A server ended, or took too long.
@@ -161,7 +161,7 @@ def wait_ready(services: Sequence[ServiceProcess], on_change: OnChange = silent)
 def wait_for(
     services: Sequence[ServiceProcess], wanted: ServiceState, on_change: OnChange = silent
 ) -> None:
-    """Waits until every server has come as far as ``wanted``: listening, or ready.
+    """Waits until every server has reached the state ``wanted``: listening, or ready.
 
     Raises:
         ProcessFailed: A server ended, or took too long.
@@ -190,7 +190,7 @@ def wait_for(
 
 
 def stop_services(services: Sequence[ServiceProcess]) -> None:
-    """Drains the servers, all at the same time; one that does not end in time is killed."""
+    """Drains all servers at once, and kills those that do not end in time."""
     for service in services:
         service.ask_to_end()
     deadline = time.monotonic() + DRAIN_SECONDS + 5
@@ -199,7 +199,7 @@ def stop_services(services: Sequence[ServiceProcess]) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process ``pid`` runs; one that has ended, but not been waited for, does not."""
+    """Whether the process ``pid`` is running; a zombie is not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -46,7 +46,7 @@ class Services:
         return {word: service.address for word, service in self.running.items()}
 
     def runs(self, engine: str | None) -> bool:
-        """Whether images come from ``engine``; None, as the profile says, is content with any."""
+        """Whether images come from ``engine``; None, as the profile says, matches any."""
         return engine is None or (engine == TRITON) == (TRITON in self.running)
 
     def ended(self) -> str | None:
@@ -58,7 +58,7 @@ class Services:
 def own_services(
     home: Home, profile: str, owner: str, on_change: OnChange, engine: str | None = None
 ) -> Iterator[list[ServiceProcess]]:
-    """Starts all services and registers them in the home; ends them with the context.
+    """Starts all services and registers them in the home; stops them at the end of the context.
 
     The caller holds the home's lock.
     """
@@ -99,7 +99,7 @@ def attach(home: Home, words: Sequence[str]) -> Services | None:
 def run_services(
     home: Home, profile: str, on_change: OnChange, engine: str | None = None
 ) -> Iterator[Services]:
-    """All services for a run: those that are up in this home, else own ones.
+    """All services for a run: those that are up in this home, else its own.
 
     Raises:
         PreconditionFailed: Another run is under way in this home, or its services have another
@@ -123,7 +123,7 @@ def run_services(
                 return
             if time.monotonic() > deadline:
                 raise PreconditionFailed(
-                    f"the services of {home.root} (process {pid}) are not ready; end them, then "
+                    f"the services of {home.root} (process {pid}) are not ready; stop them, then "
                     f"try again"
                 )
             time.sleep(_POLL_SECONDS)
@@ -134,13 +134,13 @@ def run_services(
 def _require(services: Services, home: Home, pid: int, profile: str, engine: str | None) -> None:
     if services.profile != profile:
         raise PreconditionFailed(
-            f"the services in {home.root} run the profile {services.profile}, not {profile}; end "
+            f"the services in {home.root} run the profile {services.profile}, not {profile}; stop "
             f"them (process {pid}) or use another home"
         )
     if not services.runs(engine):
         raise PreconditionFailed(
-            f"the services in {home.root} run with another engine than {engine}; end them "
-            f"(process {pid}) or ask for no engine"
+            f"the services in {home.root} use an engine other than {engine}; stop them "
+            f"(process {pid}) or leave the engine to the profile"
         )
 
 
@@ -148,9 +148,9 @@ def _require(services: Services, home: Home, pid: int, profile: str, engine: str
 def needed_services(
     home: Home, words: Sequence[str], profile: str, on_change: OnChange = silent
 ) -> Iterator[Services]:
-    """The services ``words`` for a short command: the home's when they run, else own ones.
+    """The services ``words`` for a short command: the home's if they are up, else its own.
 
-    Own ones are not registered, so they are in nobody's way.
+    Its own are not registered, so they disturb no other command.
     """
     with ExitStack() as stack:
         services = attach(home, words)

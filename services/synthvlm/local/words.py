@@ -1,4 +1,4 @@
-"""The words of what runs on one machine."""
+"""The names of what runs on one machine."""
 
 WORDS = ("caption", "generation", "alignment", "dataset")
 """The services of a dataset run, in its order."""

@@ -1,4 +1,4 @@
-"""Charts as inline SVG. Colours and fonts are the page's own, by class."""
+"""Charts as inline SVG. Colours and fonts come from the page's stylesheet, by class."""
 
 import math
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _TICKS = 7
 
 
 def histogram(distribution: Distribution) -> Markup:
-    """A histogram of a score: all images, and in front of them the selected ones."""
+    """A histogram of a score: all images, with the selected ones in front."""
     shown = distribution.histogram
     most = max(*shown.everything, 1)
     step = _round_step(most / 3)

@@ -1,8 +1,8 @@
-"""Reads what a run committed into what the page shows.
+"""Collects what the page shows from what a run committed.
 
-Scores are read one shard at a time and images one by one: memory does not grow with the run, but
-for the ids of the selected captions. Examples are chosen by rank or by digest, never at random, so
-the same run gives the same page.
+Scores are read one shard at a time and images one by one, so memory grows with a run only by the
+ids of its selected captions. Examples are chosen by rank or by digest, never at random, so the same
+run gives the same page.
 """
 
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ BORDERLINE = 6
 """Pairs on either side of the threshold."""
 
 REPEATED = 3
-"""Captions of which all images are shown."""
+"""Captions whose images are all shown."""
 
 _SELECTION = pa.schema(
     [
@@ -44,7 +44,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
 
     Args:
         store: Where the run's shards are.
-        record: What the run left behind.
+        record: The run's record.
 
     Raises:
         NotFound: A shard is gone.
@@ -107,7 +107,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
 
 
 class _Scores:
-    """Everything that is learnt from the selection and from the ScoreSets."""
+    """What the page shows of the Selection and the ScoreSets."""
 
     def __init__(self, store: Store, record: RunRecord) -> None:
         self._store = store
@@ -155,7 +155,7 @@ class _Scores:
         return shard.manifest
 
     def distributions(self) -> list[Distribution]:
-        """The distributions, with the threshold of the score that decides."""
+        """The distributions, with the threshold of the weighted score."""
         least = self._selected["weighted_score"].summary().least
         decided = len(self._captions) < self.captions
         return [

@@ -12,7 +12,7 @@ _FINE = 4000
 """Bins over the widest range that a score has: 0.0005 each, the precision of medians."""
 
 _BINS = 40
-"""Bins that the page shows, about."""
+"""Approximate number of bins on the page."""
 
 _WIDTHS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 
@@ -44,7 +44,7 @@ class Sketch:
             return Summary(0.0, 0.0, 0.0, 0.0)
         middle = int(np.searchsorted(np.cumsum(self.counts), (total + 1) // 2))
         median = _LOW + (middle + 0.5) * (_HIGH - _LOW) / _FINE
-        # The middle of a bin may lie outside what there is.
+        # The middle of a bin may lie outside the range of the values.
         median = min(max(median, self._least), self._largest)
         return Summary(self._sum / total, median, self._least, self._largest)
 
@@ -52,7 +52,7 @@ class Sketch:
 def distribution(
     column: str, everything: Sketch, selected: Sketch, threshold: float | None
 ) -> Distribution:
-    """The distribution of a score, in bins of a round width that covers what there is."""
+    """The distribution of a score, in bins of a round width that cover its values."""
     return Distribution(
         column=column,
         histogram=_histogram(everything.counts, selected.counts),

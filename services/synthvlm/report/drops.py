@@ -18,10 +18,10 @@ from synthvlm.storage import Shard
 from synthvlm.storage.schemas import DROPPED, DROPPED_FILE, QUARANTINE, QUARANTINE_FILE
 
 EXAMPLES = 4
-"""Examples of each filter and of each reason."""
+"""Examples for each filter and each reason."""
 
 TEXT_LENGTH = 240
-"""Characters of a text that the page shows."""
+"""Characters of a text that are shown."""
 
 STATISTICS = {
     "alphanumeric_filter": "alnum_ratio",
@@ -55,10 +55,10 @@ class _Dropped:
 
 
 class Drops:
-    """Counts dropped captions by the first filter that dropped them, and keeps some of each.
+    """Counts dropped captions by the first filter that dropped them, and keeps examples of each.
 
-    The examples are those of the lowest ids. Ids are digests of the captions, so they are a sample
-    without preference, and the same each time.
+    The examples are those of the lowest ids. Ids are digests of the captions, so this is
+    an unbiased sample, and the same each time.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Drops:
         self._limits: dict[str, tuple[float | None, float | None]] = {}
 
     def add(self, captions: Shard) -> None:
-        """Reads what a CaptionSet shard says of the captions that it left out."""
+        """Adds the dropped captions of a CaptionSet shard."""
         for rule, limits in _recipe(captions.manifest.configuration):
             self._limits.setdefault(rule, limits)
         for batch in captions.batches(DROPPED_FILE, _COLUMNS, _READ_ROWS):

@@ -1,4 +1,4 @@
-"""Which pairs the page shows of the many that a run scored, chosen in memory that stays small."""
+"""Choosing the pairs that the page shows, in little memory, from the many that a run scored."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Row = dict[str, Any]
-"""A row of a table of scores, and with ``chain`` the number of the run's shard that it is from."""
+"""A row of a table of scores; ``chain`` is the number of its shard in the run."""
 
 
 class Extremes:
@@ -38,7 +38,7 @@ class Extremes:
 class Spreads:
     """The selected captions whose images differ most in their weighted scores, ``size`` of them.
 
-    They show best what keeping the best of several images is good for.
+    They show best why it pays to keep the best of several images.
     """
 
     def __init__(self, size: int) -> None:

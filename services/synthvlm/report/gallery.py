@@ -1,4 +1,4 @@
-"""Pairs as the page shows them: texts and images fetched for the few that were chosen."""
+"""Pairs as the page shows them: texts and images, fetched for the chosen few."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ _READ_ROWS = 16_384
 
 
 class Cards:
-    """Makes cards of rows of scores.
+    """Makes cards from rows of scores.
 
     Args:
         store: Where the run's shards are.
@@ -39,7 +39,7 @@ class Cards:
         self._places: dict[str, dict[str, Any]] = {}
 
     def fetch(self, rows: Iterable[Row]) -> None:
-        """Looks up texts and places for all rows that cards will be made of, each shard once.
+        """Looks up texts and images for rows that will become cards, reading each shard once.
 
         Raises:
             DataCorrupt: A shard is damaged.
@@ -65,7 +65,7 @@ class Cards:
         """The card of a row that was fetched.
 
         Raises:
-            DataCorrupt: Its caption or image is not in the shards that it belongs to, or damaged.
+            DataCorrupt: Its caption or image is damaged, or missing from its shards.
         """
         try:
             text, place = self._texts[row["caption_id"]], self._places[row["image_id"]]

@@ -1,4 +1,4 @@
-"""What the page shows: all of it, and nothing else."""
+"""Everything that the page shows, and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ class DroppedCaption:
 
     Attributes:
         text: The caption, cut to what the page shows.
-        value: The statistic by which it was dropped; None where the rule's statistic is not known.
+        value: The statistic by which it was dropped; None if the rule's statistic is not known.
         also: Further rules that would have dropped it.
     """
 
@@ -32,7 +32,7 @@ class DroppedCaption:
 
 @dataclass(frozen=True)
 class FilterDrops:
-    """What one rule of the recipe dropped: the captions that no earlier rule had.
+    """What one rule of the recipe dropped that no earlier rule had.
 
     Attributes:
         rule: Data-Juicer's name of the filter.
@@ -128,11 +128,10 @@ class Distribution:
     """A score over all images and over the selected pairs.
 
     Attributes:
-        column: Name of the score's column.
-        histogram: The histogram.
+        column: The score's column.
         everything: Summary of all images.
         selected: Summary of the selected pairs.
-        threshold: The least value that was selected, for the score that decided; else None.
+        threshold: The lowest selected value, for the score that decided; else None.
     """
 
     column: str
@@ -151,7 +150,6 @@ class PairCard:
         width: Pixels of ``image``.
         height: Pixels of ``image``.
         caption: The caption, cut to what the page shows.
-        image_id: The image's id.
         repeat: Which of its caption's images it is, from 0.
         scores: The scores by column.
         selected: Whether the image is part of the version.
@@ -205,19 +203,13 @@ class RunReport:
     """Everything that the page shows.
 
     Attributes:
-        version: The dataset version.
-        profile: Name of the profile.
-        started: When the run began.
         finished: When the version was committed.
         stages: Timings in the order of the chain.
-        counts: The funnel.
-        quarantine: Quarantined records by reason, most first.
+        quarantine: Quarantined records by reason, most frequent first.
         filters: Dropped captions by filter, in the recipe's order as far as it is known.
         distributions: The scores' distributions, in the order of ``SCORES``.
-        gallery: Pairs.
         digests: Digests by what they identify: models, selection, version.
         configuration: The run's configuration by dotted key.
-        shards: The run's shards.
     """
 
     version: VersionRecord

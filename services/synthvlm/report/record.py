@@ -1,4 +1,4 @@
-"""What a finished run says of itself: times, counts, and references to everything it committed."""
+"""The record of a finished run: times, counts, and references to everything it committed."""
 
 from datetime import datetime
 from typing import Any, Literal
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from synthvlm.storage.refs import ShardRef
 
 Stage = Literal["import", "curate", "generate", "score", "select", "assemble"]
-"""A stage of a run, by the name of its verb; ``import`` is the reading of the caption files."""
+"""A stage of a run, named by its verb; ``import`` reads the caption files."""
 
 
 class _Frozen(BaseModel):
@@ -19,7 +19,6 @@ class StageTiming(_Frozen):
     """How long a stage took, all its shards together.
 
     Attributes:
-        stage: The stage.
         seconds: Time in which at least one of its shards was worked on.
         done: Records that the stage worked on, resumed ones included.
         resumed: Of ``done``, the records that an earlier attempt had committed.
@@ -43,11 +42,9 @@ class VersionRecord(_Frozen):
     """The dataset version that the run published (the fields of ``VersionSummary``).
 
     Attributes:
-        name: Name of the dataset.
         version: Number of the version, from 1.
         digest: ``sha256:`` digest of the version's manifest.
-        pairs: Pairs in it.
-        bytes: Bytes of all its files.
+        bytes: Size of all its files.
         path: Its folder below the store's root.
     """
 
@@ -60,11 +57,9 @@ class VersionRecord(_Frozen):
 
 
 class RunRecord(_Frozen):
-    """Everything that the report of a run starts from; JSON by ``model_dump_json``.
+    """Everything from which the report of a run is made; JSON by ``model_dump_json``.
 
     Attributes:
-        name: Name of the dataset.
-        profile: Name of the profile.
         started: When the command began, with a time zone.
         finished: When the version was committed, with a time zone.
         stages: Timings in the order of the chain.
@@ -73,8 +68,6 @@ class RunRecord(_Frozen):
         quarantine: The quarantine shard; None when every record was good.
         pool: Pool shards, in input order.
         shards: What curation, generation and scoring made of each pool shard, in its order.
-        selection: The Selection.
-        version: The dataset version.
         configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
             score parameters, selection rule. Nested mappings are shown by dotted keys.
     """

@@ -1,4 +1,4 @@
-"""The page: one HTML file that needs nothing else, runs no script and asks for nothing."""
+"""The page: one self-contained HTML file, without scripts and requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,11 +16,8 @@ class Step:
 
     Attributes:
         label: What is counted.
-        records: The count.
-        kind: ``stands`` for what is there, ``lost`` for what was left out, ``chosen`` for the end.
-        note: What else there is to say.
-        start: Left end of the bar.
-        end: Right end.
+        kind: ``stands`` for what remains, ``lost`` for what was left out, ``chosen`` for the end.
+        note: A remark beside the bar.
     """
 
     label: str
@@ -70,7 +67,7 @@ def render_report(data: RunReport) -> str:
 
 
 def _captions_funnel(data: RunReport) -> list[Step]:
-    """From the records read to the pairs selected, what was lost in between one by one."""
+    """From the records read to the pairs selected, with each loss in between."""
     counts = data.counts
     funnel = _Funnel(counts.read)
     funnel.stands("Records read", counts.read)
@@ -103,7 +100,7 @@ def _images_funnel(data: RunReport) -> list[Step]:
 
 
 class _Funnel:
-    """Lays out bars: what is left begins at the left, what is lost ends where the last bar ends."""
+    """Lays out bars: what remains starts at the left, what is lost ends where the last bar ends."""
 
     def __init__(self, whole: int) -> None:
         self._scale = 100 / max(whole, 1)

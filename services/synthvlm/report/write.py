@@ -17,7 +17,7 @@ PAGE_FILE = "report.html"
 
 
 def store_record(store: Store, folder: str, record: RunRecord) -> str:
-    """Leaves a run's record in a folder of the store; the record's path."""
+    """Writes a run's record into a folder of the store, and returns the record's path."""
     path = f"{folder}/{RECORD_FILE}"
     store.write(path, record.model_dump_json(indent=2).encode())
     return path
@@ -63,7 +63,7 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
 
     Args:
         store_uri: The object store that holds the run's shards.
-        record: What the run left behind.
+        record: The run's record.
         to: The HTML file; its folder must exist. Replaced as a whole.
 
     Returns:
@@ -80,19 +80,19 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
 def report_run(
     store_uri: str, record: RunRecord, folder: Path, warn: Callable[[str], None]
 ) -> Path | None:
-    """Leaves a run's record and its report in a local folder, as far as that can be done.
+    """Writes a run's record and, if it can, its report into a local folder.
 
-    The dataset version is committed by then. So no failure of the report may make the run look like
-    one that failed, whatever it is: a full disk, a shard that is gone, a defect of the page.
+    The dataset version is committed by then, so no failure of the report may make the run look
+    failed: not a full disk, nor a missing shard, nor a bug in the page.
 
     Args:
         store_uri: The object store that holds the run's shards.
-        record: What the run left behind.
+        record: The run's record.
         folder: Gets ``record.json`` and ``report.html``.
-        warn: Is told why there is no report.
+        warn: Called with the reason if there is no report.
 
     Returns:
-        The report; None when there is none.
+        The report; None if there is none.
     """
     try:
         (folder / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")

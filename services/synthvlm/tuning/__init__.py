@@ -1,5 +1,5 @@
-"""Generation parameters by grid search: ``run`` is the whole of it.
+"""Generation parameters by grid search; ``run`` is the whole search.
 
-``grid`` says which combinations there are, ``captions`` draws what all of them synthesise,
-``search`` measures one after the other, ``comparison`` chooses, and ``write`` leaves the result.
+``grid`` lists the combinations, ``captions`` draws the captions that all of them synthesise,
+``search`` measures one after the other, ``comparison`` chooses, and ``write`` writes the result.
 """

@@ -22,7 +22,7 @@ from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE
 from synthvlm.storage.v1 import shard_pb2
 
 MOST_CAPTIONS = 100_000
-"""Captions of the largest sample: as many as one shard may hold."""
+"""Captions in the largest sample: as many as one shard may hold."""
 
 _COLUMNS = pa.schema([CAPTIONS.field("caption_id"), CAPTIONS.field("text")])
 _ROWS = 4096
@@ -38,9 +38,9 @@ def sample(
     seed: int,
     to: Path,
 ) -> ShardRef:
-    """A CaptionSet of captions that are drawn from those that curation keeps.
+    """A CaptionSet of captions drawn from those that curation keeps.
 
-    Whatever was imported, curated or drawn before is found.
+    Whatever was imported, curated or drawn before is reused.
 
     Args:
         client: The caption service.
@@ -48,12 +48,12 @@ def sample(
         files: Caption files.
         column: Their text column; empty for the usual ones.
         recipe: YAML of the recipe, or ``paper-rules``.
-        count: Captions to draw, at most ``MOST_CAPTIONS``; all when there are fewer.
-        seed: Of the drawing.
+        count: Captions to draw, at most ``MOST_CAPTIONS``; all if there are fewer.
+        seed: Seed of the draw.
         to: The caption file that the drawn captions are written to; the service reads it.
 
     Raises:
-        InvalidInput: There is no caption to draw.
+        InvalidInput: Curation keeps no caption.
         DomainError: The caption service refused a file or the recipe.
     """
     write_sample(store, _curated(client, store, files, column, recipe), count, seed, to)
@@ -64,20 +64,20 @@ def sample(
 def write_sample(
     store: Store, caption_sets: Sequence[ShardRef], count: int, seed: int, to: Path
 ) -> None:
-    """Writes captions that are drawn from CaptionSets, all with the same chance, as JSON lines.
+    """Writes captions drawn from CaptionSets, all with equal probability, as JSON lines.
 
     Which ones are drawn depends on their texts and the seed, not on their order: a caption that is
-    added to the files displaces at most one other. A text that comes again is drawn once.
+    added to the files displaces at most one other. A repeated text is drawn once.
 
     Args:
         store: Where the CaptionSets are.
         caption_sets: What to draw from.
-        count: Captions to draw; all when there are fewer.
-        seed: Of the drawing.
+        count: Captions to draw; all if there are fewer.
+        seed: Seed of the draw.
         to: The file; its folder exists. Replaced as a whole.
 
     Raises:
-        InvalidInput: There is no caption to draw.
+        InvalidInput: Curation keeps no caption.
     """
     ranks = {_rank(seed, text) for _, text in _captions(store, caption_sets)}
     drawn = set(heapq.nsmallest(count, ranks))

@@ -1,4 +1,4 @@
-"""The plot: mean score against cost, a point a cell, as inline SVG."""
+"""The plot: mean score against cost, a point per cell, as inline SVG."""
 
 import math
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _WIDTH, _HEIGHT = 720, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 20, 20, 46
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 _TICKS = 6
-_ROOM = 0.06  # of the plot, left free around the points
+_ROOM = 0.06  # margin around the points, as a fraction of the plot
 _POINT = 5.0
 
 
@@ -34,7 +34,7 @@ class _Scale:
 
 
 def plot(comparison: Comparison, label: str) -> Markup:
-    """Mean scores against evaluations an image.
+    """Mean scores against evaluations per image.
 
     The bars are the 95% confidence intervals of the differences from the best, which decide: those
     of the means themselves are wider, because captions differ from one another.
@@ -59,7 +59,7 @@ def plot(comparison: Comparison, label: str) -> Markup:
         *_names(label),
     ]
     described = (
-        f"{label} against evaluations of the denoising network an image, {len(cells)} "
+        f"{label} against evaluations of the denoising network per image, {len(cells)} "
         f"combinations; chosen: {comparison.chosen.measured.cell} with {comparison.chosen.mean:.4f}"
     )
     return Markup(
@@ -107,7 +107,7 @@ def _grid(x: _Scale, y: _Scale) -> Iterator[Markup]:
 
 def _names(label: str) -> Iterator[Markup]:
     yield Markup('<text class="tick" x="{x}" y="{y}" text-anchor="end">{text}</text>').format(
-        x=_WIDTH - _RIGHT, y=_HEIGHT - 8, text="evaluations of the denoising network an image"
+        x=_WIDTH - _RIGHT, y=_HEIGHT - 8, text="evaluations of the denoising network per image"
     )
     yield Markup('<text class="tick" x="{x}" y="{y}">{text}</text>').format(
         x=_LEFT,

@@ -1,7 +1,7 @@
 """Which cell is chosen: the best by its mean score, or a cheaper one that is as good.
 
 All cells synthesise the same captions from the same seeds, so they are compared caption by caption:
-the differences vary much less than the scores do, and few captions tell cells apart.
+the differences vary much less than the scores do, so few captions suffice to tell cells apart.
 """
 
 import math
@@ -15,20 +15,18 @@ from synthvlm.errors import PreconditionFailed
 from synthvlm.tuning.grid import Cell
 
 Z = 1.96
-"""Standard errors on either side of a mean that hold the true one in 95 of 100 tries."""
+"""Half the width of a mean's 95% confidence interval, in standard errors."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a cell's images got.
+    """The scores and times of a cell's images.
 
     Attributes:
-        cell: The cell.
         parameters: The complete sampling parameters that were used, by the proto's names.
         scores: The score by caption id.
         failed: Images that could not be made or scored.
-        seconds: Seconds an image, as far as it was synthesised while this was watched; None when
-            all was found.
+        seconds: Seconds per image, as timed when they were made; None if that is not known.
     """
 
     cell: Cell
@@ -39,10 +37,10 @@ class Measured:
 
     @property
     def evaluations(self) -> int:
-        """Times that a denoising network is run for an image: steps, twice that with guidance.
+        """Runs of a denoising network per image: the steps, twice that with guidance.
 
-        The cost by which cells are compared. Unlike seconds it is the same on every machine and at
-        every time, so the choice is too.
+        The cost by which cells are compared. Unlike seconds it is always the same on every
+        machine, and so is the choice.
         """
         guided = self.parameters["guidance_scale"] > 1
         return int(self.parameters["steps"]) * (2 if guided else 1)
@@ -50,10 +48,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Compared:
-    """A cell beside the best one.
+    """A cell compared with the best one.
 
     Attributes:
-        measured: The cell.
         mean: Mean score over the captions that all cells have.
         margin: Half the width of the mean's 95% confidence interval.
         behind: Mean of the best cell's score less this one's, caption by caption; 0 for the best.
@@ -68,7 +65,7 @@ class Compared:
 
     @property
     def is_as_good(self) -> bool:
-        """Whether the captions do not tell it from the best."""
+        """Whether the captions cannot tell it from the best."""
         return self.behind <= self.behind_margin
 
 
@@ -91,7 +88,7 @@ def compare(measured: Sequence[Measured]) -> Comparison:
     """Compares cells over the captions that all of them have a score for.
 
     Raises:
-        PreconditionFailed: There is no such caption.
+        PreconditionFailed: No caption has a score in every cell.
     """
     common = set.intersection(*(set(one.scores) for one in measured))
     if not common:

@@ -19,12 +19,10 @@ _RANGES: dict[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination of values.
+    """One combination of values; None: as the profile says.
 
     Attributes:
-        steps: Denoising steps; None: as the profile says. So are the others.
-        guidance_scale: Guidance.
-        high_noise_fraction: Part of the schedule that the base denoises.
+        high_noise_fraction: Fraction of the schedule that the base denoises.
     """
 
     steps: int | None = None
@@ -59,10 +57,10 @@ def cells(specifications: Sequence[str]) -> list[Cell]:
                 f"{text!r} is not of the form NAME=VALUE,VALUE with a NAME of {', '.join(_RANGES)}"
             )
         if name in values:
-            raise InvalidInput(f"{name} is named twice; give all its values at once")
+            raise InvalidInput(f"{name} is given twice; give all its values at once")
         values[name] = list(dict.fromkeys(_value(name, one) for one in listed.split(",")))
     if not values:
-        raise InvalidInput("no parameter is named, for example steps=8,10,20")
+        raise InvalidInput("no parameter is given; try, for example, steps=8,10,20")
     ordered = [name for name in _RANGES if name in values]
     found = [
         Cell(**dict(zip(ordered, combination, strict=True)))

@@ -1,4 +1,4 @@
-"""The page of a search: one HTML file that needs nothing else and runs no script."""
+"""The page of a search: one self-contained HTML file without scripts."""
 
 import math
 

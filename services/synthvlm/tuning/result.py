@@ -1,4 +1,4 @@
-"""What a search has found: the chosen profile, and the numbers for programs."""
+"""The result of a search: the chosen profile, and the numbers for programs."""
 
 import math
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ class Result:
     """A finished search.
 
     Attributes:
-        profile: Name of the profile that was searched for.
+        profile: Name of the profile that the search started from.
         sections: Its sections.
         metric: Column of the score that decided.
         seed: Seed of sample and images.
         digests: ``sha256:`` digests by what they identify.
-        comparison: The cells.
-        seconds: What this attempt took.
+        seconds: How long this attempt took.
     """
 
     profile: str
@@ -45,7 +44,7 @@ class Result:
         return header + yaml.safe_dump(sections, sort_keys=False, allow_unicode=True)
 
     def to_json(self) -> dict[str, Any]:
-        """What programs are told, but for the files."""
+        """The content of ``--json``, without the files."""
         comparison = self.comparison
         return {
             "profile_searched": self.profile,
@@ -76,5 +75,5 @@ def _cell(one: Compared, chosen: Compared) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """A margin; None where one caption gives none."""
+    """A margin; None if a single caption gives none."""
     return round(value, 6) if math.isfinite(value) else None

@@ -27,15 +27,14 @@ _TIMINGS_FILE = "seconds.json"
 
 @dataclass(frozen=True)
 class TuneRequest:
-    """What the user asked for, checked.
+    """What the user asked for, once checked.
 
     Attributes:
         captions: Caption files, absolute paths or URLs.
         column: Text column; empty for the usual ones.
         recipe: YAML of the recipe, or `paper-rules`.
-        cells: The grid.
         sample: Captions to draw.
-        seed: Seed of the drawing and of the images.
+        seed: Seed of the draw and of the images.
         metric: Column of the score that decides.
     """
 
@@ -50,12 +49,7 @@ class TuneRequest:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found.
-
-    Attributes:
-        comparison: The cells.
-        digests: ``sha256:`` digests by what they identify.
-    """
+    """The comparison of the cells, and ``sha256:`` digests by what they identify."""
 
     comparison: Comparison
     digests: dict[str, str]
@@ -65,7 +59,7 @@ def require_refiner(cells: Sequence[Cell], section: Mapping[str, Any]) -> None:
     """Checks that a grid does not ask for a refiner that the profile does not have.
 
     Raises:
-        InvalidInput: It does.
+        InvalidInput: The grid does.
     """
     if (section.get("pipeline") or {}).get("refiner") is None and any(
         (cell.high_noise_fraction or 1) < 1 for cell in cells
@@ -74,7 +68,7 @@ def require_refiner(cells: Sequence[Cell], section: Mapping[str, Any]) -> None:
 
 
 def tune_folder(parent: Path, request: TuneRequest, profile: str) -> Path:
-    """The folder in ``parent`` of a search's result; the same request has the same one."""
+    """The folder in ``parent`` for a search's result; the same request has the same one."""
     identity = canonical_json({"profile": profile, **asdict(request)})
     folder = parent / f"{profile}-{hashlib.sha256(identity).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -88,17 +82,17 @@ def search(
     folder: Path,
     console: Console,
 ) -> Found:
-    """Measures and compares all cells, with services that are running.
+    """Measures and compares all cells, using running services.
 
     Args:
         request: What to search.
-        addresses: Of the services ``caption``, ``generation`` and ``alignment``.
+        addresses: Addresses of the services ``caption``, ``generation`` and ``alignment``.
         store: The object store that holds everything.
         folder: Where the sample and the times are kept.
         console: Where progress is shown.
 
     Raises:
-        DomainError: A service refused.
+        DomainError: A service call failed.
     """
     with (
         CaptionClient(connect(addresses["caption"])) as caption,

@@ -1,7 +1,7 @@
 """Measuring the cells of a grid with the running services, one after the other.
 
-A cell is a shard of images and a shard of their scores, so it is resumable as any stage is: what is
-committed is found, and what was interrupted goes on. Only the seconds an image are not in a shard;
+A cell is a shard of images and a shard of their scores, so it is resumable like any stage: what is
+committed is found, and interrupted work resumes. Only the seconds per image are not in a shard;
 they are kept in a small file beside the result.
 """
 
@@ -27,13 +27,13 @@ from synthvlm.tuning.grid import Cell
 
 
 class Watcher(Protocol):
-    """Shows how a search goes on."""
+    """Shows the progress of a search."""
 
     def begin(self, cell: Cell, number: int, cells: int, images: int) -> None:
         """A cell begins, the ``number``-th of ``cells``, from 1."""
 
     def progress(self, stage: str, done: int) -> None:
-        """So many images of the cell are through a stage: ``generate`` or ``score``."""
+        """``done`` images of the cell have passed a stage: ``generate`` or ``score``."""
 
     def end(self, measured: Measured) -> None:
         """The cell is measured."""
@@ -41,28 +41,28 @@ class Watcher(Protocol):
 
 @dataclass
 class Clock:
-    """Times the synthesis of a cell, without what an earlier attempt had made."""
+    """Times the synthesis of a cell, without the images of an earlier attempt."""
 
     began: float | None = None
     latest: float = 0.0
     made: int = 0
 
     def heard(self, progress: shard_pb2.ShardProgress) -> None:
-        """Takes in a progress; the first one comes when the work begins."""
+        """Records a progress message; the first one comes when the work begins."""
         self.latest = time.monotonic()
         if self.began is None:
             self.began = self.latest
         self.made = progress.done - progress.resumed
 
     def seconds(self) -> float | None:
-        """Seconds an image from the first to the latest progress; None when none was made."""
+        """Seconds per image from the first to the latest progress; None if none was made."""
         if self.began is None or not self.made:
             return None
         return (self.latest - self.began) / self.made
 
 
 class Timings:
-    """Seconds an image by cell, in a file: a cell that is found has the time that it took once.
+    """Seconds per image by cell, kept in a file so that a cell that is found has its time, too.
 
     Args:
         file: The file; its folder exists.
@@ -73,11 +73,11 @@ class Timings:
         self._known: dict[str, float] = json.loads(file.read_text()) if file.exists() else {}
 
     def get(self, cell: Cell) -> float | None:
-        """Seconds an image; None when they are not known."""
+        """Seconds per image; None if not known."""
         return self._known.get(str(cell))
 
     def keep(self, cell: Cell, seconds: float) -> None:
-        """Writes them down."""
+        """Writes them to the file."""
         self._known[str(cell)] = seconds
         write_atomically(self._file, json.dumps(self._known, indent=2))
 
@@ -87,15 +87,10 @@ class Search:
     """Measures cells.
 
     Attributes:
-        generation: Synthesises.
-        alignment: Scores.
-        store: Where everything is.
-        caption_set: The captions of every cell.
         seed: Seed of the images: the same in every cell, so that only the parameters differ.
         metric: Column of the score that decides.
         generator: Digest of the generation service's model.
         scorer: Digest of the alignment service's model.
-        timings: Seconds an image.
     """
 
     generation: GenerationClient
@@ -112,7 +107,7 @@ class Search:
         """Synthesises and scores the captions with a cell's parameters.
 
         Raises:
-            DomainError: A service refused.
+            DomainError: A service call failed.
         """
         clock = Clock()
 

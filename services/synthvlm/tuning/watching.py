@@ -1,4 +1,4 @@
-"""Showing how a search goes on: a bar on a terminal, else a line a cell."""
+"""Showing the progress of a search: a bar on a terminal, else a line per cell."""
 
 import time
 from collections.abc import Callable
@@ -23,9 +23,8 @@ class SearchDisplay:
     """Shows cells and images.
 
     Args:
-        console: Where to.
         label: Name of the score.
-        clock: Seconds.
+        clock: The current time in seconds.
     """
 
     def __init__(
@@ -66,7 +65,7 @@ class SearchDisplay:
         self.progress("generate", 0)
 
     def progress(self, stage: str, done: int) -> None:
-        """So many images of the cell are through a stage."""
+        """``done`` images of the cell have passed a stage."""
         made = done if stage == "generate" else self._images
         self._progress.update(
             self._task, completed=self._before + made, description=f"{self._cell} {stage}"
@@ -77,11 +76,11 @@ class SearchDisplay:
             self._line(f"{self._cell}: {stage} {done:,}/{self._images:,}")
 
     def end(self, measured: Measured) -> None:
-        """Says what the cell got."""
+        """Reports the cell's mean score and time."""
         self._said = self._clock()
         scores = measured.scores.values()
         mean = f"{sum(scores) / len(scores):.4f}" if scores else "none"
-        seconds = "" if measured.seconds is None else f", {measured.seconds:.3f} s an image"
+        seconds = "" if measured.seconds is None else f", {measured.seconds:.3f} s/image"
         self._line(f"{self._cell}: mean {self._label} {mean}{seconds}")
 
     def _line(self, text: str) -> None:

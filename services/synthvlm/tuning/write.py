@@ -11,7 +11,7 @@ from synthvlm.tuning.result import Result
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """Where they are."""
+    """The paths of the files."""
 
     profile: Path
     page: Path

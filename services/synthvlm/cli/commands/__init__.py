@@ -1,1 +1,1 @@
-"""The commands: a module each, or a folder. ``cli.app`` names them and loads them."""
+"""The commands: a module or a folder each. ``cli.app`` lists and loads them."""

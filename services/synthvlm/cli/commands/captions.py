@@ -51,13 +51,13 @@ def evaluate(
     columns: ColumnsOption = None,
     home: HomeOption = None,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON line a caption, in the file's order.")
+        bool, typer.Option("--json", help="One JSON line per caption, in the file's order.")
     ] = False,
 ) -> None:
-    """Show what a run would read of a caption file, and what a recipe says of each caption.
+    """Show what a run would read of a caption file, and a recipe's verdict on each caption.
 
-    Nothing is stored. What cannot be read, and what is read but may not be what was meant, is
-    named on standard error.
+    Nothing is stored. Unreadable records, and anything that may not be what you meant, are listed
+    on standard error.
 
     [dim]Example:[/] synthvlm captions evaluate captions.jsonl --recipe my-recipe.yaml --json
     """

@@ -41,10 +41,10 @@ from synthvlm.storage import file_uri
 from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
-"""Part of the captions that is kept when no limit is given."""
+"""Fraction of the captions that is kept when no limit is given."""
 
 DEFAULT_REPEATS = 5
-"""Images a caption, as the reference implementation's run script has it."""
+"""Images per caption, as in the reference implementation's run script."""
 
 DEFAULT_SHARD_SIZE = 1000
 
@@ -75,7 +75,7 @@ def run(
     max_set_aside: MaxSetAsideOption = None,
     recipe: RecipeOption = None,
     repeat: Annotated[
-        int, typer.Option("--repeat", metavar="N", help="Images a caption; the best is kept.")
+        int, typer.Option("--repeat", metavar="N", help="Images per caption; the best is kept.")
     ] = DEFAULT_REPEATS,
     top_k: Annotated[
         int | None, typer.Option("--top-k", metavar="N", help="Keep the best N captions.")
@@ -85,13 +85,13 @@ def run(
         typer.Option(
             "--top-fraction",
             metavar="F",
-            help="Keep the best part, above 0 to 1.",
+            help="Keep the best fraction, above 0 and at most 1.",
             show_default=str(DEFAULT_FRACTION),
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the run.")] = 0,
     shard_size: Annotated[
-        int, typer.Option("--shard-size", metavar="N", help="Captions a shard.")
+        int, typer.Option("--shard-size", metavar="N", help="Captions per shard.")
     ] = DEFAULT_SHARD_SIZE,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line on stdout.")
@@ -100,7 +100,7 @@ def run(
     """Make a dataset version from caption files.
 
     Curates the captions, synthesises and scores images, keeps the best pairs and publishes them.
-    The same command again goes on where the last one stopped, and gives the same dataset.
+    Run again, the same command resumes where it stopped, and gives the same dataset.
 
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
@@ -159,7 +159,7 @@ def _execute(
 def _warn(problem: str) -> None:
     stderr_console().print(
         f"warning: the dataset version is committed, but its report could not be made: {problem}; "
-        f"the same command again tries anew",
+        f"run the same command again to retry",
         style="yellow",
         markup=False,
         highlight=False,

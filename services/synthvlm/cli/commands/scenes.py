@@ -52,7 +52,7 @@ def captions(
     count: Annotated[int, typer.Option("--count", metavar="N", help="How many.")] = 1000,
     flawed: Annotated[
         float,
-        typer.Option("--flawed", metavar="F", help="Part that is bad on purpose, 0 to 1."),
+        typer.Option("--flawed", metavar="F", help="Fraction that is bad on purpose, 0 to 1."),
     ] = 0.15,
 ) -> None:
     """Write captions of scenes, as a caption pool for `run`.
@@ -75,10 +75,10 @@ def captions(
 def questions(
     seed: SeedOption = 0,
     count: Annotated[
-        int, typer.Option("--count", metavar="N", help="How many scenes are asked about.")
+        int, typer.Option("--count", metavar="N", help="How many scenes to ask about.")
     ] = 4,
     json: Annotated[
-        bool, typer.Option("--json", help="One JSON line a question, for programs.")
+        bool, typer.Option("--json", help="One JSON line per question, for programs.")
     ] = False,
 ) -> None:
     """Ask about scenes, with answers. The scenes are those of `show` with the same seed.

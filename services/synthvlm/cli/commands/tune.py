@@ -33,11 +33,11 @@ from synthvlm.tuning.run import TuneRequest, require_refiner, search, tune_folde
 from synthvlm.tuning.write import write_result
 
 DEFAULT_SAMPLE = 1000
-"""Captions, as the paper has it."""
+"""Captions, as in the paper."""
 
 
 class Metric(StrEnum):
-    """Scores that can decide."""
+    """Scores to choose by."""
 
     CLIP = "clip_score"
     SSIM = "ssim_score"
@@ -51,12 +51,12 @@ def tune(
         typer.Option(
             "--grid",
             metavar="NAME=VALUES...",
-            help="steps, guidance_scale, high_noise_fraction, each with values after commas.",
+            help="steps, guidance_scale, high_noise_fraction, each with comma-separated values.",
         ),
     ],
     captions: Annotated[
         list[str] | None,
-        typer.Option("--captions", metavar="FILE", help="Caption files, as of `synthvlm run`."),
+        typer.Option("--captions", metavar="FILE", help="Caption files, as for `synthvlm run`."),
     ] = None,
     more_grid: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     profile: ProfileOption = "mini",
@@ -76,10 +76,10 @@ def tune(
 ) -> None:
     """Search a grid of generation parameters for the best mean score.
 
-    Every combination synthesises the same captions from the same seeds. Chosen is the best one, or
+    Every combination synthesises the same captions from the same seeds. The best one is chosen, or
     the cheapest of those that are as good within the confidence interval. The result is a page with
-    the plot, and the profile with the chosen parameters. The same command again goes on where the
-    last one stopped.
+    a plot, and the profile with the chosen parameters. Run again, the same command resumes where it
+    stopped.
 
     [dim]Example:[/] synthvlm tune --captions captions.jsonl --grid steps=8,10,20 guidance_scale=2,4
     """
@@ -114,7 +114,7 @@ def _execute(
     folder = tune_folder(home.tunes, request, profile.name)
     try:
         with run_services(home, reference, display.services) as services:
-            display.close()  # before the search shows itself
+            display.close()  # before the search shows its own progress
             store = open_store(file_uri(home.store))
             found = search(request, services.addresses, store, folder, console)
     finally:
@@ -148,7 +148,7 @@ def _show(result: Result, folder: Path, *, json: bool) -> None:
 def _table(result: Result) -> Table:
     names = list(result.comparison.chosen.measured.cell.given)
     table = Table(box=None)
-    for heading in (*names, "mean", "±", "behind", "±", "s an image", ""):
+    for heading in (*names, "mean", "±", "behind", "±", "s/image", ""):
         table.add_column(heading, justify="right")
     for one in result.comparison.cells:
         seconds = one.measured.seconds

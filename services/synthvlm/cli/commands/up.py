@@ -52,7 +52,7 @@ def up(
             owner, pid = lock.holder()
             raise CommandError(
                 f"`synthvlm {owner}` (process {pid}) already runs the services of {place.root}; "
-                f"end it, or choose another --home"
+                f"stop it, or choose another --home"
             )
         shown = _Shown(json)
         try:
@@ -61,7 +61,7 @@ def up(
                 try:
                     _watch(processes)
                 except ProcessFailed:
-                    shown.close("a service has ended by itself; stopping the others")
+                    shown.close("a service ended unexpectedly; stopping the others")
                     raise
         except _StopRequestedError:
             shown.close("stopped")
@@ -72,7 +72,7 @@ def up(
 
 
 class _StopRequestedError(Exception):
-    """SIGTERM came."""
+    """SIGTERM was received."""
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
@@ -80,10 +80,10 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _watch(processes: Sequence[ServiceProcess]) -> None:
-    """Waits until a service has ended by itself.
+    """Waits until a service ends unexpectedly.
 
     Raises:
-        ProcessFailed: One has: which, how, and where its log is.
+        ProcessFailed: One has; the message says which, how, and where its log is.
     """
     while True:
         for service in processes:
@@ -93,7 +93,7 @@ def _watch(processes: Sequence[ServiceProcess]) -> None:
 
 
 class _Shown:
-    """What is shown while services come up: a live table, or lines on stderr beside JSON."""
+    """What is shown while services start: a live table, or lines on stderr beside JSON."""
 
     def __init__(self, as_json: bool) -> None:
         console = stderr_console()
@@ -103,7 +103,7 @@ class _Shown:
         self._open = True
 
     def services(self, processes: Sequence[ServiceProcess]) -> None:
-        """Shows how far they have come."""
+        """Shows their states."""
         self._display.services(processes)
 
     def ready(self, processes: Sequence[ServiceProcess], home: Home) -> None:
@@ -112,10 +112,10 @@ class _Shown:
             services = {p.word: {"address": p.address, "pid": p.process.pid} for p in processes}
             print_json({"home": str(home.root), "services": services})
         else:
-            self.close("all services are ready; end with Ctrl-C")
+            self.close("all services are ready; press Ctrl-C to stop them")
 
     def close(self, remark: str = "") -> None:
-        """Leaves what was shown; says something when it was still open or has news."""
+        """Leaves what was shown as it is, and prints the remark."""
         if self._open:
             self._display.close()
             self._open = False

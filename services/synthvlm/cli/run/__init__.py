@@ -1,1 +1,1 @@
-"""A dataset run from the command line: planning it, running the pipeline, showing how it goes."""
+"""A dataset run from the command line: planning it, running the pipeline, showing its progress."""

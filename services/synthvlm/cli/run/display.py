@@ -1,4 +1,4 @@
-"""Showing how a run goes on: a live table on a terminal, else plain lines now and then."""
+"""Showing the progress of a run: a live table on a terminal, else a plain line now and then."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,17 +14,17 @@ from synthvlm.local.processes import ServiceProcess, ServiceState
 from synthvlm_pipelines.events import StageEvent
 
 PLAIN_SECONDS = 5.0
-"""Least time between two plain lines about a stage while it gets on."""
+"""Least time between two plain lines about a stage that makes progress."""
 
 IDLE_SECONDS = 60.0
-"""Least time between two plain lines about a stage that does not get on."""
+"""Least time between two plain lines about a stage that makes none."""
 
 
 class Display(Protocol):
-    """Shows services and stages as they come along."""
+    """Shows services starting and stages at work."""
 
     def services(self, services: Sequence[ServiceProcess]) -> None:
-        """Shows how far services have come."""
+        """Shows the services' states."""
 
     def run(self, state: RunState) -> None:
         """Shows where the run stands."""
@@ -39,14 +39,14 @@ def display_on(console: Console) -> Display:
 
 
 class LiveDisplay:
-    """One table that is drawn anew."""
+    """One table, redrawn in place."""
 
     def __init__(self, console: Console) -> None:
         self._live = Live(console=console, refresh_per_second=8)
         self._live.start()
 
     def services(self, services: Sequence[ServiceProcess]) -> None:
-        """Shows how far services have come."""
+        """Shows the services' states."""
         self._live.update(services_table(services))
 
     def run(self, state: RunState) -> None:
@@ -59,7 +59,7 @@ class LiveDisplay:
 
 
 class PlainDisplay:
-    """A line when something changes, and now and then while work goes on."""
+    """A line when something changes, and now and then during work."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
@@ -68,14 +68,14 @@ class PlainDisplay:
         self._said: dict[str, tuple[int, int, float]] = {}
 
     def services(self, services: Sequence[ServiceProcess]) -> None:
-        """Says which services have changed their state."""
+        """Says which services have changed state."""
         for service in services:
             if self._services.get(service.word) is not service.state:
                 self._services[service.word] = service.state
                 self._line(f"{service.word} service: {service.state} {service.address}".rstrip())
 
     def run(self, state: RunState) -> None:
-        """Says where the stages stand that have something new to tell."""
+        """Says where those stages stand that have news."""
         now = self._clock()
         for stage in state.stages.values():
             if not stage.latest:
@@ -88,7 +88,7 @@ class PlainDisplay:
                 self._line(stage_line(stage, state.clock()))
 
     def close(self) -> None:
-        """Nothing is left to do."""
+        """Does nothing."""
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What a finished run says of itself: the record for its report, and the JSON for programs."""
+"""The results of a finished run: the record for its report, and the JSON for programs."""
 
 from datetime import datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ class RunOutcome:
         }
 
     def failed(self) -> dict[str, int]:
-        """Captions and images that generation and scoring could not work on, by reason."""
+        """Records on which generation or scoring failed, by reason."""
         counts: dict[str, int] = {}
         for result in [*self.generated, *self.scored]:
             for reason, records in counts_by_rule(result.failed).items():
@@ -49,7 +49,7 @@ class RunOutcome:
     def record(
         self, profile: str, configuration: dict[str, Any], started: datetime, finished: datetime
     ) -> RunRecord:
-        """The record that the report is made from."""
+        """The record from which the report is made."""
         imported, version = self.imported, self.version
         has_quarantine = imported.HasField("quarantine")
         return RunRecord(

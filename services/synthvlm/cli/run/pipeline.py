@@ -19,7 +19,7 @@ from synthvlm.local.services import Services
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 
-RESUME_ADVICE = "run the same command again: it goes on where this one stopped"
+RESUME_ADVICE = "run the same command again to resume where this one stopped"
 
 _POLL_SECONDS = 0.1
 _SETTLE_SECONDS = 1.0
@@ -35,7 +35,7 @@ def run_pipeline(
     """Runs the dataset pipeline to its end.
 
     Args:
-        arguments: The pipeline's arguments.
+        arguments: The pipeline's arguments, by name.
         services: The services that it calls; the run ends when one of them does.
         folder: The run's folder: gets ``arguments.json``, ``progress.jsonl`` and ``pipeline.log``.
         on_change: Called with the run's state when it has changed, and from time to time.
@@ -79,7 +79,7 @@ def _follow(
 ) -> RunState:
     state = RunState()
     while True:
-        status = process.poll()  # before the events: what it wrote last is read, too
+        status = process.poll()  # before the events, so that its last ones are read too
         for event in events.new():
             state.apply(event)
         on_change(state)
@@ -90,7 +90,7 @@ def _follow(
             )  # a call often fails before its service is seen to be gone
         if ended is not None:
             raise CommandError(
-                f"the {ended} service has ended in mid-run; {RESUME_ADVICE}", log=log
+                f"the {ended} service ended during the run; {RESUME_ADVICE}", log=log
             )
         if state.failure is not None:
             raise _stage_error(state, log)

@@ -1,4 +1,4 @@
-"""What a run is to do: the pipeline's arguments, and the configuration that the version records."""
+"""The plan of a run: the pipeline's arguments, and the configuration that the version records."""
 
 import copy
 import hashlib
@@ -24,11 +24,11 @@ from synthvlm_pipelines.requests import StageRequests
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A run, planned.
+    """A planned run.
 
     Attributes:
         configuration: What decides the version's content, and nothing else (no folder, no time).
-        arguments: The pipeline's arguments.
+        arguments: The pipeline's arguments, by name.
     """
 
     configuration: dict[str, Any]
@@ -36,16 +36,16 @@ class RunPlan:
 
 
 def plan_run(wanted: StageRequests, services: Services, profile_name: str, store: Path) -> RunPlan:
-    """Asks the services for their models and parameters, and writes everything down.
+    """Plans a run with the models and parameters that the services report.
 
     Args:
-        wanted: What the user asked for; what is unset is as the profile says.
+        wanted: What the user asked for; unset parameters take the profile's values.
         services: The services that the run will call.
         profile_name: Name of the profile, for the record.
         store: Folder of the run's object store.
 
     Raises:
-        InvalidInput: The recipe is wrong: better said now than after the files have been read.
+        InvalidInput: The recipe is wrong; this is checked before any file is read.
         DomainError: A service does not answer.
     """
     with CaptionClient(connect(services.address("caption"))) as caption:
@@ -78,7 +78,7 @@ def complete(
     scorer: alignment_pb2.GetModelResponse,
     store_uri: str,
 ) -> StageRequests:
-    """The requests as they are sent: with the store, the models, and every parameter."""
+    """The requests as sent: with the store, the models and every parameter."""
     requests = copy.deepcopy(wanted)
     requests.set_store(store_uri)
     requests.generate.model_digest = generator.model_digest
@@ -93,8 +93,8 @@ def configuration_of(
 ) -> dict[str, Any]:
     """What decides the version's content.
 
-    It is part of the version's identity, so its keys stay as they are whatever the requests'
-    fields are called.
+    It is part of the version's identity, so its keys stay the same even if a request's field is
+    renamed.
 
     Args:
         requests: The complete requests.
@@ -130,7 +130,7 @@ def _complete_parameters(wanted: Message, profile: Message) -> None:
 
 
 def _digest(file: str) -> str:
-    """Digest of a local file; a remote one goes by its URL, which is all that is known of it."""
+    """Digest of a local file. Of a remote one only the URL is known, which stands in for it."""
     if "://" in file:
         return f"sha256:{hashlib.sha256(file.encode()).hexdigest()}"
     return file_digest(Path(file))

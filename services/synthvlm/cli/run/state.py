@@ -12,7 +12,7 @@ STAGES: tuple[Stage, ...] = ("import", "curate", "generate", "score", "select", 
 """The stages of a dataset run, in its order."""
 
 LOOPED = ("curate", "generate", "score")
-"""Stages that run once a shard."""
+"""Stages that run once per shard."""
 
 
 @dataclass
@@ -20,12 +20,10 @@ class StageProgress:
     """Where one stage stands, all its shards together.
 
     Attributes:
-        name: The stage.
-        shards: Shards that it will work on; 0 while that is not known.
+        shards: Shards that it will work on; 0 until that is known.
         latest: The last event of each shard that it has begun.
         busy_before: Seconds in which at least one shard was worked on, up to the last pause.
-        busy_since: When the work that is going on began, on the clock of the run's state; None in
-            a pause.
+        busy_since: When the current work began, on the clock of the run's state; None in a pause.
     """
 
     name: Stage
@@ -35,7 +33,7 @@ class StageProgress:
     busy_since: float | None = None
 
     def apply(self, event: StageEvent, now: float) -> None:
-        """Takes in an event of this stage."""
+        """Applies an event of this stage."""
         self.shards = event.shards
         self.latest[event.shard] = event
         if self.at_work and self.busy_since is None:
@@ -62,7 +60,7 @@ class StageProgress:
 
     @property
     def total(self) -> int:
-        """Records in all; 0 while it is not known. Shards not yet begun count as the average."""
+        """Records in all; 0 until that is known. Shards not yet begun count as the average."""
         known = [event.total for event in self.latest.values() if event.total]
         if not known:
             return 0
@@ -83,7 +81,7 @@ class StageProgress:
         return self.busy_before + (now - self.busy_since if self.busy_since is not None else 0.0)
 
     def rate(self, now: float) -> float:
-        """Records a second while it is worked, without those that were only found again."""
+        """Records per second of work, not counting those that were resumed."""
         seconds = self.seconds(now)
         return max(0, self.done - self.resumed) / seconds if seconds > 0 else 0.0
 
@@ -104,7 +102,7 @@ class RunState:
         self.failure: StageEvent | None = None
 
     def apply(self, event: StageEvent) -> None:
-        """Takes in an event."""
+        """Applies an event."""
         self.stages[event.stage].apply(event, self.clock())
         if event.stage in LOOPED:  # all of them work on the same shards
             for name in LOOPED:

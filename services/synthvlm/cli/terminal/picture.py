@@ -1,4 +1,4 @@
-"""An image in a terminal: two pixels a character, by half blocks."""
+"""An image in a terminal: two pixels per character, by half blocks."""
 
 import io
 
@@ -12,11 +12,11 @@ _MOST_ROWS = 48
 
 
 def half_blocks(data: bytes, columns: int) -> Text:
-    """The picture as coloured characters.
+    """The image as coloured characters.
 
     Args:
         data: An encoded image.
-        columns: Characters that fit on a line.
+        columns: Width in characters.
     """
     with Image.open(io.BytesIO(data)) as image:
         scale = min(

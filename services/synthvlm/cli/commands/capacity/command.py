@@ -18,7 +18,7 @@ def capacity(
         int, typer.Option("--images", metavar="N", help="Images in all, repeats included.")
     ] = 1_000_000,
     steps: Annotated[
-        int, typer.Option("--steps", metavar="N", help="Denoising steps an image.")
+        int, typer.Option("--steps", metavar="N", help="Denoising steps per image.")
     ] = 60,
     gpus: Annotated[
         int, typer.Option("--gpus", metavar="N", help="GPUs that work at the same time.")
@@ -31,18 +31,22 @@ def capacity(
     ] = None,
     efficiency: Annotated[
         float,
-        typer.Option("--efficiency", metavar="F", help="Part of the published rate, above 0 to 1."),
+        typer.Option(
+            "--efficiency",
+            metavar="F",
+            help="Fraction of the published rate, above 0 and at most 1.",
+        ),
     ] = 1.0,
     price: Annotated[
         list[str] | None,
-        typer.Option("--price", metavar="NAME=DOLLARS", help="Price of a GPU for an hour."),
+        typer.Option("--price", metavar="NAME=DOLLARS", help="Price of one GPU hour."),
     ] = None,
     json: JsonOption = False,
 ) -> None:
     """Estimate GPU hours and cost of SDXL images from published throughput.
 
-    docs/capacity.md explains the arithmetic and names the sources. Prices are yours to give: those
-    that are not given are round numbers that stand in for them.
+    docs/capacity.md explains the arithmetic and names the sources. Give your own
+    prices: the defaults are round placeholders.
 
     [dim]Examples:[/] synthvlm capacity --images 5000000 --steps 30 --gpus 64
     synthvlm capacity --gpu L4 --price L4=0.35 --efficiency 0.8

@@ -1,7 +1,7 @@
-"""How long, and for how much, a pool of GPUs synthesises a number of SDXL images.
+"""How long a pool of GPUs takes to synthesise a number of SDXL images, and at what cost.
 
-All of it is arithmetic on published throughput: images a second of one GPU at a number of steps,
-scaled to the steps that are wanted. ``docs/capacity.md`` explains it and names the sources.
+All of it is arithmetic on published throughput: images per second of one GPU at a number of steps,
+scaled to the number of steps wanted. ``docs/capacity.md`` explains it and names the sources.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,11 @@ class Gpu:
     """A GPU product, as published.
 
     Attributes:
-        name: The product.
-        rate: Images a second of one GPU: SDXL base, 1024x1024, classifier-free guidance.
+        rate: Images per second of one GPU: SDXL base, 1024x1024, classifier-free guidance.
         steps: Denoising steps at which the rate was published.
         source: Where the rate was published.
-        price: US dollars for one GPU for an hour: a round number to replace by one's own.
-        node: GPUs of a usual node.
+        price: US dollars per GPU hour: a round placeholder.
+        node: GPUs in a typical node.
     """
 
     name: str
@@ -59,15 +58,15 @@ USUAL = ("H100", "A100", "L40S")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be made, and with how much of each GPU's published rate.
+    """What to make, and at what fraction of each GPU's published rate.
 
     Attributes:
         images: Images in all, repeats included.
         steps: Denoising steps of base and refiner together.
         gpus: GPUs that work at the same time.
-        efficiency: Part of the published rate that is reached, above 0 to 1: encoding, storage,
+        efficiency: Fraction of the published rate that is reached, above 0 to 1: encoding, storage,
             half-filled batches, interrupted nodes.
-        prices: US dollars for a GPU for an hour by product, where they are not the default ones.
+        prices: US dollars per GPU hour by product, in place of the defaults.
     """
 
     images: int = 1_000_000
@@ -94,11 +93,9 @@ class Estimate:
     """One GPU product's answer to a plan.
 
     Attributes:
-        gpu: Its name.
-        images_an_hour: Images an hour of one GPU.
+        images_an_hour: Images per hour of one GPU.
         gpu_hours: Hours of all GPUs added up.
         days: Days that the plan takes on all of its GPUs.
-        nodes: Nodes that hold the GPUs.
         cost: US dollars for all GPU hours.
     """
 
@@ -114,7 +111,7 @@ def estimates(plan: Plan, names: Sequence[str] = USUAL) -> list[Estimate]:
     """The plan on each product.
 
     Raises:
-        InvalidInput: A product is not known.
+        InvalidInput: A product is unknown.
     """
     return [_estimate(plan, _gpu(name)) for name in names]
 

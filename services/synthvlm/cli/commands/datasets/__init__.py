@@ -1,1 +1,1 @@
-"""``synthvlm datasets``: what there is, and taking it elsewhere."""
+"""``synthvlm datasets``: listing, comparing and exporting dataset versions."""

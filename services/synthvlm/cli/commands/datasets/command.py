@@ -1,4 +1,4 @@
-"""``synthvlm datasets``: what there is, and taking it elsewhere."""
+"""``synthvlm datasets``: listing, comparing and exporting dataset versions."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -28,7 +28,7 @@ VersionArgument = Annotated[
 
 
 class ExportForm(StrEnum):
-    """Forms of export."""
+    """Export formats."""
 
     WEBDATASET = "webdataset"
     LLAVA = "llava"
@@ -137,12 +137,12 @@ def diff(
 def export(
     context: typer.Context,
     version: VersionArgument,
-    form: Annotated[ExportForm, typer.Option("--format", help="Form of the export.")],
+    form: Annotated[ExportForm, typer.Option("--format", help="Export format.")],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new or empty folder.")],
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write a dataset version in another form.
+    """Write a dataset version in another format.
 
     [dim]Examples:[/] synthvlm datasets export demo --format llava --to demo-llava
     synthvlm datasets export demo@1 --format parquet --to demo-parquet

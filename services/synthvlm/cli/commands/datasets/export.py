@@ -1,4 +1,4 @@
-"""Exporting a dataset version into a folder of the user's."""
+"""Exporting a dataset version into one of the user's folders."""
 
 import shutil
 import tempfile
@@ -24,10 +24,10 @@ def export_version(
         The files, relative to ``to``.
 
     Raises:
-        WrongUsageError: ``to`` is a file or holds something already.
+        WrongUsageError: ``to`` is a file or a folder that is not empty.
     """
     if to.is_file() or (to.is_dir() and any(to.iterdir())):
-        raise WrongUsageError(f"--to {to} exists already; give a new or an empty folder")
+        raise WrongUsageError(f"--to {to} exists already; give a new or empty folder")
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.exports) as folder, _progress() as progress:
         task = progress.add_task("pairs", total=None)

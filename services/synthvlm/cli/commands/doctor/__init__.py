@@ -1,1 +1,1 @@
-"""``synthvlm doctor``: what is missing, and how to mend it."""
+"""``synthvlm doctor``: what is missing, and how to fix it."""

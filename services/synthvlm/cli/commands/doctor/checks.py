@@ -1,4 +1,4 @@
-"""What a machine must have to make datasets."""
+"""What a machine needs to make datasets."""
 
 import importlib.metadata
 import importlib.util
@@ -27,7 +27,7 @@ _PACKAGES = {
     "dataset": ("sqlalchemy", "alembic"),
     "pipelines": ("kfp",),
 }
-"""Packages that each extra needs, by the name they are installed under."""
+"""The packages of each extra, by distribution name."""
 
 _LEAST_MEMORY_GIB = 4
 _LEAST_DISK_GIB = 2
@@ -35,13 +35,12 @@ _LEAST_DISK_GIB = 2
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        state: ``ok``, ``warning`` (works, but not well), or ``missing`` (needed, and not there).
-        what: What was looked at.
-        found: What there is.
-        mend: What to do about it; empty when nothing.
+        state: ``ok``, ``warning`` (works, but not well), or ``missing`` (needed, but absent).
+        what: What was checked.
+        mend: What to do about it; empty if nothing.
     """
 
     state: Literal["ok", "warning", "missing"]
@@ -51,7 +50,7 @@ class Finding:
 
 
 def examine(home: Home, profile: str) -> list[Finding]:
-    """Looks at everything that a run with ``profile`` in ``home`` needs."""
+    """Checks everything that a run with ``profile`` in ``home`` needs."""
     return [
         _python(),
         _platform(),
@@ -66,7 +65,7 @@ def examine(home: Home, profile: str) -> list[Finding]:
 
 
 def _python() -> Finding:
-    # An older Python than the package asks for does not get as far as this.
+    # A Python too old for the package never gets this far.
     return Finding("ok", "python", ".".join(str(part) for part in sys.version_info[:3]))
 
 
@@ -82,17 +81,22 @@ def _machine(home: Home) -> Iterator[Finding]:
     cores = psutil.cpu_count() or 1
     few = cores < 2
     yield Finding(
-        "warning" if few else "ok", "cores", str(cores), "two or more are advised" if few else ""
+        "warning" if few else "ok",
+        "cores",
+        str(cores),
+        "two or more are recommended" if few else "",
     )
     memory = psutil.virtual_memory().available / 2**30
     low = memory < _LEAST_MEMORY_GIB
-    advice = f"close programs: {_LEAST_MEMORY_GIB} GiB are needed by the models" if low else ""
+    advice = f"close other programs: the models need {_LEAST_MEMORY_GIB} GiB" if low else ""
     yield Finding("warning" if low else "ok", "memory", f"{memory:.1f} GiB available", advice)
     existing = next(path for path in (home.root, *home.root.parents) if path.exists())
     disk = shutil.disk_usage(existing).free / 2**30
     full = disk < _LEAST_DISK_GIB
     advice = (
-        f"free some space or choose another --home: less than {_LEAST_DISK_GIB} GiB" if full else ""
+        f"runs need {_LEAST_DISK_GIB} GiB: free some space, or choose another --home"
+        if full
+        else ""
     )
     yield Finding("warning" if full else "ok", "disk", f"{disk:.1f} GiB free", advice)
 
@@ -116,7 +120,7 @@ def _models(profile: str) -> Iterator[Finding]:
     try:
         settings = load_profile(profile)
     except DomainError as error:
-        yield Finding("missing", "profile", error.message, "name another with --profile")
+        yield Finding("missing", "profile", error.message, "choose another with --profile")
         return
     yield Finding("ok", "profile", settings.name)
     for path in (
@@ -147,7 +151,7 @@ def _port() -> Finding:
     try:
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
-            return Finding("ok", "ports", "free ones on 127.0.0.1")
+            return Finding("ok", "ports", "free ports on 127.0.0.1")
     except OSError as error:
         return Finding("missing", "ports", str(error), "allow listening on 127.0.0.1")
 
@@ -168,7 +172,7 @@ def _services(home: Home) -> Finding:
         word for word in WORDS if importlib.util.find_spec(f"synthvlm.{word}.__main__") is None
     ]
     if absent:
-        return Finding("missing", "services", f"no {', '.join(absent)}", "install the package anew")
+        return Finding("missing", "services", f"no {', '.join(absent)}", "reinstall the package")
     services = attach(home, WORDS)
     if services is not None:
         return Finding("ok", "services", f"running with the profile {Path(services.profile).stem}")
@@ -177,6 +181,6 @@ def _services(home: Home) -> Finding:
             "warning",
             "services",
             "registered but not healthy",
-            f"end them; see {home.log('*').parent}",
+            f"stop them; see {home.log('*').parent}",
         )
     return Finding("ok", "services", "not running; commands start what they need")

@@ -1,4 +1,4 @@
-"""``synthvlm doctor``: what is missing, and how to mend it."""
+"""``synthvlm doctor``: what is missing, and how to fix it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,9 +19,9 @@ def doctor(
     profile: ProfileOption = "mini",
     json: JsonOption = False,
 ) -> None:
-    """Check this machine: what is missing and how to mend it.
+    """Check this machine: what is missing and how to fix it.
 
-    Exits with 1 when something that is needed is missing.
+    Exits with 1 if anything necessary is missing.
 
     [dim]Example:[/] synthvlm doctor --profile single-gpu
     """
@@ -35,7 +35,7 @@ def doctor(
 
 
 def _show(findings: Sequence[Finding]) -> None:
-    table = Table("", "what", "found", "mend", box=None)
+    table = Table("", "what", "found", "fix", box=None)
     for finding in findings:
         table.add_row(_MARKS[finding.state], finding.what, finding.found, finding.mend)
     stdout_console().print(table)

@@ -1,1 +1,1 @@
-"""``synthvlm engines``: networks as ONNX graphs and TensorRT engines."""
+"""``synthvlm engines``: components as ONNX graphs and TensorRT engines."""

@@ -10,18 +10,18 @@ from typing import Any
 from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
 from synthvlm.local.parent_death import ending_with_parent
 
-_LINES = 4  # of its last words, when a process ends without a reason
+_LINES = 4  # of its output, when a process ends without giving a reason
 
 
 def run_builder(
     room: str, arguments: Sequence[str], heard: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any]:
-    """Runs what exports components or builds engines, as a process of its own.
+    """Exports components or builds engines, in a process of its own.
 
     Args:
-        room: Its room in the generation service: ``onnx`` or ``tensorrt``.
+        room: The package of the generation service to run: ``onnx`` or ``tensorrt``.
         arguments: Its command line.
-        heard: Told of every component when it is done.
+        heard: Called with each component when it is done.
 
     Returns:
         Its result.
@@ -54,7 +54,7 @@ def run_builder(
 def _follow(
     process: "subprocess.Popen[str]", heard: Callable[[dict[str, Any]], None]
 ) -> dict[str, Any] | None:
-    """The last message, which is the result; components are told of as they come."""
+    """The last message, which is the result; components are passed on as they come."""
     result = None
     for line in process.stdout or ():
         content: dict[str, Any] = json.loads(line)

@@ -27,7 +27,7 @@ from synthvlm.storage import Store, file_uri, open_store
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Export components to ONNX; build TensorRT engines and look at them. Example: "
+    help="Export components to ONNX; build and inspect TensorRT engines. Example: "
     "synthvlm engines export --to onnx",
 )
 
@@ -36,7 +36,7 @@ StoreOption = Annotated[
     typer.Option(
         "--store",
         metavar="URI",
-        help="Object store of the engines.",
+        help="Object store for the engines.",
         show_default="the profile's tensorrt.store, else the home's store",
     ),
 ]
@@ -63,7 +63,7 @@ def build(
     calibration: Annotated[
         Path | None,
         typer.Option(
-            "--calibration", metavar="FILE", help="Captions, one a line: for fp8 and int8."
+            "--calibration", metavar="FILE", help="Captions, one per line, for fp8 and int8."
         ),
     ] = None,
     home: HomeOption = None,
@@ -72,7 +72,7 @@ def build(
     """Build the TensorRT engines of a profile for the GPU of this machine.
 
     Exports every component, compares it with PyTorch, builds its engine, compares that too, and
-    commits all together. Engines that are there already are found.
+    commits all together. Engines that exist already are not built again.
 
     [dim]Example:[/] synthvlm engines build --profile single-gpu-tensorrt --store s3://bucket/synthvlm
     """
@@ -93,7 +93,7 @@ def build(
 
 @app.command("export")
 def export(
-    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder of the graphs.")],
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="Folder for the graphs.")],
     profile: ProfileOption = "mini",
     configuration: Annotated[
         Configuration | None,
@@ -103,13 +103,13 @@ def export(
     ] = None,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="COMPONENT", help="Of --configuration: which component."),
+        typer.Option("--only", metavar="COMPONENT", help="With --configuration: the component."),
     ] = None,
     dtype: Annotated[
-        Precision, typer.Option("--dtype", help="Of --configuration: precision.")
+        Precision, typer.Option("--dtype", help="With --configuration: the precision.")
     ] = Precision.FLOAT32,
     check: Annotated[
-        bool, typer.Option("--check/--no-check", help="Of --configuration: compare with PyTorch.")
+        bool, typer.Option("--check/--no-check", help="With --configuration: compare with PyTorch.")
     ] = True,
     json: JsonOption = False,
 ) -> None:
@@ -179,12 +179,12 @@ def list_engines(
 @app.command("show")
 def show(
     context: typer.Context,
-    engine_id: Annotated[str, typer.Argument(metavar="ID", help="Or its beginning.")],
+    engine_id: Annotated[str, typer.Argument(metavar="ID", help="The id, or its beginning.")],
     store: StoreOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Show what a set of TensorRT engines was built for and holds.
+    """Show what a set of TensorRT engines contains and was built for.
 
     [dim]Example:[/] synthvlm engines show 3f2a
     """
@@ -197,11 +197,11 @@ def show(
 
 @app.command("job")
 def print_job(
-    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As the node label has it.")],
+    gpu: Annotated[str, typer.Option("--gpu", metavar="PRODUCT", help="As in the node label.")],
     profile: ProfileOption = "single-gpu-tensorrt",
     store: StoreOption = None,
     image: Annotated[
-        str, typer.Option("--image", metavar="IMAGE", help="Image with TensorRT.")
+        str, typer.Option("--image", metavar="IMAGE", help="Container image with TensorRT.")
     ] = f"synthvlm/generation:{__version__}",
     namespace: Annotated[
         str | None, typer.Option("--namespace", metavar="NAME", help="Namespace.")
@@ -212,12 +212,12 @@ def print_job(
     ] = None,
     service_account: Annotated[
         str | None,
-        typer.Option("--service-account", metavar="NAME", help="May write to the store."),
+        typer.Option("--service-account", metavar="NAME", help="One that may write to the store."),
     ] = None,
     credentials: Annotated[
         str | None,
         typer.Option(
-            "--credentials", metavar="NAME", help="Existing Secret with the store's environment."
+            "--credentials", metavar="NAME", help="Existing Secret with the store's credentials."
         ),
     ] = None,
 ) -> None:
@@ -252,7 +252,7 @@ def _store(context: typer.Context, store: str | None, home: Path | None) -> Stor
 
 
 def _run(room: str, arguments: list[str], *, json: bool) -> dict[str, Any]:
-    """Runs the builder, and shows one component after the other as it is done."""
+    """Runs the builder, and shows each component when it is done."""
     components: list[dict[str, Any]] = []
     errors = stderr_console()
     with errors.status("Loading the models") as status:

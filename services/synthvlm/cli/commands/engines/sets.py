@@ -9,17 +9,12 @@ from synthvlm.storage import Manifest, Store
 from synthvlm.storage.manifest import MANIFEST, read_manifest
 
 KIND = "engines"
-"""The kind of shard that a set of engines is."""
+"""The shard kind of a set of engines."""
 
 
 @dataclass(frozen=True)
 class EngineSet:
-    """A set of engines in a store.
-
-    Attributes:
-        path: Its folder below the store's root.
-        manifest: Its manifest.
-    """
+    """A set of engines in a store, in the folder ``path`` below the store's root."""
 
     path: str
     manifest: Manifest
@@ -35,7 +30,7 @@ class EngineSet:
         return sum(entry.size for entry in self.manifest.files)
 
     def to_json(self) -> dict[str, Any]:
-        """What programs are told."""
+        """The content of ``--json``."""
         return {
             "id": self.id,
             "path": self.path,
@@ -58,7 +53,7 @@ def engine_sets(store: Store) -> Iterator[EngineSet]:
 
 
 def engine_set(store: Store, beginning: str) -> EngineSet:
-    """The one set of engines whose id begins so.
+    """The one set of engines whose id starts with ``beginning``.
 
     Raises:
         NotFound: There is none, or more than one.

@@ -21,7 +21,7 @@ from synthvlm.local.clients import generation_client
 from synthvlm.scenes.grammar import foreign_words, parse
 
 MOST_IMAGES = 400
-_SHOWN = 8  # images that are drawn on the terminal itself
+_SHOWN = 8  # images drawn in the terminal
 _THUMBNAIL = 19  # characters: four of them and their gaps fit a terminal of 80
 _PARENT = Path("generated")
 _STYLES = {True: "green", False: "red", None: "dim"}
@@ -29,10 +29,10 @@ _STYLES = {True: "green", False: "red", None: "dim"}
 
 def generate(
     context: typer.Context,
-    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the images shall show.")],
+    prompt: Annotated[str, typer.Argument(metavar="PROMPT", help="What the images should show.")],
     count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many images.")] = 8,
     seed: Annotated[
-        int, typer.Option("--seed", metavar="N", help="Seed of the first; the next has N+1.")
+        int, typer.Option("--seed", metavar="N", help="Seed of the first image; the next has N+1.")
     ] = 0,
     steps: Annotated[
         int | None,
@@ -45,7 +45,7 @@ def generate(
         typer.Option(
             "--guidance-scale",
             metavar="X",
-            help="How closely to follow the prompt, above 0 to 50.",
+            help="How closely to follow the prompt, above 0 and at most 50.",
             show_default="as the profile says",
         ),
     ] = None,
@@ -55,14 +55,14 @@ def generate(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder of the images.",
-            show_default="a new one in ./generated, named for the prompt",
+            help="Folder for the images.",
+            show_default="a new one in ./generated, named after the prompt",
         ),
     ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Make images of a prompt and see whether they are true to it.
+    """Make images of a prompt and check whether they are true to it.
 
     The bundled models draw small scenes of coloured shapes, so an oracle can tell whether an image
     shows what the prompt says; the verdicts are printed and on the contact sheet. The same prompt
@@ -105,14 +105,14 @@ def generate(
 
 
 def _explain(console: Console, prompt: str) -> None:
-    """Says beforehand when there will be no verdict, and why."""
+    """Says beforehand if there will be no verdict, and why."""
     if parse(prompt) is not None:
         return
     foreign = foreign_words(prompt)
     why = f" (it does not know: {', '.join(foreign[:6])})" if foreign else ""
     console.print(
         f"No verdict is possible: the prompt is not in the language of the scene world{why}. "
-        f'One that is: "a small red circle above a blue square, on a white wall".',
+        f'Try, for example: "a small red circle above a blue square, on a white wall".',
         style="yellow",
         markup=False,
         highlight=False,

@@ -21,23 +21,15 @@ SHEET = "sheet.png"
 """Name of the contact sheet in the folder of the images."""
 
 WORDS = {True: "true", False: "false", None: "no verdict"}
-"""What a verdict is called."""
+"""The words for verdicts."""
 
 _AT_ONCE = 4
-"""Images asked for together: batches are padded to a multiple of it, and the bar moves."""
+"""Images requested at once: batches are padded to a multiple of it, and the bar still moves."""
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An image that was made.
-
-    Attributes:
-        seed: What it was made from, besides the prompt.
-        file: Where it is.
-        data: Its bytes.
-        verdict: Whether the prompt is true of it.
-        model_digest: ``sha256:`` digest of the model that made it.
-    """
+    """An image that was made: its encoded bytes, their file, and the oracle's verdict."""
 
     seed: int
     file: Path
@@ -53,12 +45,12 @@ def make_pictures(
     folder: Path,
     advance: Callable[[], None],
 ) -> list[Picture]:
-    """Makes and judges one image a seed, as numbered PNG files.
+    """Makes and judges one image per seed, as numbered PNG files.
 
     Args:
         client: Makes the images.
-        request: What they have in common; its format is PNG.
-        seeds: What they differ in.
+        request: The request for all of them, without a seed; its format is PNG.
+        seeds: One for each image.
         folder: Where the files go; it exists.
         advance: Called after every image.
 
@@ -105,7 +97,7 @@ def pixels_of(data: bytes) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 
 @contextmanager
 def bar(console: Console, total: int) -> Iterator[Callable[[], None]]:
-    """A progress bar of images while its context lasts; yields what moves it on by one."""
+    """A progress bar of images; yields a function that advances it by one."""
     columns = (TextColumn("images"), BarColumn(24), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal

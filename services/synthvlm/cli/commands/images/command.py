@@ -19,7 +19,7 @@ from synthvlm.local.clients import dataset_client, generation_client
 app = typer.Typer(no_args_is_help=True, help="Look at single images.")
 
 ImageArgument = Annotated[
-    str, typer.Argument(metavar="ID", help="The image's id, or eight characters of its beginning.")
+    str, typer.Argument(metavar="ID", help="The image's id, or its first eight characters.")
 ]
 
 
@@ -63,7 +63,7 @@ def regenerate(
             "--profile",
             metavar="NAME|FILE",
             help="A shipped profile, or a YAML file.",
-            show_default="the shipped one that made the image, else mini",
+            show_default="the shipped profile that made the image, else mini",
         ),
     ] = None,
     out: Annotated[
@@ -73,7 +73,7 @@ def regenerate(
 ) -> None:
     """Make an image again from its id alone, and say whether it is the same.
 
-    Exits with 1 when its bytes are not those that are stored.
+    Exits with 1 if its bytes differ from those stored.
 
     [dim]Example:[/] synthvlm regenerate 3f2a9c01 --out again.jpg
     """
@@ -142,5 +142,5 @@ def _content(image: dataset_pb2.GetImageResponse) -> dict[str, Any]:
 def _why_different(image: dataset_pb2.GetImageResponse, model_digest: str) -> str:
     recorded = loads(image.generation_json).get("model_digest")
     if recorded != model_digest:
-        return "the model is another one; use the profile that made it (--profile)"
+        return "the model is a different one; use the profile that made it (--profile)"
     return "the model is the same, so the processor or a library computes differently"

@@ -1,4 +1,4 @@
-"""What makes a stored image again: the request, and the profile to send it to."""
+"""Making a stored image again: the request, and the profile to send it to."""
 
 import json
 
@@ -11,13 +11,13 @@ from synthvlm.generation.v1 import generation_pb2
 from synthvlm.profiles import profile_names
 
 FALLBACK_PROFILE = "mini"
-"""For images that no version holds, so that nothing is known of their run."""
+"""For images that are in no version: nothing is known about their run."""
 
 
 def profile_of(image: dataset_pb2.GetImageResponse, client: DatasetClient) -> str:
-    """The shipped profile whose run published the image; the fallback where none did.
+    """The shipped profile whose run published the image, or the fallback.
 
-    A profile in a file of the user's own is known by its name alone, and cannot be found again.
+    A profile from a user's own file is recorded by name only, and cannot be found again.
     """
     if not image.versions:
         return FALLBACK_PROFILE
@@ -28,10 +28,10 @@ def profile_of(image: dataset_pb2.GetImageResponse, client: DatasetClient) -> st
 
 
 def generation_request(image: dataset_pb2.GetImageResponse) -> generation_pb2.GenerateImageRequest:
-    """Everything that determined the image, as the request for one image.
+    """The request for the image, with everything that determined it.
 
     Raises:
-        DataCorrupt: What was recorded of its generation is not understood.
+        DataCorrupt: The record of its generation is damaged.
     """
     try:
         recorded = json.loads(image.generation_json)
