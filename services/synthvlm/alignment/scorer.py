@@ -69,6 +69,16 @@ class PairScore:
     weighted_score: float
 
 
+def pair_score(clip_score: float, ssim: float, weighting: Weighting) -> PairScore:
+    """The scores of a pair, the weighted one formed of the other two.
+
+    It is formed from what is stored, so that anyone can form it again.
+    """
+    clip32, ssim32 = float(np.float32(clip_score)), float(np.float32(ssim))
+    weighted = weighting.score(clip32, ssim32)
+    return PairScore(clip32, ssim32, float(np.float32(weighted)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """All that is left of an image once it is decoded: SSIMScore and the model's input."""
@@ -162,7 +172,4 @@ class Scorer:
 def _finish(clip_score: float, ssim: float, parameters: ScoreParameters) -> PairScore | Unusable:
     if not np.isfinite(clip_score):
         return Unusable("not_finite", "gives no finite embedding")
-    # The weighted score is formed from what is stored, so that anyone can form it again.
-    clip32, ssim32 = float(np.float32(clip_score)), float(np.float32(ssim))
-    weighted = parameters.weighting.score(clip32, ssim32)
-    return PairScore(clip32, ssim32, float(np.float32(weighted)))
+    return pair_score(clip_score, ssim, parameters.weighting)

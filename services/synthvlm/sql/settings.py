@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -28,17 +28,11 @@ DatabaseUrl = Annotated[str, AfterValidator(_database)]
 """``sqlite:///FILE`` or ``postgresql://USER@HOST:PORT/NAME``, without a password."""
 
 
-class DatabaseSettings(BaseSettings):
-    """What a service that keeps a database has among its settings.
-
-    The service gives ``database`` its default.
-    """
+class ConnectionSettings(BaseModel):
+    """How a database is used, whichever it is."""
 
     model_config = SettingsConfigDict(use_attribute_docstrings=True)
 
-    database: DatabaseUrl
-    """Database: sqlite:///FILE (sqlite:////FILE for an absolute path) or
-    postgresql://USER@HOST:PORT/NAME."""
     database_password_file: Path | None = None
     """File with the password of the PostgreSQL user."""
     database_pool_size: Annotated[int, Field(ge=1, le=100)] = 5
@@ -47,3 +41,14 @@ class DatabaseSettings(BaseSettings):
     """Connections opened beyond these while there is much to do."""
     database_timeout_seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 30.0
     """Seconds that a call waits for a connection or for a lock of the database."""
+
+
+class DatabaseSettings(ConnectionSettings):
+    """What a service that keeps a database has among its settings.
+
+    The service gives ``database`` its default.
+    """
+
+    database: DatabaseUrl
+    """Database: sqlite:///FILE (sqlite:////FILE for an absolute path) or
+    postgresql://USER@HOST:PORT/NAME."""
