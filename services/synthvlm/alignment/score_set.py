@@ -32,6 +32,9 @@ from synthvlm.storage.schemas import (
 )
 from synthvlm.storage.shard_files import Row, ShardFiles
 
+KIND = "scores"
+"""Kind of the shards."""
+
 CODE_VERSION = 1
 """Raised whenever this code gives other scores for the same key."""
 
@@ -166,7 +169,7 @@ class ScoreSetMaker:
 
     def _key(self, request: ScoreSetRequest) -> ShardKey:
         return ShardKey(
-            kind="scores",
+            kind=KIND,
             inputs={
                 "captions": request.caption_set.digest,
                 "images": request.image_set.digest,

@@ -22,6 +22,9 @@ from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.parts import Fresh
 from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE
 
+KIND = "images"
+"""Kind of the shards."""
+
 CODE_VERSION = 1
 """Raised whenever this code gives other images for the same key."""
 
@@ -156,7 +159,7 @@ class ImageSetMaker:
 
     def _key(self, request: ImageSetRequest) -> ShardKey:
         return ShardKey(
-            kind="images",
+            kind=KIND,
             inputs={"captions": request.caption_set.digest},
             configuration={
                 "sampling": request.sampling.to_json(),

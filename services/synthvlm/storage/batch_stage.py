@@ -9,7 +9,7 @@ the records that wait for it, as the shard's files grow in a temporary folder.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -20,7 +20,7 @@ import pyarrow as pa
 from synthvlm.errors import NotFound
 from synthvlm.progress import Reporter
 from synthvlm.storage.commit import Commit
-from synthvlm.storage.made import NOTHING, Made, MadeIndex
+from synthvlm.storage.made import NOTHING, Blob, Made, MadeIndex
 from synthvlm.storage.parts import Fresh, Parts, failures_of, new_part
 from synthvlm.storage.refs import ShardRef
 from synthvlm.storage.shard_files import Row, ShardFiles
@@ -200,12 +200,19 @@ class _Work:
             start = end
 
     def _found(self, identities: Sequence[bytes]) -> dict[bytes, Made]:
-        """What the index knows, without what has gone since: objects are asked for once each."""
-        found = self._attempt.index.find(identities) if identities else {}
+        """What the index knows and the store has."""
+        known = self._attempt.index.find(identities) if identities else {}
+        found = self._present(known)
+        if gone := [identity for identity in known if identity not in found]:
+            # A shard may have been committed in between, and its parts are in its files now.
+            found |= self._present(self._attempt.index.find(gone))
+        return found
+
+    def _present(self, known: Mapping[bytes, Made]) -> dict[bytes, Made]:
+        """The records whose bytes can be there; each object is asked for once."""
         sizes: dict[str, int] = {}
 
-        def is_there(made: Made) -> bool:
-            blob = made.blob
+        def is_present(blob: Blob | None) -> bool:
             if blob is None:
                 return True
             if blob.path not in sizes:
@@ -215,7 +222,7 @@ class _Work:
                     sizes[blob.path] = 0
             return blob.offset + blob.size <= sizes[blob.path]
 
-        return {identity: made for identity, made in found.items() if is_there(made)}
+        return {identity: made for identity, made in known.items() if is_present(made.blob)}
 
     def _make(self, missing: Sequence[_Record]) -> None:
         """Makes what is missing, and keeps it."""
@@ -261,7 +268,6 @@ class _Work:
 
     def _recover(self, lost: Sequence[_Record]) -> None:
         """Gets what could not be read from where it has moved to, or makes it anew."""
-        # The shard that made it may have been committed in between: its parts are gone by now.
         moved = self._found([record.item.identity for record in lost])
         missing = []
         for record in lost:
