@@ -10,7 +10,6 @@ caption more.
 
 import argparse
 import random
-import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.score_set import ScoreSetMaker, ScoreSetRequest
@@ -104,8 +104,8 @@ def seconds(make: Callable[[], object]) -> float:
 
 
 def megabytes() -> float:
-    """Most memory that this process has had so far, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Memory that this process has now, in MiB."""
+    return float(psutil.Process().memory_info().rss / 2**20)
 
 
 class Timed:

@@ -116,7 +116,7 @@ class RunOutcome:
                 stage=stage.name,
                 seconds=stage.seconds(clock),
                 done=stage.done,
-                resumed=stage.resumed,
+                resumed=stage.resumed + stage.reused,
             )
             for stage in self._state.stages.values()
         ]
