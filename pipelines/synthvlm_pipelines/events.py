@@ -38,6 +38,7 @@ class StageEvent:
         done: Records finished.
         total: Records in all; 0 until that is known.
         resumed: Of ``done``, the records that an earlier attempt had committed.
+        reused: Of ``done``, the records that were found in other shards.
         seconds: Time since the stage started on this shard.
         result: The stage's result message as JSON, in the event ``finished``.
         code: Name of the gRPC status code, in the event ``failed``.
@@ -51,6 +52,7 @@ class StageEvent:
     done: int = 0
     total: int = 0
     resumed: int = 0
+    reused: int = 0
     seconds: float = 0.0
     result: dict[str, Any] = field(default_factory=dict)
     code: str = ""

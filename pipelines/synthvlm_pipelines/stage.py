@@ -65,6 +65,7 @@ class Stage:
             done=self._progress.done,
             total=self._progress.total,
             resumed=self._progress.resumed,
+            reused=self._progress.reused,
             seconds=round(time.monotonic() - self._started, 3),
             result=json.loads(result),
             code=code,

@@ -10,13 +10,15 @@ class Reporter(Protocol):
     progress to the client and raises when the client has gone.
     """
 
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Reports that ``done`` of ``total`` records are finished.
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
+        """Tells that ``done`` of ``total`` records are finished.
 
         Args:
-            done: Records finished, including those of earlier attempts.
-            total: Records in total; 0 while unknown.
-            resumed: How many of ``done`` an earlier attempt had committed.
+            done: Records finished, those of earlier attempts included.
+            total: Records in all; 0 while it is not known.
+            resumed: Of ``done``, the records that an earlier attempt had committed.
+            reused: Of ``done``, the records that were found in other shards. Never those of
+                ``resumed``.
 
         Raises:
             OperationCancelled: As ``check``.
@@ -31,8 +33,8 @@ class Reporter(Protocol):
 
 
 class _Silent:
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Does nothing."""
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
+        """Tells nobody."""
 
     def check(self) -> None:
         """Never raises."""

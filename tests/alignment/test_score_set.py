@@ -20,7 +20,7 @@ class Watcher:
     def __init__(self):
         self.reports = []
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         self.reports.append((done, total, resumed))
 
     def check(self):

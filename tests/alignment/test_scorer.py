@@ -94,7 +94,7 @@ def test_a_caller_who_has_gone_does_not_wait_for_the_model(hasher, scorer_of, pi
     entered, leave, gone = threading.Event(), threading.Event(), threading.Event()
 
     class Caller:
-        def report(self, done, total, resumed=0):
+        def report(self, done, total, resumed=0, reused=0):
             self.check()
 
         def check(self):

@@ -68,7 +68,7 @@ def test_the_same_again(store, pool, tmp_path):
     reports = []
 
     class Watch:
-        def report(self, done, total, resumed=0):
+        def report(self, done, total, resumed=0, reused=0):
             reports.append((done, total, resumed))
 
         def check(self):
@@ -112,7 +112,7 @@ def test_all_or_nothing(store, pool, keep):
 
 def test_a_cancelled_curation_leaves_nothing(store, pool):
     class Stop:
-        def report(self, done, total, resumed=0):
+        def report(self, done, total, resumed=0, reused=0):
             if done:
                 raise OperationCancelled("stop")
 

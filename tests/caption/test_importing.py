@@ -25,7 +25,7 @@ class Watch:
         self.reports = []
         self.stop_at = stop_at
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         self.reports.append((done, total, resumed))
         if self.stop_at is not None and done >= self.stop_at:
             raise OperationCancelled("stop")
@@ -255,7 +255,7 @@ def test_a_file_that_changes_is_not_imported(store, caption_file):
     file = caption_file("c.txt", "a\nb\n")
 
     class Append(Watch):
-        def report(self, done, total, resumed=0):
+        def report(self, done, total, resumed=0, reused=0):
             with file.blob.local.open("a") as stream:
                 stream.write("more\n")
 

@@ -15,12 +15,17 @@ RESULTS: dict[str, dict[str, Any]] = {
     "select": {"selected": "2"},
     "assemble": {"name": "demo", "version": 3, "digest": "sha256:00"},
 }
+PROGRESS: dict[str, dict[str, Any]] = {
+    "generate": {"done": 8, "total": 8, "resumed": 1, "reused": 5},
+    "score": {"done": 6, "total": 6, "reused": 4},
+}
 
 
 def finished() -> RunOutcome:
     state = RunState()
     for stage, result in RESULTS.items():
-        state.apply(StageEvent(stage, State.FINISHED, result=result))
+        progress = PROGRESS.get(stage, {})
+        state.apply(StageEvent(stage, State.FINISHED, result=result, **progress))
     return RunOutcome(state)
 
 
@@ -37,6 +42,8 @@ def test_the_summary_has_what_scripts_rely_on() -> None:
             "scored": 5,
             "selected": 2,
         },
+        "made": {"images": 2, "scores": 2},
+        "reused": {"images": 6, "scores": 4},
         "report": "/home/report.html",
         "seconds": 1.235,
     }

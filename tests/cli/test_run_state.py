@@ -40,6 +40,16 @@ def test_a_stage_adds_up_its_shards_and_estimates_the_rest() -> None:
     assert state.stages["select"].shards == 0
 
 
+def test_what_was_found_is_told_and_does_not_count_as_work() -> None:
+    clock = Clock()
+    state = RunState(clock)
+    state.apply(replace(running("generate", 0, 1, 50, 80), resumed=8, reused=22))
+    clock.now += 10
+    stage = state.stages["generate"]
+    assert stage.rate(clock.now) == pytest.approx(2.0)
+    assert "50/80 (8 resumed, 22 reused)" in stage_line(stage, clock.now)
+
+
 def test_a_finished_stage_keeps_its_time() -> None:
     clock = Clock()
     state = RunState(clock)
@@ -88,6 +98,7 @@ EVENTS = st.builds(
     done=st.integers(0, 10**6),
     total=st.integers(0, 10**6),
     resumed=st.integers(0, 10**6),
+    reused=st.integers(0, 10**6),
 )
 
 

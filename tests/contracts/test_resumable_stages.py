@@ -24,7 +24,7 @@ class Caller:
         self.told: list[tuple[int, int, int]] = []
         self._leave_at = leave_at
 
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
         self.told.append((done, total, resumed))
         if done == self._leave_at:
             raise OperationCancelled("gone")

@@ -18,6 +18,7 @@ SHARED = {
     "local",
     "profiles",
     "report",
+    "reuse",
     "scenes",
     "serving",
     "sql",
@@ -27,7 +28,7 @@ SHARED = {
 """Packages that are not services."""
 ONE_MEANING = {
     *{"__init__", "__main__", "config", "engine", "limits", "requests", "service", "servicer"},
-    *{"models", "parquet", "warm_up"},
+    *{"models", "parquet", "reindex", "warm_up"},
 }
 """Names of modules that mean the same in each service that has one."""
 OTHER_EXTRAS = {"cli", "dev", "pipelines", "scenes"}

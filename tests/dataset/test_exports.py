@@ -130,7 +130,7 @@ class TestEveryForm:
         seen = []
 
         class Watcher:
-            def report(self, done, total, resumed=0):
+            def report(self, done, total, resumed=0, reused=0):
                 seen.append((done, total, resumed))
 
             def check(self):

@@ -214,7 +214,7 @@ class TestSelect:
 
     def test_who_has_gone_is_noticed(self, store):
         class Gone:
-            def report(self, done, total, resumed=0):
+            def report(self, done, total, resumed=0, reused=0):
                 self.check()
 
             def check(self):
@@ -227,7 +227,7 @@ class TestSelect:
         seen = []
 
         class Watcher:
-            def report(self, done, total, resumed=0):
+            def report(self, done, total, resumed=0, reused=0):
                 seen.append((done, total, resumed))
 
             def check(self):

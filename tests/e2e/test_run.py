@@ -31,6 +31,21 @@ def test_the_same_run_again_resumes(up, undisturbed: dict[str, Any]) -> None:
         assert again[key] == undisturbed[key]
 
 
+def test_one_more_caption_costs_its_own_images(up, undisturbed, tmp_path: Path) -> None:
+    place = place_in(tmp_path)
+    more = {"id": 12, "caption": "a big green star above a small red circle on a white background."}
+    place.captions.write_text(f"{up.captions.read_text()}{json.dumps(more)}\n")
+    command = [{"scenes": "grown"}.get(part, part) for part in place.run_command()]
+    command[command.index(str(place.profile))] = str(up.profile)
+    # Where the others are known, and where nothing is.
+    grown, fresh = (json.loads(where.call(*command)[0].splitlines()[-1]) for where in (up, place))
+    assert grown["counts"]["generated"] == 26
+    assert grown["made"] == {"images": 2, "scores": 2}
+    assert grown["reused"] == {"images": 24, "scores": 24}
+    assert fresh["made"] == {"images": 26, "scores": 26}
+    assert grown["digest"] == fresh["digest"]
+
+
 def test_images_by_triton_make_the_same_dataset(undisturbed, tmp_path: Path) -> None:
     answer = place_in(tmp_path).make("--engine", "triton")
     assert answer["digest"] == undisturbed["digest"]

@@ -26,7 +26,7 @@ class Caller:
     def __init__(self):
         self.gone = threading.Event()
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         self.check()
 
     def check(self):

@@ -91,3 +91,18 @@ def test_every_setting_of_a_section_has_a_meaning() -> None:
         assert isinstance(kind, type)
         for name, field in kind.model_fields.items():
             assert field.description, name
+
+
+def test_the_index_is_a_section_and_off_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load().reuse.database is None
+    monkeypatch.setenv("SYNTHVLM_GENERATION_REUSE__DATABASE", "sqlite:///index.sqlite")
+    assert load().reuse.database == "sqlite:///index.sqlite"
+    chosen = load(
+        ["--reuse.database", "postgresql://me@host/one", "--reuse.database-pool-size", "2"]
+    )
+    assert (chosen.reuse.database, chosen.reuse.database_pool_size) == (
+        "postgresql://me@host/one",
+        2,
+    )
+    with pytest.raises(InvalidInput, match="password in a file"):
+        load(["--reuse.database", "postgresql://me:secret@host/one"])

@@ -44,7 +44,7 @@ class Progress:
         self.told = []
         self._leave_at = leave_at
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         self.told.append((done, total, resumed))
         if done == self._leave_at:
             raise OperationCancelled("gone")

@@ -117,6 +117,23 @@ async def test_model_images_and_shards_agree(serve, pipelines, store, caption_se
             assert answer.parameters == model.parameters
 
 
+async def test_images_of_another_shard_are_taken_from_there(serve, store, caption_set, tmp_path):
+    reuse = {"database": f"sqlite:///{tmp_path}/reuse.sqlite"}
+    results = []
+    for texts in (TEXTS, [*TEXTS, "one more"]):
+        async with serve(reuse=reuse) as stub:  # each time a new process, as it were
+            request = shard_request(store, caption_set(store, texts), run_seed=5)
+            results.append(await result_of(stub.GenerateShard(request)))
+    assert [one.result.generated for one in results] == [6, 7]
+    assert [one.result.reused for one in results] == [0, 6]
+    assert [one.progress.reused for one in results] == [0, 6]
+    store.delete(store.list("images"))
+    async with serve() as stub:
+        request = shard_request(store, caption_set(store, [*TEXTS, "one more"]), run_seed=5)
+        last = await result_of(stub.GenerateShard(request))
+    assert last.result.image_set == results[1].result.image_set
+
+
 @pytest.mark.parametrize(
     ("image_format", "media_type"),
     [

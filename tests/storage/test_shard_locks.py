@@ -13,7 +13,7 @@ from synthvlm.storage.shard_locks import ShardLocks
 class Gone:
     """A caller that has gone away."""
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         raise AssertionError
 
     def check(self):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from synthvlm.alignment.clip_score import PROMPT_PREFIX
 from synthvlm.alignment.limits import ClipWeight, VlmSize
 from synthvlm.alignment.weighted import Range, Weighting
+from synthvlm.reuse.settings import ReuseSettings
 from synthvlm.serving.fields import Utf8
 from synthvlm.serving.settings import ServiceSettings
 
@@ -49,6 +50,8 @@ class AlignmentSettings(ServiceSettings):
     """The SSIMScores that are mapped to 0 and 1 in the weighted score."""
     vlm_size: VlmSize = 336
     """Input size of the VLM in pixels, unless a request says otherwise."""
+    reuse: ReuseSettings = ReuseSettings()
+    """Where scores of other shards are found, so that none is made twice."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "AlignmentSettings":

@@ -1,11 +1,11 @@
 """A CaptionSet and an ImageSet shard become a ScoreSet shard.
 
-Batches are cut from the ImageSet's index. Besides the captions' texts, only the batch in hand is in
-memory.
+Scores that exist in the store are taken, the others are made. Besides the captions' texts, only the
+batch in hand is in memory.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,16 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from synthvlm.alignment.decoding import Unusable
-from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
+from synthvlm.alignment.made_scores import MADE, ScoreIdentities, text_of, texts_of
+from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer, pair_score
+from synthvlm.alignment.weighted import Weighting
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
-from synthvlm.storage.batch_stage import Attempt, Batch, BatchStage, MadeShard
+from synthvlm.storage.batch_stage import Attempt, BatchStage, Item, MadeShard
+from synthvlm.storage.made import NOTHING, MadeIndex
+from synthvlm.storage.parts import Fresh
 from synthvlm.storage.schemas import (
-    CAPTIONS,
-    CAPTIONS_FILE,
     IMAGES,
     IMAGES_FILE,
     IMAGES_TAR,
@@ -30,22 +32,16 @@ from synthvlm.storage.schemas import (
 )
 from synthvlm.storage.shard_files import Row, ShardFiles
 
+KIND = "scores"
+"""Kind of the shards."""
+
 CODE_VERSION = 1
 """Raised whenever this code gives other scores for the same key."""
 
 MAX_IMAGE_BYTES = 64 * 2**20
 """Most bytes of an encoded image in a shard: more than any image within the limit of pixels has."""
 
-PART = pa.schema(
-    [
-        *[field.with_nullable(True) for field in SCORES],
-        pa.field("reason", pa.string(), nullable=True),
-    ]
-)
-"""A finished batch. Scores are null where ``reason`` says why there are none."""
-
 _TOO_LARGE = Unusable("too_many_bytes", f"must have at most {MAX_IMAGE_BYTES} bytes")
-_CAPTION_COLUMNS = pa.schema([CAPTIONS.field("caption_id"), CAPTIONS.field("text")])
 _IMAGE_COLUMNS = pa.schema(
     [
         IMAGES.field(name)
@@ -75,23 +71,33 @@ class ScoreSetRequest:
 class ScoreSetFiles(ShardFiles):
     """The scores, and the images that could not be scored."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, weighting: Weighting) -> None:
         super().__init__(folder, SCORES_FILE, SCORES)
+        self._weighting = weighting
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Appends a finished batch: rows of ``PART``."""
+        """Appends pairs: what they are called, and what was made."""
         self.append(
-            made=[row for row in rows if row["reason"] is None],
+            made=[self._weighted(row) for row in rows if row["reason"] is None],
             failed=[row for row in rows if row["reason"] is not None],
         )
 
+    def _weighted(self, row: Row) -> dict[str, Any]:
+        return {**row, **asdict(pair_score(row["clip_score"], row["ssim_score"], self._weighting))}
+
 
 class ScoreSetMaker:
-    """Makes ScoreSet shards with a scorer; calls may come from many threads."""
+    """Makes ScoreSet shards with a scorer; calls may come from many threads.
 
-    def __init__(self, scorer: Scorer) -> None:
+    Args:
+        scorer: The scorer.
+        index: Where scores of other shards are found.
+    """
+
+    def __init__(self, scorer: Scorer, index: MadeIndex = NOTHING) -> None:
         self._scorer = scorer
         self._engine = scorer.engine
+        self._index = index
         self._stage = BatchStage()
 
     def make(self, store: Store, request: ScoreSetRequest, reporter: Reporter) -> MadeShard:
@@ -108,61 +114,68 @@ class ScoreSetMaker:
             NotFound: There is no such CaptionSet or ImageSet shard.
             DataCorrupt: Stored bytes are damaged.
             OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
+            Unavailable: The store or the index cannot be reached.
         """
         key = self._key(request)
         key.require_model(request.model_digest)
+        with ExitStack() as stack:
 
-        def begin() -> Attempt:
-            captions = open_shard(store, request.caption_set)
-            images = open_shard(store, request.image_set)
-            _require_same_captions(captions, images)
-            return Attempt(
-                records=images.manifest.records,
-                batches=self._batches(images, _texts(captions), request, reporter),
-                part=PART,
-                files=ScoreSetFiles,
-            )
+            def begin() -> Attempt:
+                captions = open_shard(store, request.caption_set)
+                images = open_shard(store, request.image_set)
+                _require_same_captions(captions, images)
+                tar = stack.enter_context(closing(store.open(images.path(IMAGES_TAR))))
+                return Attempt(
+                    records=images.manifest.records,
+                    items=self._items(images, texts_of(captions), request),
+                    batch_size=self._scorer.batch_size,
+                    make=partial(self._score, tar=tar, request=request, reporter=reporter),
+                    columns=MADE,
+                    files=partial(ScoreSetFiles, weighting=request.parameters.weighting),
+                    index=self._index,
+                )
 
-        return self._stage.make(Commit(store, key), begin, reporter)
+            return self._stage.make(Commit(store, key), begin, reporter)
 
-    def _batches(
-        self,
-        images: Shard,
-        texts: Mapping[str, str],
-        request: ScoreSetRequest,
-        reporter: Reporter,
-    ) -> Iterator[Batch]:
-        with closing(images.store.open(images.path(IMAGES_TAR))) as tar:
-            for batch in images.batches(IMAGES_FILE, _IMAGE_COLUMNS, self._scorer.batch_size):
-                work = partial(self._score, batch, texts, tar, request, reporter)
-                yield Batch(batch.num_rows, work)
+    def _items(
+        self, images: Shard, texts: Mapping[str, str], request: ScoreSetRequest
+    ) -> Iterator[Item]:
+        identities = ScoreIdentities(
+            CODE_VERSION,
+            self._engine.model_digest,
+            self._engine.numerics,
+            request.parameters.prompt_prefix,
+            request.parameters.vlm_size,
+        )
+        for batch in images.batches(IMAGES_FILE, _IMAGE_COLUMNS, _READ_ROWS):
+            for row in batch.to_pylist():
+                text = text_of(row, texts)
+                yield Item(identities.of(row["sha256"], text), {**row, "text": text})
 
     def _score(
         self,
-        batch: pa.RecordBatch,
-        texts: Mapping[str, str],
+        items: Sequence[Item],
         tar: BinaryIO,
         request: ScoreSetRequest,
         reporter: Reporter,
-    ) -> list[dict[str, Any]]:
-        """Scores a batch; its rows of ``PART``."""
-        rows = batch.to_pylist()
+    ) -> list[Fresh]:
+        """Scores a batch."""
+        rows = [item.names for item in items]
         readable = [row for row in rows if row["size"] <= MAX_IMAGE_BYTES]
-        pairs = [Pair(_image(row, tar), _text(row, texts)) for row in readable]
+        pairs = [Pair(_image(row, tar), row["text"]) for row in readable]
         scores = self._scorer.score(pairs, request.parameters, reporter)
         by_id = {row["image_id"]: score for row, score in zip(readable, scores, strict=True)}
-        return [_row(row, by_id.get(row["image_id"], _TOO_LARGE)) for row in rows]
+        return [_fresh(by_id.get(row["image_id"], _TOO_LARGE)) for row in rows]
 
     def _key(self, request: ScoreSetRequest) -> ShardKey:
         return ShardKey(
-            kind="scores",
+            kind=KIND,
             inputs={
                 "captions": request.caption_set.digest,
                 "images": request.image_set.digest,
             },
             configuration={
                 "parameters": asdict(request.parameters),
-                # Parts are batches: attempts with other batches must not share them.
                 "batch_size": self._scorer.batch_size,
                 "numerics": dict(self._engine.numerics),
             },
@@ -177,20 +190,6 @@ def _require_same_captions(captions: Shard, images: Shard) -> None:
         raise InvalidInput(f"caption_set {message}", [FieldViolation("caption_set", message)])
 
 
-def _texts(captions: Shard) -> dict[str, str]:
-    rows = captions.batches(CAPTIONS_FILE, _CAPTION_COLUMNS, _READ_ROWS)
-    return {row["caption_id"]: row["text"] for batch in rows for row in batch.to_pylist()}
-
-
-def _text(row: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-    try:
-        return texts[row["caption_id"]]
-    except KeyError:
-        raise DataCorrupt(
-            f"the caption {row['caption_id']} of image {row['image_id']} is not in the CaptionSet"
-        ) from None
-
-
 def _image(row: Mapping[str, Any], tar: BinaryIO) -> bytes:
     # Damage is an error, not a failed image: it must not be committed under the key of good bytes.
     tar.seek(row["offset"])
@@ -203,8 +202,8 @@ def _image(row: Mapping[str, Any], tar: BinaryIO) -> bytes:
     return data
 
 
-def _row(image: Mapping[str, Any], score: PairScore | Unusable) -> dict[str, Any]:
-    names = {name: image[name] for name in ("image_id", "caption_id", "repeat")}
+def _fresh(score: PairScore | Unusable) -> Fresh:
     if isinstance(score, Unusable):
-        return {**names, "reason": score.reason}
-    return {**names, **asdict(score), "reason": None}
+        return Fresh({"clip_score": None, "ssim_score": None, "reason": score.reason})
+    values = {"clip_score": score.clip_score, "ssim_score": score.ssim_score, "reason": None}
+    return Fresh(values)

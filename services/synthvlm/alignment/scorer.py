@@ -67,6 +67,16 @@ class PairScore:
     weighted_score: float
 
 
+def pair_score(clip_score: float, ssim: float, weighting: Weighting) -> PairScore:
+    """The scores of a pair, the weighted one formed of the other two.
+
+    It is formed from what is stored, so that anyone can form it again.
+    """
+    clip32, ssim32 = float(np.float32(clip_score)), float(np.float32(ssim))
+    weighted = weighting.score(clip32, ssim32)
+    return PairScore(clip32, ssim32, float(np.float32(weighted)))
+
+
 @dataclass(frozen=True, eq=False)
 class _Prepared:
     """What is kept of a decoded image: its SSIMScore and the model's input."""
@@ -160,8 +170,5 @@ class Scorer:
 
 def _finish(clip_score: float, ssim: float, parameters: ScoreParameters) -> PairScore | Unusable:
     if not np.isfinite(clip_score):
-        return Unusable("not_finite", "does not have a finite embedding")
-    # The weighted score is computed from the stored values, so that anyone can recompute it.
-    clip32, ssim32 = float(np.float32(clip_score)), float(np.float32(ssim))
-    weighted = parameters.weighting.score(clip32, ssim32)
-    return PairScore(clip32, ssim32, float(np.float32(weighted)))
+        return Unusable("not_finite", "gives no finite embedding")
+    return pair_score(clip_score, ssim, parameters.weighting)

@@ -9,6 +9,7 @@ from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.alignment.warm_up import warm_up
 from synthvlm.model_folders import resolve_model
 from synthvlm.profiles import load_profile
+from synthvlm.reuse.index import ScoreIndex, open_index
 from synthvlm.serving import Service
 
 
@@ -35,12 +36,13 @@ def build(settings: AlignmentSettings) -> AlignmentServicer:
     engine = load_engine(settings)
     warm_up(engine, settings.batch_size)
     scorer = Scorer(engine, settings.batch_size, settings.threads)
-    return AlignmentServicer(settings, profile, scorer)
+    return AlignmentServicer(settings, profile, scorer, open_index(ScoreIndex, settings.reuse))
 
 
 def close(servicer: AlignmentServicer) -> None:
-    """Stops the scorer's threads."""
+    """Stops the scorer's threads, and closes the index."""
     servicer.scorer.close()
+    servicer.index.close()
 
 
 SERVICE = Service(

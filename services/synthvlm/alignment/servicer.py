@@ -15,6 +15,7 @@ from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import offload, stream, validated
 from synthvlm.storage import open_store
+from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 
@@ -25,13 +26,21 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
         settings: The service's settings.
         profile: Name of the profile.
         scorer: The scorer, shared.
+        index: Where scores of other shards are found.
     """
 
-    def __init__(self, settings: AlignmentSettings, profile: str, scorer: Scorer) -> None:
+    def __init__(
+        self,
+        settings: AlignmentSettings,
+        profile: str,
+        scorer: Scorer,
+        index: MadeIndex = NOTHING,
+    ) -> None:
         self.scorer = scorer
+        self.index = index
         self._settings = settings
         self._profile = profile
-        self._maker = ScoreSetMaker(scorer)
+        self._maker = ScoreSetMaker(scorer, index)
 
     async def GetModel(
         self,
@@ -101,6 +110,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
                     score_set=ref_to_proto(made.ref),
                     scored=made.ref.records,
                     failed=drop_counts(made.failed),
+                    reused=made.reused,
                 )
             )
 

@@ -9,8 +9,7 @@ from synthvlm.dataset.assembly import Assembled
 from synthvlm.dataset.catalogue import Catalogue, Entry
 from synthvlm.dataset.provenance import Maker, Provenance, read_provenance, write_provenance
 from synthvlm.progress import Reporter
-from synthvlm.storage import ShardRef, Store
-from synthvlm.storage.manifest import MANIFEST, Manifest, read_manifest
+from synthvlm.storage import Manifest, ShardRef, Store, committed_shards
 
 _log = structlog.get_logger(__name__)
 
@@ -79,10 +78,7 @@ def _time_and_number(found: _Found) -> tuple[int, int]:
 
 def _committed(store: Store, kind: str, reporter: Reporter) -> list[tuple[ShardRef, Manifest]]:
     found = []
-    for path in store.list(kind):
+    for shard in committed_shards(store, kind):
         reporter.check()
-        folder, _, file = path.rpartition("/")
-        if file == MANIFEST:
-            manifest = read_manifest(store.read(path), folder)
-            found.append((ShardRef(folder, manifest.digest, manifest.records), manifest))
+        found.append(shard)
     return found

@@ -65,9 +65,9 @@ class _Callers:
     def __init__(self, jobs: Sequence[_Job]) -> None:
         self._jobs = jobs
 
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Only checks: callers are notified when their batch is finished."""
-        del done, total, resumed
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
+        """Only asks, as ``check``: callers learn of their batch when it is finished."""
+        del done, total, resumed, reused
         self.check()
 
     def check(self) -> None:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from synthvlm.generation.engine import Sampling
 from synthvlm.generation.limits import MAX_SIDE, SIZE_STEP, Fraction, Guidance, Side, Steps
 from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.reuse.settings import ReuseSettings
 from synthvlm.serving.fields import OptionalDigest, Utf8
 from synthvlm.serving.settings import ServiceSettings, SettingsSection
 
@@ -83,6 +84,8 @@ class GenerationSettings(ServiceSettings):
     """TensorRT engines, for the executor tensorrt."""
     triton: TritonSettings = TritonSettings()
     """Triton servers, for the engine triton."""
+    reuse: ReuseSettings = ReuseSettings()
+    """Where images of other shards are found, so that none is made twice."""
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
     """Maximum number of images generated in one batch."""
     batch_wait_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 60.0

@@ -1,25 +1,29 @@
 """A CaptionSet shard becomes an ImageSet shard.
 
-The images of a shard are numbered: caption by caption, and within a caption repeat by repeat.
-Batches are cut from that sequence.
+The images of a shard stand in order: caption by caption, and within a caption repeat by repeat.
+Those that exist in the store are taken, the others are made.
 """
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
 from synthvlm.generation.engine import Engine, ImageRequest, Sample, Sampling
-from synthvlm.generation.image_set_files import PART, ImageSetFiles
+from synthvlm.generation.image_set_files import ImageSetFiles
+from synthvlm.generation.made_images import MADE, ImageIdentities, images_of
 from synthvlm.generation.seeds import image_id, image_seed
 from synthvlm.progress import Reporter
-from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard, sha256_digest
-from synthvlm.storage.batch_stage import Attempt, Batch, BatchStage, MadeShard
+from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
+from synthvlm.storage.batch_stage import Attempt, BatchStage, Item, MadeShard
+from synthvlm.storage.made import NOTHING, MadeIndex
+from synthvlm.storage.parts import Fresh
 from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE
+
+KIND = "images"
+"""Kind of the shards."""
 
 CODE_VERSION = 1
 """Raised whenever this code gives other images for the same key."""
@@ -49,20 +53,17 @@ class ImageSetRequest:
     model_digest: str = ""
 
 
-@dataclass(frozen=True)
-class _Image:
-    """One image to make."""
-
-    caption_id: str
-    text: str
-    repeat: int
-
-
 class ImageSetMaker:
-    """Makes ImageSet shards with an engine; calls may come from many threads."""
+    """Makes ImageSet shards with an engine; calls may come from many threads.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: The engine.
+        index: Where images of other shards are found.
+    """
+
+    def __init__(self, engine: Engine, index: MadeIndex = NOTHING) -> None:
         self._engine = engine
+        self._index = index
         self._stage = BatchStage()
 
     def make(self, store: Store, request: ImageSetRequest, reporter: Reporter) -> MadeShard:
@@ -78,91 +79,96 @@ class ImageSetMaker:
             NotFound: There is no such CaptionSet shard.
             DataCorrupt: Stored bytes are damaged.
             OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
+            Unavailable: The store or the index cannot be reached.
         """
         key = self._key(request)
         key.require_model(request.model_digest)
 
         def begin() -> Attempt:
             captions = open_shard(store, request.caption_set)
-            rows = captions.batches(CAPTIONS_FILE, _CAPTION_COLUMNS, _READ_ROWS)
-            images = (
-                _Image(row["caption_id"], row["text"], repeat)
-                for batch in rows
-                for row in batch.to_pylist()
-                for repeat in range(request.repeats)
-            )
             return Attempt(
                 records=captions.manifest.records * request.repeats,
-                batches=(
-                    Batch(len(batch), partial(self._rows, batch, request, reporter))
-                    for batch in _cut(images, self._engine.batch_size)
-                ),
-                part=PART,
+                items=self._items(captions, request),
+                batch_size=self._engine.batch_size,
+                make=partial(self._images, request=request, reporter=reporter),
+                columns=MADE,
                 files=partial(ImageSetFiles, image_format=request.image_format),
+                index=self._index,
             )
 
-        return self._stage.make(Commit(store, key), begin, reporter)
+        def tell(ref: ShardRef) -> None:
+            if self._index is NOTHING:
+                return
+            captions = open_shard(store, request.caption_set)
+            for images in images_of(open_shard(store, ref), captions):
+                self._index.enter(images)
 
-    def _rows(
-        self, batch: Sequence[_Image], request: ImageSetRequest, reporter: Reporter
-    ) -> list[dict[str, Any]]:
-        """Makes a batch; its rows of ``PART``."""
-        seeds = [image_seed(one.caption_id, one.repeat, request.run_seed) for one in batch]
+        return self._stage.make(Commit(store, key, tell), begin, reporter)
+
+    def _items(self, captions: Shard, request: ImageSetRequest) -> Iterator[Item]:
+        digest, sampling = self._engine.model_digest, request.sampling
+        image_format = request.image_format.value
+        identities = ImageIdentities(
+            CODE_VERSION, digest, self._engine.numerics, sampling.to_json(), image_format
+        )
+        for batch in captions.batches(CAPTIONS_FILE, _CAPTION_COLUMNS, _READ_ROWS):
+            for row in batch.to_pylist():
+                caption_id, text = row["caption_id"], row["text"]
+                for repeat in range(request.repeats):
+                    seed = image_seed(caption_id, repeat, request.run_seed)
+                    names = {
+                        "image_id": image_id(
+                            caption_id, repeat, seed, digest, sampling, image_format
+                        ),
+                        "caption_id": caption_id,
+                        "text": text,
+                        "repeat": repeat,
+                        "seed": seed,
+                    }
+                    yield Item(identities.of(text, seed), names)
+
+    def _images(
+        self, items: Sequence[Item], request: ImageSetRequest, reporter: Reporter
+    ) -> list[Fresh]:
+        """Synthesises and encodes a batch."""
         samples = self._engine.batch(
             [
-                ImageRequest(one.text, seed, request.sampling)
-                for one, seed in zip(batch, seeds, strict=True)
+                ImageRequest(item.names["text"], item.names["seed"], request.sampling)
+                for item in items
             ],
             reporter,
         )
         return [
-            self._row(one, seed, sample, request)
-            for one, seed, sample in zip(batch, seeds, samples, strict=True)
+            self._encoded(item, sample, request)
+            for item, sample in zip(items, samples, strict=True)
         ]
 
-    def _row(
-        self, image: _Image, seed: int, sample: Sample, request: ImageSetRequest
-    ) -> dict[str, Any]:
-        digest = self._engine.model_digest
-        mark = Mark(digest, sha256_digest(image.text.encode()), seed)
-        return {
-            "image_id": image_id(
-                image.caption_id,
-                image.repeat,
-                seed,
-                digest,
-                request.sampling,
-                request.image_format.value,
-            ),
-            "caption_id": image.caption_id,
-            "text": image.text,
-            "repeat": image.repeat,
-            "seed": seed,
-            "width": sample.pixels.shape[1],
-            "height": sample.pixels.shape[0],
+    def _encoded(self, item: Item, sample: Sample, request: ImageSetRequest) -> Fresh:
+        height, width, _ = sample.pixels.shape
+        values = {
+            "width": width,
+            "height": height,
             "truncated": sample.truncated,
-            "data": None if sample.defect else encode(sample.pixels, request.image_format, mark),
             "defect": sample.defect,
         }
+        if sample.defect:
+            return Fresh(values)
+        prompt_digest = sha256_digest(item.names["text"].encode())
+        mark = Mark(self._engine.model_digest, prompt_digest, item.names["seed"])
+        return Fresh(values, encode(sample.pixels, request.image_format, mark))
 
     def _key(self, request: ImageSetRequest) -> ShardKey:
         return ShardKey(
-            kind="images",
+            kind=KIND,
             inputs={"captions": request.caption_set.digest},
             configuration={
                 "sampling": request.sampling.to_json(),
                 "repeats": request.repeats,
                 "run_seed": request.run_seed,
                 "format": request.image_format.value,
-                # Parts are batches: attempts with other batches must not share them.
                 "batch_size": self._engine.batch_size,
                 "numerics": dict(self._engine.numerics),
             },
             model_digest=self._engine.model_digest,
             code_version=CODE_VERSION,
         )
-
-
-def _cut(images: Iterator[_Image], size: int) -> Iterator[list[_Image]]:
-    while batch := list(itertools.islice(images, size)):
-        yield batch

@@ -4,29 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from synthvlm.generation.encoding import ImageFormat
 from synthvlm.storage import sha256_digest
 from synthvlm.storage.schemas import IMAGES, IMAGES_FILE, IMAGES_TAR
 from synthvlm.storage.shard_files import Row, ShardFiles
 from synthvlm.storage.tar import TarFile
-
-PART = pa.schema(
-    [
-        pa.field("image_id", pa.string(), nullable=False),
-        pa.field("caption_id", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        pa.field("repeat", pa.int32(), nullable=False),
-        pa.field("seed", pa.int64(), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("truncated", pa.bool_(), nullable=False),
-        pa.field("data", pa.binary(), nullable=True),
-        pa.field("defect", pa.string(), nullable=True),
-    ]
-)
-"""A finished batch. ``data`` is the encoded image; null where ``defect`` says why there is none."""
 
 
 class ImageSetFiles(ShardFiles):
@@ -48,7 +30,7 @@ class ImageSetFiles(ShardFiles):
         return {"truncated_prompts": self._truncated, **super().counts}
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Appends a finished batch: rows of ``PART``."""
+        """Appends images: what they are called, what was made, and their bytes as ``data``."""
         self._truncated += sum(row["truncated"] for row in rows)
         self.append(
             made=[self._indexed(row) for row in rows if not row["defect"]],

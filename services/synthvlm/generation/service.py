@@ -9,6 +9,7 @@ from synthvlm.generation.servicer import GenerationServicer
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.generation.warm_up import warm_up
 from synthvlm.profiles import load_profile
+from synthvlm.reuse.index import ImageIndex, open_index
 from synthvlm.serving import Service
 
 
@@ -41,12 +42,13 @@ def build(settings: GenerationSettings) -> GenerationServicer:
     profile = load_profile(settings.profile).name
     engine = open_engine(settings)
     warm_up(engine, settings.sampling)
-    return GenerationServicer(settings, profile, engine)
+    return GenerationServicer(settings, profile, engine, open_index(ImageIndex, settings.reuse))
 
 
 def close(servicer: GenerationServicer) -> None:
-    """Closes the engine."""
+    """Closes the engine and the index."""
     servicer.engine.close()
+    servicer.index.close()
 
 
 SERVICE = Service(

@@ -15,6 +15,7 @@ from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import AnswerCache, offload, stream, validated
 from synthvlm.storage import open_store, sha256_digest
+from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -27,13 +28,21 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         settings: The service's settings.
         profile: Name of the profile.
         engine: The engine, which all calls share.
+        index: Where images of other shards are found.
     """
 
-    def __init__(self, settings: GenerationSettings, profile: str, engine: Engine) -> None:
+    def __init__(
+        self,
+        settings: GenerationSettings,
+        profile: str,
+        engine: Engine,
+        index: MadeIndex = NOTHING,
+    ) -> None:
         self.engine = engine
+        self.index = index
         self._settings = settings
         self._profile = profile
-        self._maker = ImageSetMaker(engine)
+        self._maker = ImageSetMaker(engine, index)
         self._answers = AnswerCache()
 
     async def GetModel(
@@ -91,6 +100,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
                     image_set=ref_to_proto(made.ref),
                     generated=made.ref.records,
                     failed=drop_counts(made.failed),
+                    reused=made.reused,
                 )
             )
 

@@ -28,6 +28,11 @@ class Home:
         return self.root / "catalogue.sqlite"
 
     @property
+    def reuse_index(self) -> Path:
+        """The index of the images and scores that the store holds."""
+        return self.root / "reuse.sqlite"
+
+    @property
     def exports(self) -> Path:
         """Where exports are written before they are moved to their destination."""
         return self.root / "exports"

@@ -94,6 +94,8 @@ def _settings(word: str, home: Home) -> list[str]:
     options = {"--store-roots": [f"file://{home.store}"]}
     if word == "caption":
         options["--caption-roots"] = CAPTION_ROOTS
+    if word in ("generation", "alignment"):
+        options["--reuse.database"] = [f"sqlite:///{home.reuse_index}"]
     if word == "dataset":
         options["--export-roots"] = [f"file://{home.exports}"]
         options["--database"] = [f"sqlite:///{home.catalogue}"]

@@ -21,7 +21,7 @@ class StageTiming(_Frozen):
     Attributes:
         seconds: Time in which at least one of its shards was worked on.
         done: Records that the stage worked on, resumed ones included.
-        resumed: Of ``done``, the records that an earlier attempt had committed.
+        resumed: Of ``done``, the records that were found made, by an earlier attempt or run.
     """
 
     stage: Stage

@@ -32,8 +32,8 @@ class _CallReporter:
     def __init__(self, call: Call) -> None:
         self._call = call
 
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
-        del done, total, resumed  # an item call has no progress to show
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
+        del done, total, resumed, reused  # an item call has no progress to show
         self.check()
 
     def check(self) -> None:
@@ -49,8 +49,10 @@ class _StreamReporter(_CallReporter):
         self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
-        self.newest = shard_pb2.ShardProgress(done=done, total=total, resumed=resumed)
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
+        self.newest = shard_pb2.ShardProgress(
+            done=done, total=total, resumed=resumed, reused=reused
+        )
         self._loop.call_soon_threadsafe(self.changed.set)
         self.check()
 

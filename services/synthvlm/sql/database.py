@@ -15,6 +15,9 @@ from sqlalchemy.orm import Session, sessionmaker
 from synthvlm.errors import PreconditionFailed, Unavailable
 from synthvlm.sql.settings import DatabaseSettings
 
+VERSION_TABLE = "alembic_version"
+"""Where it is noted which migrations are applied, unless a schema has a table of its own for it."""
+
 _RETRY_SECONDS = 2.0
 _LOCK = 0x5D47A5E7
 """Number of the PostgreSQL advisory lock that is held while the schema changes."""
@@ -42,12 +45,16 @@ class Database:
         self.engine.dispose()
 
 
-def open_database(settings: DatabaseSettings, migrations: str) -> Database:
+def open_database(
+    settings: DatabaseSettings, migrations: str, version_table: str = VERSION_TABLE
+) -> Database:
     """Connects to a database and brings its schema up to date.
 
     Args:
         settings: The database, and how to connect to it.
         migrations: The service's migrations folder: a path, or ``package:folder``.
+        version_table: Table that notes which of them are applied. Schemas that may share a database
+            have one each.
 
     Raises:
         Unavailable: The database cannot be reached.
@@ -75,11 +82,11 @@ def open_database(settings: DatabaseSettings, migrations: str) -> Database:
         # Replaces a connection that the server has closed before it is used.
         engine = create_engine(url, connect_args=connect, pool_pre_ping=True, **options)
     with database_errors():
-        migrate(engine, migrations)
+        migrate(engine, migrations, version_table)
     return Database(engine)
 
 
-def migrate(engine: Engine, migrations: str) -> None:
+def migrate(engine: Engine, migrations: str, version_table: str = VERSION_TABLE) -> None:
     """Applies pending migrations; safe to call from many processes at once."""
     config = Config()
     config.set_main_option("script_location", "synthvlm.sql:migrations")
@@ -87,7 +94,7 @@ def migrate(engine: Engine, migrations: str) -> None:
     # A single folder, whatever characters its path contains.
     config.set_main_option("path_separator", "newline")
     with _schema_lock(engine), engine.begin() as connection:
-        config.attributes["connection"] = connection
+        config.attributes |= {"connection": connection, "version_table": version_table}
         command.upgrade(config, "head")
 
 

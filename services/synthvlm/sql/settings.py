@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic_settings import SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -28,14 +28,11 @@ DatabaseUrl = Annotated[str, AfterValidator(_database)]
 """``sqlite:///FILE`` or ``postgresql://USER@HOST:PORT/NAME``, without a password."""
 
 
-class DatabaseSettings(BaseSettings):
-    """Settings of a service with a database; the service provides the default of ``database``."""
+class ConnectionSettings(BaseModel):
+    """How to connect to a database."""
 
     model_config = SettingsConfigDict(use_attribute_docstrings=True)
 
-    database: DatabaseUrl
-    """Database: sqlite:///FILE (sqlite:////FILE for an absolute path) or
-    postgresql://USER@HOST:PORT/NAME."""
     database_password_file: Path | None = None
     """File with the password of the PostgreSQL user."""
     database_pool_size: Annotated[int, Field(ge=1, le=100)] = 5
@@ -44,3 +41,11 @@ class DatabaseSettings(BaseSettings):
     """Additional connections opened under load."""
     database_timeout_seconds: Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)] = 30.0
     """Seconds that a call waits for a connection or a database lock."""
+
+
+class DatabaseSettings(ConnectionSettings):
+    """Settings of a service with a database; the service provides the default of ``database``."""
+
+    database: DatabaseUrl
+    """Database: sqlite:///FILE (sqlite:////FILE for an absolute path) or
+    postgresql://USER@HOST:PORT/NAME."""

@@ -4,7 +4,7 @@ from synthvlm.storage.commit import Commit, ShardKey
 from synthvlm.storage.digests import canonical_json, file_digest, sha256_digest
 from synthvlm.storage.manifest import FileEntry, Manifest
 from synthvlm.storage.refs import ShardRef, is_safe_path
-from synthvlm.storage.shards import Shard, open_shard
+from synthvlm.storage.shards import Shard, committed_shards, open_shard
 from synthvlm.storage.store import Store, file_uri, open_store
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "ShardRef",
     "Store",
     "canonical_json",
+    "committed_shards",
     "file_digest",
     "file_uri",
     "is_safe_path",

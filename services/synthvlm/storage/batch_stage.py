@@ -1,34 +1,51 @@
-"""Stages that work batch by batch, and go on where an earlier attempt stopped.
+"""Stages that make records batch by batch, and none of them twice.
 
-Batches are cut from a stage's input at fixed places, so that a batch is the same whether the first
-attempt works on it or one that goes on after a crash. Each finished batch is kept as a part of the
-commit until the shard is committed; between parts and result nothing but the batch in hand is in
-memory, as the shard's files grow in a temporary folder.
+The records of a shard stand in a fixed order, and each has an identity. What exists under it is
+taken: from a part that an earlier attempt at the shard has left, or from any shard that the stage's
+index knows of. What does not is gathered, over gaps of any width, into batches that are full; each
+finished batch is kept as a part of the commit until the shard is committed, and entered in the
+index. Between parts and result nothing but the batch in hand is in memory, besides what is known of
+the records that wait for it, as the shard's files grow in a temporary folder.
 """
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
 
+from synthvlm.errors import NotFound
 from synthvlm.progress import Reporter
 from synthvlm.storage.commit import Commit
-from synthvlm.storage.parts import failures_of, part_bytes, part_rows
+from synthvlm.storage.made import NOTHING, Blob, Made, MadeIndex
+from synthvlm.storage.parts import Fresh, Parts, failures_of, new_part
 from synthvlm.storage.refs import ShardRef
 from synthvlm.storage.shard_files import Row, ShardFiles
 from synthvlm.storage.shard_locks import ShardLocks
 from synthvlm.storage.shards import open_shard
 
+LOOK_UP = 1024
+"""Records looked up at once."""
 
-@dataclass(frozen=True)
-class Batch:
-    """Some records of a stage's input: how many they are, and the work that makes their rows."""
+AHEAD = 16_384
+"""Records that wait for a full batch, at most. Each takes some hundred bytes: their own bytes are
+read when they are written."""
 
-    records: int
-    work: Callable[[], Sequence[Row]]
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A record that a shard shall have.
+
+    Attributes:
+        identity: SHA-256 of everything that decides what is made of it.
+        names: Columns of its row that are not made: ids and what else the shard calls it.
+    """
+
+    identity: bytes
+    names: Row
 
 
 @dataclass(frozen=True)
@@ -36,24 +53,38 @@ class Attempt:
     """What one attempt at a shard does.
 
     Attributes:
-        records: Records of the input.
-        batches: The batches, always cut at the same places.
-        part: Columns of a batch's rows.
-        files: Begins the shard's files in a folder.
+        records: Number of the items.
+        items: The records, always in the same order.
+        batch_size: Most items that are made at once.
+        make: Makes some items, in their order.
+        columns: Columns of the values that it makes.
+        files: Begins the shard's files in a folder; they get rows of an item's names, its values,
+            and its bytes as ``data``.
+        index: Where records of other shards are found.
     """
 
     records: int
-    batches: Iterable[Batch]
-    part: pa.Schema
+    items: Iterable[Item]
+    batch_size: int
+    make: Callable[[Sequence[Item]], Sequence[Fresh]]
+    columns: pa.Schema
     files: Callable[[Path], ShardFiles]
+    index: MadeIndex = NOTHING
 
 
 @dataclass(frozen=True)
 class MadeShard:
-    """A committed shard: its reference, and the records of the input that failed, by reason."""
+    """A committed shard.
+
+    Attributes:
+        ref: Its reference.
+        failed: Records of the input that failed, by reason.
+        reused: Records, failed ones included, that this call found in other shards.
+    """
 
     ref: ShardRef
     failed: dict[str, int]
+    reused: int = 0
 
 
 class BatchStage:
@@ -73,6 +104,7 @@ class BatchStage:
         Raises:
             DataCorrupt: Stored bytes are damaged.
             OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
+            Unavailable: The store or the index cannot be reached.
         """
         with self._locks.hold(commit, reporter):
             if ref := commit.find():
@@ -81,26 +113,167 @@ class BatchStage:
                 reporter.report(records, records, resumed=records)
                 return made
             attempt = begin()
+            work = _Work(commit, attempt, reporter)
             prefix = f"synthvlm-{commit.key.kind}-"
             with tempfile.TemporaryDirectory(prefix=prefix) as folder:
                 with closing(attempt.files(Path(folder))) as files:
-                    for part in _parts(commit, attempt, reporter):
-                        files.add(part_rows(part))
+                    for rows in work.rows():
+                        files.add(rows)
+                        work.report()
                 ref = commit.finish(files.paths, files.records, files.counts, files.file_records)
-            return MadeShard(ref, failures_of(files.counts))
+            return MadeShard(ref, failures_of(files.counts), work.reused)
 
 
-def _parts(commit: Commit, attempt: Attempt, reporter: Reporter) -> Iterator[bytes]:
-    """The batches' parts, as an earlier attempt kept them or made now; reported once taken."""
-    done = resumed = 0
-    reporter.report(done, attempt.records)
-    for index, batch in enumerate(attempt.batches):
-        part = commit.read_part(index)
-        if part is None:
-            part = part_bytes(batch.work(), attempt.part)
-            commit.write_part(index, part)
-        else:
-            resumed += batch.records
-        yield part
-        done += batch.records
-        reporter.report(done, attempt.records, resumed)
+@dataclass(slots=True)
+class _Record:
+    """A record on its way into the shard.
+
+    Attributes:
+        place: Its number in the shard's order.
+        item: What it shall be.
+        source: What there is of it; None: it has yet to be made.
+        is_own: Whether it was found in a part of the shard.
+        data: Its bytes, while it is written.
+    """
+
+    place: int
+    item: Item
+    source: Made | Fresh | None
+    is_own: bool = False
+    data: bytes | None = None
+
+    @property
+    def is_reused(self) -> bool:
+        """Whether it was found in another shard."""
+        return isinstance(self.source, Made) and not self.is_own
+
+    def row(self) -> Row:
+        """Its row, once it is made and read."""
+        values = {} if self.source is None else self.source.values
+        return {**self.item.names, **values, "data": self.data}
+
+
+class _Work:
+    """One attempt at work: rows in order, and how many of them came from where."""
+
+    def __init__(self, commit: Commit, attempt: Attempt, reporter: Reporter) -> None:
+        self._store = commit.store
+        self._folder = commit.parts
+        self._parts = Parts(commit.store, commit.parts)
+        self._attempt = attempt
+        self._reporter = reporter
+        self._done = self._resumed = self.reused = 0
+
+    def report(self) -> None:
+        """Tells the reporter of the rows that were taken so far."""
+        self._reporter.report(self._done, self._attempt.records, self._resumed, self.reused)
+
+    def rows(self) -> Iterator[list[Row]]:
+        """The rows of the shard, some at a time."""
+        self.report()
+        size = self._attempt.batch_size
+        waiting: list[_Record] = []
+        missing: list[_Record] = []
+        for record in self._looked_up():
+            waiting.append(record)
+            if record.source is None:
+                missing.append(record)
+            # Records that wait for nothing are written at once.
+            if len(missing) == size or len(waiting) == (AHEAD if missing else size):
+                self._make(missing)
+                yield from self._finished(waiting)
+                waiting, missing = [], []
+        self._make(missing)
+        yield from self._finished(waiting)
+
+    def _looked_up(self) -> Iterator[_Record]:
+        """The items with what there is of them."""
+        items, start = iter(self._attempt.items), 0
+        while chunk := list(islice(items, LOOK_UP)):
+            self._reporter.check()
+            end = start + len(chunk)
+            own = self._parts.take((item.identity for item in chunk), end)
+            others = self._found([item.identity for item in chunk if item.identity not in own])
+            for place, item in enumerate(chunk, start):
+                made = own.get(item.identity)
+                yield _Record(place, item, made or others.get(item.identity), made is not None)
+            start = end
+
+    def _found(self, identities: Sequence[bytes]) -> dict[bytes, Made]:
+        """What the index knows and the store has."""
+        known = self._attempt.index.find(identities) if identities else {}
+        found = self._present(known)
+        if gone := [identity for identity in known if identity not in found]:
+            # A shard may have been committed in between, and its parts are in its files now.
+            found |= self._present(self._attempt.index.find(gone))
+        return found
+
+    def _present(self, known: Mapping[bytes, Made]) -> dict[bytes, Made]:
+        """The records whose bytes can be there; each object is asked for once."""
+        sizes: dict[str, int] = {}
+
+        def is_present(blob: Blob | None) -> bool:
+            if blob is None:
+                return True
+            if blob.path not in sizes:
+                try:
+                    sizes[blob.path] = self._store.size(blob.path)
+                except NotFound:
+                    sizes[blob.path] = 0
+            return blob.offset + blob.size <= sizes[blob.path]
+
+        return {identity: made for identity, made in known.items() if is_present(made.blob)}
+
+    def _make(self, missing: Sequence[_Record]) -> None:
+        """Makes what is missing, and keeps it."""
+        if not missing:
+            return
+        fresh = self._attempt.make([record.item for record in missing])
+        for record, made in zip(missing, fresh, strict=True):
+            record.source, record.is_own = made, False
+        identities = [record.item.identity for record in missing]
+        part = new_part(
+            self._folder,
+            missing[0].place,
+            list(zip(identities, fresh, strict=True)),
+            self._attempt.columns,
+        )
+        # In this order, a part that exists is known: what is entered of one that does not counts
+        # as not there.
+        self._attempt.index.enter(part.made)
+        self._store.write(part.path, part.data)
+
+    def _finished(self, records: Sequence[_Record]) -> Iterator[list[Row]]:
+        """The rows of records of which none is missing, with their bytes."""
+        for start in range(0, len(records), self._attempt.batch_size):
+            batch = records[start : start + self._attempt.batch_size]
+            if lost := [record for record in batch if not self._read(record)]:
+                self._recover(lost)
+            self._done += len(batch)
+            self._resumed += sum(record.is_own for record in batch)
+            self.reused += sum(record.is_reused for record in batch)
+            yield [record.row() for record in batch]
+            for record in batch:
+                record.source = record.data = None
+
+    def _read(self, record: _Record) -> bool:
+        """Reads a record's bytes if it has any; whether they are there."""
+        source = record.source
+        if isinstance(source, Fresh):
+            record.data = source.data
+        elif source is not None and source.blob is not None:
+            record.data = source.blob.read(self._store)
+            return record.data is not None
+        return True
+
+    def _recover(self, lost: Sequence[_Record]) -> None:
+        """Gets what could not be read from where it has moved to, or makes it anew."""
+        moved = self._found([record.item.identity for record in lost])
+        missing = []
+        for record in lost:
+            record.source, record.is_own = moved.get(record.item.identity), False
+            if record.source is None or not self._read(record):
+                missing.append(record)
+        self._make(missing)
+        for record in missing:
+            self._read(record)

@@ -7,7 +7,7 @@ and continues; a run after the commit finds the manifest and is done; two concur
 same bytes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,9 @@ from synthvlm.storage.manifest import MANIFEST, FileEntry, Manifest, read_manife
 from synthvlm.storage.refs import ShardRef
 from synthvlm.storage.schemas import SCHEMA_VERSION
 from synthvlm.storage.store import Store
+
+PARTS = "parts"
+"""Name of the folder of finished batches within a shard's folder."""
 
 _DIGEST_LENGTH = len("sha256:") + 64
 
@@ -67,13 +70,28 @@ class ShardKey:
             )
 
 
-class Commit:
-    """One stage's work on one shard, from the first part to the manifest."""
+def _nobody(ref: ShardRef) -> None:
+    del ref
 
-    def __init__(self, store: Store, key: ShardKey) -> None:
+
+class Commit:
+    """One stage's work on one shard, from the first part to the manifest.
+
+    Args:
+        store: Where the shard lies.
+        key: What decides it.
+        tell: Told of the committed shard before its parts are forgotten, so that whoever has noted
+            where something lies in a part can note its new place. After a kill in between it is
+            told again.
+    """
+
+    def __init__(
+        self, store: Store, key: ShardKey, tell: Callable[[ShardRef], None] = _nobody
+    ) -> None:
         self.store = store
         self.key = key
         self.path = key.path
+        self._tell = tell
 
     def find(self) -> ShardRef | None:
         """The shard, if it is committed and complete.
@@ -92,9 +110,12 @@ class Commit:
                     return None
             except NotFound:
                 return None
-        # A kill after the manifest but before the end of `finish` leaves parts behind.
-        self._forget_parts()
-        return ShardRef(self.path, manifest.digest, manifest.records)
+        ref = ShardRef(self.path, manifest.digest, manifest.records)
+        # A kill between the manifest and the end of `finish` leaves them behind.
+        if parts := self.store.list(self.parts):
+            self._tell(ref)
+            self.store.delete(parts)
+        return ref
 
     def read_part(self, index: int) -> bytes | None:
         """Batch ``index`` as an earlier attempt finished it; None if none did."""
@@ -156,14 +177,18 @@ class Commit:
                 self.store.write(path, content)
         if not self.store.write_if_absent(f"{self.path}/{MANIFEST}", manifest.to_bytes()):
             self._require_same(manifest)
-        self._forget_parts()
-        return ShardRef(self.path, manifest.digest, records)
+        ref = ShardRef(self.path, manifest.digest, records)
+        self._tell(ref)
+        self.store.delete(self.store.list(self.parts))
+        return ref
 
-    def _forget_parts(self) -> None:
-        self.store.delete(self.store.list(f"{self.path}/parts"))
+    @property
+    def parts(self) -> str:
+        """The folder of the finished batches."""
+        return f"{self.path}/{PARTS}"
 
     def _part(self, index: int) -> str:
-        return f"{self.path}/parts/{index:06d}"
+        return f"{self.parts}/{index:06d}"
 
     def _manifest(self) -> Manifest | None:
         try:

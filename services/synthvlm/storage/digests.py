@@ -24,6 +24,11 @@ def canonical_json(value: Any) -> bytes:
     return text.encode()
 
 
+def sha256_bytes(data: bytes) -> bytes:
+    """The 32 bytes of SHA-256, for keys that are many."""
+    return hashlib.sha256(data).digest()
+
+
 def sha256_digest(data: bytes | memoryview) -> str:
     """``sha256:`` and 64 hexadecimal digits."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -109,3 +109,16 @@ def open_shard(store: Store, ref: ShardRef) -> Shard:
             {"digest": sha256_digest(data)},
         )
     return Shard(store, ref, read_manifest(data, ref.path))
+
+
+def committed_shards(store: Store, kind: str) -> Iterator[tuple[ShardRef, Manifest]]:
+    """All committed shards of a kind, by path.
+
+    Raises:
+        DataCorrupt: A manifest is damaged.
+    """
+    for path in store.list(kind):
+        folder, _, file = path.rpartition("/")
+        if file == MANIFEST:
+            manifest = read_manifest(store.read(path), folder)
+            yield ShardRef(folder, manifest.digest, manifest.records), manifest

@@ -90,9 +90,14 @@ class Store:
 
     def list(self, prefix: str) -> list[str]:
         """Paths of all objects below the folder ``prefix``, sorted."""
+        return list(self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> dict[str, int]:
+        """Bytes of all objects below the folder ``prefix``, by path and in its order."""
         with _errors(self.uri, prefix):
             batches = obstore.list(self._backend, prefix)
-            return sorted(str(entry["path"]) for batch in batches for entry in batch)
+            sizes = {str(entry["path"]): int(entry["size"]) for batch in batches for entry in batch}
+        return dict(sorted(sizes.items()))
 
     def delete(self, paths: Sequence[str]) -> None:
         """Removes objects; one that does not exist is not an error."""

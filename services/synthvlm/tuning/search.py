@@ -52,7 +52,7 @@ class Clock:
         self.latest = time.monotonic()
         if self.began is None:
             self.began = self.latest
-        self.made = progress.done - progress.resumed
+        self.made = progress.done - progress.resumed - progress.reused
 
     def seconds(self) -> float | None:
         """Seconds per image from the first to the latest progress; None if none was made."""

@@ -183,7 +183,7 @@ class GoneAfter:
     def __init__(self, checks):
         self.left = checks
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         raise AssertionError("pipelines report nothing")
 
     def check(self):

@@ -63,7 +63,7 @@ def test_cancellation_is_asked_for_in_every_step(executed):
     class Gone:
         left = 2
 
-        def report(self, done, total, resumed=0):
+        def report(self, done, total, resumed=0, reused=0):
             self.check()
 
         def check(self):

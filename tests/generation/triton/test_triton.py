@@ -162,7 +162,7 @@ class Gone:
     def __init__(self):
         self.leave = threading.Event()
 
-    def report(self, done, total, resumed=0):
+    def report(self, done, total, resumed=0, reused=0):
         self.check()
 
     def check(self):
@@ -384,7 +384,7 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
         seen = 0
         restarted = False
 
-        def report(self, done, total, resumed=0):
+        def report(self, done, total, resumed=0, reused=0):
             self.seen = done
 
         def check(self):

@@ -177,6 +177,10 @@ def _tell(console: Console, outcome: RunOutcome, report: Path | None, seconds: f
     lines = [f"{number:,} {noun}" for noun, number in counts.items()]
     failed = [f"{number:,} failed: {reason}" for reason, number in outcome.failed().items()]
     console.print(", ".join([*lines, *failed]), highlight=False, soft_wrap=True)
+    if any(outcome.reused().values()):
+        made, reused = outcome.made(), outcome.reused()
+        parts = [f"{made[noun]:,} {noun} made, {reused[noun]:,} reused" for noun in made]
+        console.print("; ".join(parts), highlight=False, soft_wrap=True)
     console.print(f"digest  {version.digest}", highlight=False, soft_wrap=True)
     if report is not None:
         console.print(f"report  {report}", highlight=False, soft_wrap=True)

@@ -144,7 +144,9 @@ def duration(seconds: float) -> str:
 
 def _done(stage: StageProgress) -> str:
     text = f"{stage.done:,}/{stage.total:,}" if stage.total else f"{stage.done:,}"
-    return f"{text} ({stage.resumed:,} resumed)" if stage.resumed else text
+    counts = {"resumed": stage.resumed, "reused": stage.reused}
+    found = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    return f"{text} ({found})" if found else text
 
 
 def _records(event: StageEvent) -> str:

@@ -14,6 +14,9 @@ from synthvlm.generation.v1 import generation_pb2
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
 from synthvlm.storage.protos import counts_by_rule, ref_from_proto
 
+_MADE = {"images": "generate", "scores": "score"}
+"""What is made once, and the stage that makes it."""
+
 
 class RunOutcome:
     """The results of all stages of a finished run."""
@@ -37,6 +40,15 @@ class RunOutcome:
             "scored": sum(result.scored for result in self.scored),
             "selected": self.selected.selected,
         }
+
+    def made(self) -> dict[str, int]:
+        """How many images and scores this run has made itself."""
+        return {noun: self._state.stages[stage].made for noun, stage in _MADE.items()}
+
+    def reused(self) -> dict[str, int]:
+        """How many images and scores it found made: by itself, stopped, or by any other run."""
+        stages = {noun: self._state.stages[stage] for noun, stage in _MADE.items()}
+        return {noun: stage.resumed + stage.reused for noun, stage in stages.items()}
 
     def failed(self) -> dict[str, int]:
         """Records on which generation or scoring failed, by reason."""
@@ -91,6 +103,8 @@ class RunOutcome:
             "version": self.version.version,
             "digest": self.version.digest,
             "counts": self.counts(),
+            "made": self.made(),
+            "reused": self.reused(),
             "report": None if report is None else str(report),
             "seconds": round(seconds, 3),
         }
@@ -102,7 +116,7 @@ class RunOutcome:
                 stage=stage.name,
                 seconds=stage.seconds(clock),
                 done=stage.done,
-                resumed=stage.resumed,
+                resumed=stage.resumed + stage.reused,
             )
             for stage in self._state.stages.values()
         ]

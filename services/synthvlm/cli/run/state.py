@@ -59,6 +59,16 @@ class StageProgress:
         return sum(event.resumed for event in self.latest.values())
 
     @property
+    def reused(self) -> int:
+        """Of ``done``, records that were found in other shards."""
+        return sum(event.reused for event in self.latest.values())
+
+    @property
+    def made(self) -> int:
+        """Of ``done``, records that this run has made."""
+        return max(0, self.done - self.resumed - self.reused)
+
+    @property
     def total(self) -> int:
         """Records in all; 0 until that is known. Shards not yet begun count as the average."""
         known = [event.total for event in self.latest.values() if event.total]
@@ -83,7 +93,7 @@ class StageProgress:
     def rate(self, now: float) -> float:
         """Records per second of work, not counting those that were resumed."""
         seconds = self.seconds(now)
-        return max(0, self.done - self.resumed) / seconds if seconds > 0 else 0.0
+        return self.made / seconds if seconds > 0 else 0.0
 
     def seconds_left(self, now: float) -> float | None:
         """An estimate; None in a pause, and while there is nothing to estimate from."""

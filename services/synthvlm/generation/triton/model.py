@@ -35,9 +35,9 @@ class _Callers:
         self._requests = requests
         self._asked = 0
 
-    def report(self, done: int, total: int, resumed: int = 0) -> None:
-        """Only checks."""
-        del done, total, resumed
+    def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
+        """Only asks, as ``check``."""
+        del done, total, resumed, reused
         self.check()
 
     def check(self) -> None:
