@@ -100,7 +100,7 @@ def test_another_weight_needs_no_new_scores(score, open_own, elsewhere, paramete
     assert made.ref == score(NOTHING, 10, place=elsewhere, weighting=weighting)[0].ref
 
 
-def test_what_decides_scores_makes_others(score, open_own, hasher) -> None:
+def test_what_decides_scores_makes_others(score, open_own, hasher):
     class Other(hasher):
         numerics = {"executor": "other"}  # noqa: RUF012
 

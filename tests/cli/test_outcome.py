@@ -15,7 +15,7 @@ RESULTS: dict[str, dict[str, Any]] = {
     "select": {"selected": "2"},
     "assemble": {"name": "demo", "version": 3, "digest": "sha256:00"},
 }
-PROGRESS = {
+PROGRESS: dict[str, dict[str, Any]] = {
     "generate": {"done": 8, "total": 8, "resumed": 1, "reused": 5},
     "score": {"done": 6, "total": 6, "reused": 4},
 }
