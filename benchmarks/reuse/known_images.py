@@ -188,7 +188,8 @@ def main() -> None:
             old = size_of(folder)
             took = seconds(partial(fill, index, records))
             print(f"{noun} entered: {parsed.images:,}, {parsed.images / took:,.0f}/s", end="")
-            print(f", {(size_of(folder) - old) / parsed.images:,.0f} bytes each", flush=True)
+            size = size_of(folder) - old
+            print(f", {size / parsed.images:,.0f} bytes each" if size else "", flush=True)
             chance = random.Random(0)
             scattered = [
                 [identity_of("known", chance.randrange(parsed.images)) for _ in range(LOOK_UP)]
