@@ -45,6 +45,7 @@ def commit_image_set(store: Store, captions: ShardRef, images: Sequence[bytes]) 
                     "offset": offset,
                     "size": size,
                     "sha256": sha256_digest(data),
+                    "truncated": False,
                 }
             )
     files: dict[str, bytes] = {

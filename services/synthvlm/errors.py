@@ -104,6 +104,13 @@ class QueueFull(RetryableError):
     reason = "QUEUE_FULL"
 
 
+class OutOfSpace(DomainError):
+    """A disk is full. Waiting does not help: somebody has to make room."""
+
+    code = "RESOURCE_EXHAUSTED"
+    reason = "OUT_OF_SPACE"
+
+
 class Unavailable(RetryableError):
     """The service, or something it depends on, cannot answer now."""
 

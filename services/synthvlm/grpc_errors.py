@@ -21,6 +21,7 @@ from synthvlm.errors import (
     InvalidInput,
     NotFound,
     OperationCancelled,
+    OutOfSpace,
     PreconditionFailed,
     QueueFull,
     RetryableError,
@@ -118,6 +119,8 @@ def typed_error(error: Any) -> DomainError:
         return _RETRYABLE[code](message, retry.retry_delay.ToNanoseconds() / 1e9, metadata)
     if code == Unavailable.code:
         return Unavailable(message, CONNECTION_RETRY_SECONDS, metadata)
+    if metadata.get("reason") == OutOfSpace.reason:
+        return OutOfSpace(message, metadata)
     return _CLASSES.get(code, DomainError)(message, metadata)
 
 

@@ -92,6 +92,7 @@ def images_shard(
                         "offset": offset,
                         "size": size,
                         "sha256": sha256_digest(data),
+                        "truncated": False,
                     }
                 )
         shard_key = ShardKey(

@@ -246,8 +246,8 @@ def _require_selection(selection: Shard) -> None:
         raise InvalidInput(f"selection {problem}", [FieldViolation("selection", problem)])
     if not selection.manifest.records:
         raise PreconditionFailed(
-            "the selection is empty, so there is nothing to publish: no caption has an image with "
-            "usable scores"
+            "the selection is empty, so there is nothing to publish: no caption was kept that has "
+            "an image with usable scores"
         )
 
 

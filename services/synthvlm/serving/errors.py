@@ -8,7 +8,8 @@ from typing import NoReturn
 import grpc
 import structlog
 
-from synthvlm.errors import DomainError, OperationCancelled
+from synthvlm.disk_space import full_temporary_folder_text, is_disk_full
+from synthvlm.errors import DomainError, OperationCancelled, OutOfSpace
 from synthvlm.grpc_errors import DETAILS_KEY, status_of
 from synthvlm.serving.admission import shutting_down
 from synthvlm.serving.calls import Call, Context
@@ -56,7 +57,10 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
         late = call.past_deadline(slack=_TIMER_SLACK_SECONDS)
         call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise
-    except Exception:
+    except Exception as error:
+        if is_disk_full(error):  # stores say so themselves: this is the folder of temporary files
+            _log.error("disk full", method=call.method.name, problem=str(error))
+            await abort(context, call, OutOfSpace(full_temporary_folder_text()))
         _log.exception("unexpected error", method=call.method.name)
         call.code = grpc.StatusCode.INTERNAL
         await context.abort(

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from synthvlm.errors import PreconditionFailed, Unavailable
+from synthvlm.disk_space import says_disk_is_full
+from synthvlm.errors import OutOfSpace, PreconditionFailed, Unavailable
 from synthvlm.sql.settings import DatabaseSettings
 
 _RETRY_SECONDS = 2.0
@@ -93,7 +94,7 @@ def migrate(engine: Engine, migrations: str) -> None:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turns failures of the database itself into ``Unavailable``."""
+    """Turns failures of the database itself into ``Unavailable`` or ``OutOfSpace``."""
     try:
         yield
     except OperationalError as error:
@@ -104,8 +105,10 @@ def database_errors() -> Iterator[None]:
         raise _unavailable(error) from error
 
 
-def _unavailable(error: DBAPIError) -> Unavailable:
+def _unavailable(error: DBAPIError) -> Unavailable | OutOfSpace:
     reason = str(error.orig).strip().partition("\n")[0]
+    if says_disk_is_full(reason):
+        return OutOfSpace(f"no space left for the database: {reason}")
     return Unavailable(f"the database failed: {reason}", _RETRY_SECONDS)
 
 

@@ -7,7 +7,7 @@ key: tables of different versions are never mixed. All scores are float32; all d
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of all tables below."""
 
 QUARANTINE = pa.schema(
@@ -59,10 +59,12 @@ IMAGES = pa.schema(
         pa.field("offset", pa.int64(), nullable=False),
         pa.field("size", pa.int64(), nullable=False),
         pa.field("sha256", pa.string(), nullable=False),
+        pa.field("truncated", pa.bool_(), nullable=False),
     ]
 )
 """Index of an ImageSet's tar: ``file`` is the member's name, ``offset`` and ``size`` say where its
-bytes lie, so that one image is one range read."""
+bytes lie, so that one image is one range read. ``truncated``: the caption was longer than the text
+encoders' window."""
 
 IMAGES_FILE = "images.parquet"
 

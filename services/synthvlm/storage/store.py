@@ -10,10 +10,12 @@ import obstore
 import obstore.exceptions
 from obstore.store import LocalStore, MemoryStore, from_url
 
+from synthvlm.disk_space import full_disk_text, is_disk_full
 from synthvlm.errors import (
     FieldViolation,
     InvalidInput,
     NotFound,
+    OutOfSpace,
     PreconditionFailed,
     Unavailable,
 )
@@ -30,8 +32,8 @@ class Store:
     """An object store's root; paths are relative to it, and objects are replaced whole.
 
     Raises, from every method: ``NotFound`` for an object that does not exist, ``InvalidInput`` for
-    a path that leaves the root, ``PreconditionFailed`` when the store refuses the credentials, and
-    ``Unavailable`` when it cannot be reached.
+    a path that leaves the root, ``PreconditionFailed`` when the store refuses the credentials,
+    ``OutOfSpace`` when its disk is full, and ``Unavailable`` when it cannot be reached.
     """
 
     def __init__(self, uri: str, backend: Any) -> None:
@@ -109,8 +111,14 @@ class Store:
 
     def download(self, path: str, local: Path) -> None:
         """Writes the object to a file, in pieces."""
-        with _errors(self.uri, path), local.open("wb") as file:
-            for chunk in obstore.get(self._backend, path).stream():
+        with _errors(self.uri, path):
+            chunks = iter(obstore.get(self._backend, path).stream())
+        with local.open("wb") as file:
+            while True:
+                with _errors(self.uri, path):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
                 file.write(chunk)
 
     def open(self, path: str) -> BinaryIO:
@@ -220,6 +228,8 @@ def _errors(uri: str, path: str) -> Iterator[None]:
     ) as error:
         raise PreconditionFailed(f"the store {uri} refuses access to {path or 'it'}") from error
     except (obstore.exceptions.GenericError, OSError) as error:
+        if uri.startswith("file://") and is_disk_full(error):
+            raise OutOfSpace(full_disk_text(Path(uri.removeprefix("file://")))) from error
         raise Unavailable(
             f"the store {uri} failed at {path or 'its root'}: {str(error).splitlines()[0]}",
             _RETRY_SECONDS,
