@@ -138,7 +138,7 @@ def _execute(
             blaming_disk(home.root),
             run_services(home, profile, display.services, engine) as services,
         ):
-            plan = plan_run(requests, services, profile_name, home.store)
+            plan = plan_run(requests, services, profile, home.store)
             folder = home.new_run(requests.assemble.name)
             state = run_pipeline(plan.arguments, services, folder, display.run)
     finally:
