@@ -189,6 +189,15 @@ def test_llava_sees_one_image_token_a_sample_whatever_captions_say(store, target
         assert "a large green square, shown as image , on a white wall" in texts
 
 
+def test_the_version_itself_brings_llava_no_reserved_words(store):
+    version = poisoned(store)
+    records = json.loads(version.read("llava.json"))
+    texts = [record["conversations"][1]["value"] for record in records]
+    assert sorted(texts) == sorted(POISON[4:])
+    assert version.manifest.file("llava.json").records == 2
+    assert version.manifest.records == len(POISON)
+
+
 def test_other_forms_keep_every_caption_to_the_letter(store, tmp_path):
     version = poisoned(store)
     for form in (ExportFormat.PARQUET, ExportFormat.WEBDATASET):
