@@ -1,13 +1,16 @@
 """A full disk is noticed, whichever library meets it."""
 
 import errno
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import inspect
 
 from synthvlm.cli.failures import CommandError, blaming_disk, command_error, full_disk
+from synthvlm.dataset.migrations import MIGRATIONS
 from synthvlm.disk_space import full_disk_text, is_disk_full, says_disk_is_full
 from synthvlm.errors import OutOfSpace, Unavailable
 from synthvlm.local.errors import ProcessFailed
@@ -54,9 +57,7 @@ def test_whoever_meets_it(full: Path) -> None:
         with pytest.raises(OutOfSpace, match=f"no space left on the disk of {full}"):
             act()
     with pytest.raises(OutOfSpace, match="no space left"):
-        open_database(
-            DatabaseSettings(database=f"sqlite:///{full}/c.sqlite"), "synthvlm.dataset.migrations:versions"
-        )
+        open_database(DatabaseSettings(database=f"sqlite:///{full}/c.sqlite"), MIGRATIONS)
 
 
 def test_other_errors_are_not_it() -> None:
@@ -82,3 +83,17 @@ def test_the_command_says_which_disk_and_what_to_do(full: Path, tmp_path: Path) 
     assert command_error(Unavailable("no", 1.0)).text() == "synthvlm: no"
     with pytest.raises(PermissionError), blaming_disk(tmp_path):
         raise PermissionError(errno.EACCES, "Permission denied")
+
+
+@pytest.mark.parametrize("kib", [4, 8, 12, 16, 20, 24, 32, 40, 48, 64])
+def test_a_catalogue_that_found_no_room_is_made_later(small_disk, kib: int) -> None:
+    disk = small_disk(kib)
+    settings = DatabaseSettings(database=f"sqlite:///{disk.path}/c.sqlite")
+    with suppress(OutOfSpace, OSError):
+        open_database(settings, MIGRATIONS).close()
+    disk.enlarge()
+    database = open_database(settings, MIGRATIONS)
+    with database.engine.connect() as connection:
+        tables = set(inspect(connection).get_table_names())
+    assert {"dataset", "version", "image_index", "alembic_version"} <= tables
+    database.close()

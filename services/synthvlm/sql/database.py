@@ -88,6 +88,10 @@ def migrate(engine: Engine, migrations: str) -> None:
     # One folder, whatever characters its path has.
     config.set_main_option("path_separator", "newline")
     with _schema_lock(engine), engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            # Its driver begins no transaction for changes of the schema by itself, so that a full
+            # disk or a kill would leave half of them.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
