@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from synthvlm.dataset.selection import select
 from synthvlm.local.home import Home
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_uri, open_store
-from tests.dataset.shards import run_of
+from tests.dataset.shards import Scored, chain_of, image_id, run_of
 
 EXPORT = ["datasets", "export", "shapes", "--format"]
 
@@ -183,6 +184,31 @@ def test_a_read_only_home_is_read(
         assert files_of(home.root) == before
     finally:
         subprocess.run(["umount", "-l", str(sealed)], check=False)
+
+
+def test_an_ascii_terminal_shows_what_it_can(home: Home, tmp_path: Path) -> None:
+    text = "一个大红圆, a large red circle <image> 🦊"
+    store = open_store(file_uri(home.store))
+    chains = [chain_of(store, [Scored(text, 0, 0.9, 0.9)])]
+    selection = select(store, chains, SelectionRule(top_k=1), SILENT).ref
+    assemble(store, AssemblyRequest(selection, "fox", 12), SILENT)
+    reindexed(home)
+    for command, expected in (
+        (["images", "show", image_id(text, 0)], r"caption     \u4e00\u4e2a"),
+        (["images", "show", image_id(text, 0), "--json"], r"\u4e00\u4e2a"),
+        (["datasets", "show", "fox"], "fox@1 1 pairs"),
+        (["datasets", "list"], "fox"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "synthvlm.cli", *command],
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert expected in done.stdout.decode("ascii")
+        if "--json" in command:
+            assert json.loads(done.stdout)["caption"] == text
 
 
 def _hold(folder: Path, ready: Any) -> None:

@@ -184,6 +184,7 @@ def _images(
                         "offset": offset,
                         "size": size,
                         "sha256": sha256_digest(encoded.getvalue()),
+                        "truncated": False,
                     }
                 )
     key = ShardKey("images", {"captions": kept.digest}, {"repeats": repeats}, GENERATOR)
