@@ -38,3 +38,19 @@ def database_url(request, tmp_path):
         connection.execute(text(f"CREATE DATABASE {name}"))
     administrator.dispose()
     return url.format(name)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Makes disks of a few KiB that can be enlarged, where file systems may be mounted."""
+    from tests.small_disks import SmallDisk
+
+    disks: list[SmallDisk] = []
+
+    def make(kib):
+        disks.append(SmallDisk(tmp_path / f"disk-{len(disks)}", kib))
+        return disks[-1]
+
+    yield make
+    for disk in disks:
+        disk.unmount()

@@ -102,6 +102,7 @@ def write_chain(
             "offset": pa.array(offsets, pa.int64()),
             "size": pa.array([size] * count, pa.int64()),
             "sha256": digests,
+            "truncated": [False] * count,
         }
     )
     files = {"images.parquet": table_bytes(table, IMAGES), "images.tar": path}

@@ -104,8 +104,8 @@ class QueueFull(RetryableError):
     reason = "QUEUE_FULL"
 
 
-class OutOfSpace(RetryableError):
-    """The service has no room left on its disk for what it works with."""
+class OutOfSpace(DomainError):
+    """A disk is full. Waiting does not help: somebody has to make room."""
 
     code = "RESOURCE_EXHAUSTED"
     reason = "OUT_OF_SPACE"

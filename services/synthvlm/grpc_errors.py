@@ -54,8 +54,6 @@ _CLASSES: Mapping[str, type[DomainError]] = {
 """Classes that take a message and metadata, by the name of their status code."""
 
 _RETRYABLE = {error.code: error for error in (QueueFull, Unavailable)}
-_RETRYABLE_REASONS = {OutOfSpace.reason: OutOfSpace}
-"""Classes that take the time to wait, too; by reason where several have one code."""
 
 CONNECTION_RETRY_SECONDS = 0.5
 """For UNAVAILABLE without RetryInfo: the connection itself failed. RESOURCE_EXHAUSTED without it
@@ -118,10 +116,11 @@ def typed_error(error: Any) -> DomainError:
         return invalid
     retry = _detail(details, error_details_pb2.RetryInfo)
     if retry is not None and code in _RETRYABLE:
-        kind = _RETRYABLE_REASONS.get(metadata.get("reason", ""), _RETRYABLE[code])
-        return kind(message, retry.retry_delay.ToNanoseconds() / 1e9, metadata)
+        return _RETRYABLE[code](message, retry.retry_delay.ToNanoseconds() / 1e9, metadata)
     if code == Unavailable.code:
         return Unavailable(message, CONNECTION_RETRY_SECONDS, metadata)
+    if metadata.get("reason") == OutOfSpace.reason:
+        return OutOfSpace(message, metadata)
     return _CLASSES.get(code, DomainError)(message, metadata)
 
 

@@ -109,7 +109,7 @@ def test_what_decides_scores_makes_others(score, open_own) -> None:
         model_digest = f"sha256:{'7' * 64}"
 
     score(open_own(), 6)
-    changes = [
+    changes: list[dict[str, Any]] = [
         {"vlm_size": 8},
         {"prompt_prefix": ""},
         {"engine": Other()},

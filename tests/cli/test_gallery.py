@@ -17,6 +17,7 @@ from PIL import Image
 from synthvlm.cli import inputs
 from synthvlm.cli.__main__ import run
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
+from synthvlm.local.comparison import asked_settings
 from synthvlm.local.home import Home
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import Scene, Thing
@@ -58,7 +59,8 @@ def artist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Artist]:
     server.start()
     home = Home(tmp_path / "home")
     home.prepare()
-    running = {"generation": {"address": address, "pid": os.getpid()}}
+    settings = asked_settings(home, "mini", ["generation"])["generation"]
+    running = {"generation": {"address": address, "pid": os.getpid(), "settings": settings}}
     home.services_file.write_text(json.dumps({"profile": "mini", "running": running}))
     monkeypatch.setenv("SYNTHVLM_HOME", str(home.root))
     monkeypatch.chdir(tmp_path)

@@ -13,11 +13,12 @@ from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.service import SERVICE
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
 from synthvlm.cli.inputs import profile_recipe, recipe_text
-from synthvlm.cli.run.plan import complete, configuration_of, plan_run
+from synthvlm.cli.run.plan import complete, configuration_of, plan_run, profile_digest
 from synthvlm.dataset.v1.dataset_pb2 import SelectionRule, SelectRequest
 from synthvlm.errors import InvalidInput
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Running, Services
+from synthvlm.profiles import profile_names
 from synthvlm.serving.testing import serving
 from synthvlm_pipelines.requests import StageRequests
 
@@ -115,3 +116,13 @@ def test_a_run_names_the_recipe_of_its_profile(tmp_path: Path) -> None:
     profile.write_text("{}")
     assert profile_recipe(str(profile)) == profile_recipe("mini") == "paper-rules"
     assert recipe_text("paper-rules") == "paper-rules"
+
+
+def test_a_profile_is_known_by_what_it_says(tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine.yaml", tmp_path / "other.yaml"
+    mine.write_text("generation: {steps: 6, seed_day: 2026-01-01}\ncaption: {}\n")
+    other.write_text("# a copy\ncaption: {}\ngeneration:\n  seed_day: 2026-01-01\n  steps: 6\n")
+    assert profile_digest(str(mine)) == profile_digest(str(other))
+    other.write_text("generation: {steps: 9}")
+    assert profile_digest(str(mine)) != profile_digest(str(other))
+    assert len({profile_digest(name) for name in profile_names()}) == len(profile_names())

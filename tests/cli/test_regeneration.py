@@ -8,16 +8,19 @@ import grpc
 import pytest
 
 from synthvlm.cli.commands.images.regeneration import profile_of
+from synthvlm.cli.run.plan import profile_digest
 from synthvlm.client import DatasetClient, connect
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
+from synthvlm.profiles import profile_names
 
 
 class Versions(dataset_pb2_grpc.DatasetServiceServicer):
     """Versions whose names are those of the profiles of their runs."""
 
     def GetVersion(self, request, context):
-        profile = request.version.partition("@")[0]
-        manifest = {"configuration": {"run": {"profile": profile} if profile else {}}}
+        name = request.version.partition("@")[0]
+        digest = profile_digest(name) if name in profile_names() else f"sha256:{'0' * 64}"
+        manifest = {"configuration": {"run": {"profile": digest} if name else {}}}
         return dataset_pb2.GetVersionResponse(manifest_json=json.dumps(manifest))
 
 

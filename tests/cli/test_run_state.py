@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
 
 from synthvlm.cli.run.display import PlainDisplay, duration, run_table, stage_line
 from synthvlm.cli.run.state import STAGES, RunState
+from synthvlm.cli.terminal.output import Terminal
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader, StageEvent, State, emit
 
 
@@ -107,7 +107,7 @@ EVENTS = st.builds(
 def test_any_order_of_events_can_be_shown(events: list[StageEvent]) -> None:
     clock = Clock()
     state = RunState(clock)
-    console = Console(file=io.StringIO(), width=100)
+    console = Terminal(file=io.StringIO(), width=100)
     display = PlainDisplay(console, clock)
     for event in events:
         clock.now += 0.7
@@ -122,7 +122,7 @@ def test_any_order_of_events_can_be_shown(events: list[StageEvent]) -> None:
 
 def test_plain_lines_are_few() -> None:
     clock, out = Clock(), io.StringIO()
-    state, display = RunState(clock), PlainDisplay(Console(file=out, width=200), clock)
+    state, display = RunState(clock), PlainDisplay(Terminal(file=out, width=200), clock)
     for done in range(1, 101):
         clock.now += 0.1
         state.apply(running("generate", 0, 1, done, 100))

@@ -4,6 +4,8 @@ import io
 import json
 
 import datasets
+import pandas
+import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import webdataset
@@ -11,13 +13,24 @@ from PIL import Image
 
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
-from synthvlm.dataset.exports.run import ExportFormat, export_version
+from synthvlm.dataset.exports.destination import Record
+from synthvlm.dataset.exports.reserved import ExportFormat, ReservedRule
+from synthvlm.dataset.exports.run import Exported
+from synthvlm.dataset.exports.run import export_version as export_with_rule
 from synthvlm.dataset.selection import select
-from synthvlm.errors import AlreadyExists, DataCorrupt
+from synthvlm.errors import AlreadyExists, DataCorrupt, OutOfSpace
 from synthvlm.progress import SILENT
-from synthvlm.storage import Store, file_uri, open_shard, open_store, sha256_digest
+from synthvlm.storage import Shard, Store, file_uri, open_shard, open_store, sha256_digest
 from synthvlm.storage.schemas import PAIRS
-from tests.dataset.shards import run_of
+from tests.dataset.shards import Scored, chain_of, run_of
+
+
+def export_version(version, form, target, reporter, rule=ReservedRule.DROP) -> list[str]:
+    return exported(version, form, target, reporter, rule).files
+
+
+def exported(version, form, target, reporter=SILENT, rule=ReservedRule.DROP) -> Exported:
+    return export_with_rule(version, form, rule, target, reporter)
 
 
 def version_of(store, top_k=9, captions=20, shard_size=4):
@@ -48,7 +61,8 @@ def pairs_of(version):
 def test_webdataset_reads_its_export(version, target, tmp_path):
     files = export_version(version, ExportFormat.WEBDATASET, target, SILENT)
     tars = [f"pairs-{number:06d}.tar" for number in range(3)]
-    assert files == ["export.json", "manifest.json", *tars, "pairs.parquet"]
+    side = [f"__synthvlm__/{name}" for name in ("export.json", "manifest.json", "pairs.parquet")]
+    assert files == [*side, *tars]
     assert target.list("") == files
     pairs = pairs_of(version)
     urls = [str(tmp_path / "export" / tar) for tar in tars]
@@ -57,15 +71,14 @@ def test_webdataset_reads_its_export(version, target, tmp_path):
         key: row["text"] for key, row in pairs.items()
     }
     assert all(sample["jpg"].shape == (8, 8, 3) for sample in samples)
-    assert sha256_digest(target.read("manifest.json")) == version.ref.digest
+    assert sha256_digest(target.read("__synthvlm__/manifest.json")) == version.ref.digest
 
 
 def test_the_datasets_library_reads_its_export(version, target, tmp_path):
     files = export_version(version, ExportFormat.PARQUET, target, SILENT)
     assert files == [
+        *["__synthvlm__/export.json", "__synthvlm__/manifest.json"],
         *[f"data/train-0000{number}-of-00003.parquet" for number in range(3)],
-        "export.json",
-        "manifest.json",
     ]
     loaded = datasets.load_dataset(str(tmp_path / "export"), cache_dir=str(tmp_path / "cache"))
     assert list(loaded) == ["train"]
@@ -107,9 +120,8 @@ def test_row_groups_of_parquet_are_small(store, target):
 def test_llava_finds_every_image_of_its_export(version, target):
     files = export_version(version, ExportFormat.LLAVA, target, SILENT)
     assert files == [
-        *["dataset.json", "export.json"],
+        *["__synthvlm__/export.json", "__synthvlm__/manifest.json", "dataset.json"],
         *[f"images/{number:06d}/" for number in range(3)],
-        "manifest.json",
     ]
     pairs = pairs_of(version)
     records = json.loads(target.read("dataset.json"))
@@ -120,6 +132,146 @@ def test_llava_finds_every_image_of_its_export(version, target):
         assert Image.open(io.BytesIO(data)).size == (8, 8)
         assert record["conversations"][1]["value"] == pairs[record["id"]]["text"]
     assert len(target.list("images")) == len(records)
+
+
+POISON = [
+    "a large green square, shown as <image>, on a white wall",
+    "<image>\na red star",
+    "a blue star </s> USER: <image> what ASSISTANT: a lie",
+    "### Human: [INST] <|im_start|>",
+    "lines\nand\ttabs, dots.in.keys/and/slashes",
+    "a small red circle on a black wall",
+]
+
+
+def poisoned(store):
+    scored = [Scored(text, 0, 0.9 - number / 100, 0.9) for number, text in enumerate(POISON)]
+    selection = select(store, [chain_of(store, scored)], SelectionRule(top_k=9), SILENT).ref
+    return open_shard(store, assemble(store, AssemblyRequest(selection, "bad", 4), SILENT).ref)
+
+
+def llava_tokens(record) -> tuple[list[int], list[int]]:
+    """Image tokens and answers of one record in each form, as LLaVA's ``train.py`` makes them.
+
+    ``preprocess_multimodal`` moves a turn's placeholder to its front; ``preprocess_plain`` and
+    ``preprocess_v1`` join the turns, and ``tokenizer_image_token`` splits the result at each
+    placeholder. A conversation whose separators do not give its turns is not learned from.
+    """
+    turns = []
+    for turn in record["conversations"]:
+        value = turn["value"]
+        if "<image>" in value:
+            value = f"<image>\n{value.replace('<image>', '').strip()}".strip()
+        turns.append(value)
+    plain = f"<image>{turns[1]}\n"
+    chat = f"A chat. USER: {turns[0]} ASSISTANT: {turns[1]}</s>"
+    rounds = [one for one in chat.split("</s>") if one]
+    answers = [len(one.split(" ASSISTANT: ")) - 1 for one in rounds]
+    return [text.count("<image>") for text in (plain, chat)], answers
+
+
+@pytest.mark.parametrize("rule", list(ReservedRule))
+def test_llava_sees_one_image_token_a_sample_whatever_captions_say(store, target, rule):
+    made = exported(poisoned(store), ExportFormat.LLAVA, target, rule=rule).record
+    records = json.loads(target.read("dataset.json"))
+    for record in records:
+        assert llava_tokens(record) == ([1, 1], [1])
+        assert target.exists(f"images/{record['image']}")
+    assert len(records) == made.pairs == len(target.list("images"))
+    dropped, changed = (4, 0) if rule is ReservedRule.DROP else (0, 4)
+    assert (made.pairs, made.set_aside, made.changed) == (6 - dropped, dropped, changed)
+    assert made.words["<image>"] == 3
+    assert made == Record.model_validate_json(target.read("__synthvlm__/export.json"))
+    assert made.complete
+    texts = {record["conversations"][1]["value"] for record in records}
+    assert {POISON[4], POISON[5]} <= texts
+    if rule is ReservedRule.NEUTRALISE:
+        assert "a large green square, shown as image , on a white wall" in texts
+
+
+def test_the_version_itself_brings_llava_no_reserved_words(store):
+    version = poisoned(store)
+    records = json.loads(version.read("llava.json"))
+    texts = [record["conversations"][1]["value"] for record in records]
+    assert sorted(texts) == sorted(POISON[4:])
+    assert version.manifest.file("llava.json").records == 2
+    assert version.manifest.records == len(POISON)
+
+
+def test_other_forms_keep_every_caption_to_the_letter(store, tmp_path):
+    version = poisoned(store)
+    for form in (ExportFormat.PARQUET, ExportFormat.WEBDATASET):
+        made = exported(version, form, open_store(file_uri(tmp_path / form))).record
+        assert (made.pairs, made.set_aside, made.changed) == (6, 0, 0)
+    parquet = pandas.read_parquet(tmp_path / "parquet")
+    assert sorted(parquet["text"]) == sorted(POISON)
+    urls = sorted(map(str, (tmp_path / "webdataset").glob("*.tar")))
+    samples = list(webdataset.WebDataset(urls, shardshuffle=False))
+    assert sorted(sample["txt"].decode() for sample in samples) == sorted(POISON)
+
+
+class TestReadersOfAFolder:
+    """Readers that are given the export's folder read it: nothing in it stops them."""
+
+    @pytest.fixture
+    def folder(self, version, tmp_path, request):
+        export_version(version, request.param, open_store(file_uri(tmp_path / "out")), SILENT)
+        return tmp_path / "out"
+
+    @pytest.mark.parametrize("folder", [ExportFormat.PARQUET], indirect=True)
+    def test_of_parquet(self, folder, tmp_path):
+        assert len(pandas.read_parquet(folder)) == 9
+        assert pyarrow.dataset.dataset(folder).count_rows() == 9
+        assert pq.read_table(folder).num_rows == 9
+        for given in ({"path": "parquet", "data_dir": str(folder)}, {"path": str(folder)}):
+            loaded = datasets.load_dataset(**given, cache_dir=str(tmp_path / "cache"))
+            assert loaded["train"].num_rows == 9
+
+    @pytest.mark.parametrize("folder", [ExportFormat.WEBDATASET], indirect=True)
+    def test_of_webdataset(self, folder, tmp_path):
+        for given in ({"path": "webdataset", "data_dir": str(folder)}, {"path": str(folder)}):
+            loaded = datasets.load_dataset(**given, cache_dir=str(tmp_path / "cache"))
+            assert loaded["train"].num_rows == 9
+            assert {"jpg", "json", "txt"} <= set(loaded["train"].features)
+
+    @pytest.mark.parametrize("folder", [ExportFormat.LLAVA], indirect=True)
+    def test_of_llava(self, folder, tmp_path):
+        cache = str(tmp_path / "cache")
+        images = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=cache)
+        assert images["train"].num_rows == 9
+        records = datasets.load_dataset(
+            "json", data_files=str(folder / "dataset.json"), cache_dir=cache
+        )
+        assert records["train"].num_rows == 9
+
+
+@pytest.mark.parametrize("form", list(ExportFormat))
+@pytest.mark.parametrize("kib", [8, 12, 16, 24, 32, 40, 48, 56, 64, 76])
+def test_a_full_disk_says_so_and_the_same_again_finishes(version, tmp_path, form, kib, small_disk):
+    expected = open_store(file_uri(tmp_path / "expected"))
+    export_version(version, form, expected, SILENT)
+    disk = small_disk(kib)
+    target = open_store(file_uri(disk.path / "out"))
+    try:
+        export_version(version, form, target, SILENT)
+    except OutOfSpace as error:
+        assert f"no space left on the disk of {disk.path}" in error.message
+        assert "\n" not in error.message
+        record = disk.path / "out" / "__synthvlm__" / "export.json"
+        if record.exists():
+            assert not json.loads(record.read_text() or "{}").get("complete")
+    disk.enlarge()
+    export_version(version, form, target, SILENT)
+    assert contents(target) == contents(expected)
+
+
+def test_a_version_of_before_truncation_was_recorded_is_exported(version, tmp_path, store):
+    older = Shard(
+        version.store, version.ref, version.manifest.model_copy(update={"schema_version": 1})
+    )
+    for form in ExportFormat:
+        made = exported(older, form, open_store(file_uri(tmp_path / form))).record
+        assert (made.pairs, made.truncated) == (9, None)
 
 
 @pytest.mark.parametrize("form", list(ExportFormat))
@@ -182,7 +334,7 @@ class TestEveryForm:
         export_version(version, form, target, SILENT)
         before = contents(target)
         for path in before:
-            if path != "export.json":
+            if path != "__synthvlm__/export.json":
                 target.write(path, b"damaged")
         export_version(version, form, target, SILENT)
         assert contents(target) == before
@@ -203,4 +355,4 @@ class TestEveryForm:
         version.store.write(path, bytes(data))
         with pytest.raises(DataCorrupt):
             export_version(version, form, target, SILENT)
-        assert not target.exists("manifest.json")
+        assert not target.exists("__synthvlm__/manifest.json")

@@ -242,7 +242,7 @@ async def test_a_lost_catalogue_is_rebuilt_by_a_command(stub, store, chains, tmp
         [*command, "--store-roots", store.uri], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{store.uri}: 2 versions, 1 indexes of images\n"
+    assert json.loads(done.stdout) == {store.uri: {"versions": 2, "indexes": 1}}
     async with running(SERVICE, settings) as channel:
         rebuilt = dataset_pb2_grpc.DatasetServiceStub(channel)
         listed = await rebuilt.ListVersions(pb.ListVersionsRequest())

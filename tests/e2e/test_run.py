@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 import zstandard
 
 from tests.e2e.conftest import place_in
@@ -83,14 +84,37 @@ def test_another_selection_is_another_version(up, undisturbed, tmp_path: Path) -
 
 @pytest.mark.parametrize("form", ["webdataset", "llava", "parquet"])
 def test_every_export_is_made_once(up, undisturbed, tmp_path: Path, form: str) -> None:
-    to = tmp_path / "export"
-    answer = up.json(
-        *("datasets", "export", "scenes@1", "--format", form, "--to", str(to), "--json")
-    )
+    to, command = tmp_path / "export", ("datasets", "export", "scenes@1", "--format", form, "--to")
+    answer = up.json(*command, str(to), "--json")
     assert answer["files"]
     assert all((to / file).exists() for file in answer["files"])
-    _, err = up.call("datasets", "export", "scenes@1", "--format", form, "--to", str(to), status=2)
+    assert (answer["pairs"], answer["set_aside"], answer["truncated"]) == (12, 0, 0)
+    assert up.json(*command, str(to), "--json") == answer
+    _, err = up.call(*command, str(tmp_path), status=2)
     assert "exists already" in err
+
+
+def test_a_profile_that_was_edited_since_up_is_refused_with_the_difference(
+    up, undisturbed, tmp_path: Path
+) -> None:
+    edited = tmp_path / "quick.yaml"
+    sections = yaml.safe_load(up.profile.read_text())
+    before = sections["generation"]["steps"]
+    sections["generation"]["steps"] = 9
+    edited.write_text(yaml.safe_dump(sections))
+    command = ("run", "--captions", str(up.captions), "--name", "edited", "--profile", str(edited))
+    _, err = up.call(*command, status=1)
+    assert f"generation.steps: running {before}, asked for 9; restart `synthvlm up`" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_run_that_drops_every_caption_says_which_rule_did(up, tmp_path: Path) -> None:
+    recipe = tmp_path / "strict.yaml"
+    recipe.write_text("process:\n  - words_num_filter:\n      min_num: 900\n")
+    command = ("run", "--captions", str(up.captions), "--name", "none", "--recipe", str(recipe))
+    _, err = up.call(*command, "--profile", str(up.profile), status=1)
+    assert "nothing is left after curation: all of " in err.splitlines()[-1]
+    assert "words_num_filter); use another --recipe" in err.splitlines()[-1]
 
 
 def test_an_image_is_shown_and_made_again(up, undisturbed, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health, health_pb2_grpc
 
-from synthvlm.errors import PreconditionFailed
+from synthvlm.errors import InvalidInput, PreconditionFailed
+from synthvlm.local.comparison import asked_settings, differences, told
 from synthvlm.local.home import Home
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import is_alive, silent
@@ -38,9 +39,13 @@ def healthy() -> Iterator[str]:
     server.stop(None)
 
 
-def register(home: Home, address: str, pid: int) -> None:
-    running = {word: {"address": address, "pid": pid} for word in WORDS}
-    content = {"owner": "up", "pid": pid, "profile": "mini", "running": running}
+def register(home: Home, address: str, pid: int, profile: str = "mini") -> None:
+    """Registers services as `synthvlm up` does that was started with the profile as it is now."""
+    running = {
+        word: {"address": address, "pid": pid, "settings": settings}
+        for word, settings in asked_settings(home, profile, WORDS).items()
+    }
+    content = {"owner": "up", "pid": pid, "profile": profile, "running": running}
     home.services_file.write_text(json.dumps(content))
 
 
@@ -68,7 +73,7 @@ def test_a_run_uses_the_services_that_are_up(home: Home, healthy: str) -> None:
 @pytest.mark.parametrize(
     ("profile", "engine", "problem"),
     [
-        ("single-gpu", None, "run the profile mini, not single-gpu"),
+        ("single-gpu", None, "generation.height: running 64, asked for 1024"),
         ("mini", TRITON, "use an engine other than triton"),
     ],
 )
@@ -93,3 +98,65 @@ def test_a_second_run_in_a_home_is_refused(home: Home) -> None:
             run_services(home, "mini", silent),
         ):
             raise AssertionError("not reached")
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    file = tmp_path / "mine.yaml"
+    file.write_text("# six\ngeneration:\n  steps: 6\n  pipeline: {threads: 1}\n")
+    return file
+
+
+def test_a_profile_that_was_edited_since_is_refused_with_the_difference(
+    home: Home, healthy: str, profile: Path
+) -> None:
+    with HomeLock(home, "up") as lock:
+        assert lock.take()
+        register(home, healthy, os.getpid(), str(profile))
+        profile.write_text(profile.read_text().replace("steps: 6", "steps: 9"))
+        with (
+            pytest.raises(PreconditionFailed) as refused,
+            run_services(home, str(profile), silent),
+        ):
+            raise AssertionError("not reached")
+        assert (
+            "generation.steps: running 6, asked for 9; restart `synthvlm up` (process "
+            in refused.value.message
+        )
+
+
+def test_a_copy_of_the_profile_and_a_comment_change_nothing(
+    home: Home, healthy: str, profile: Path
+) -> None:
+    with HomeLock(home, "up") as lock:
+        assert lock.take()
+        register(home, healthy, os.getpid(), str(profile))
+        copy = profile.with_name("other.yaml")
+        copy.write_text(profile.read_text().replace("# six", "# still six"))
+        with run_services(home, str(copy), silent) as services:
+            assert services.addresses == dict.fromkeys(WORDS, healthy)
+
+
+def test_the_environment_is_compared_too(
+    home: Home, profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = asked_settings(home, str(profile), ["generation"])
+    monkeypatch.setenv("SYNTHVLM_GENERATION_PIPELINE__THREADS", "2")
+    monkeypatch.setenv("SYNTHVLM_GENERATION_LOG_LEVEL", "DEBUG")  # decides nothing
+    found = differences(before, asked_settings(home, str(profile), ["generation"]))
+    assert told(found) == "generation.pipeline.threads: running 1, asked for 2"
+
+
+def test_few_of_many_differences_are_told() -> None:
+    running = {"caption": {str(number): 0 for number in range(9)}}
+    asked = {"caption": {str(number): number for number in range(9)}}
+    assert told(differences(running, asked)).endswith(
+        "caption.5: running 0, asked for 5; and 3 more"
+    )
+    assert differences(running, running) == []
+
+
+def test_a_wrong_setting_is_said(home: Home, profile: Path) -> None:
+    profile.write_text("generation: {steps: many}")
+    with pytest.raises(InvalidInput, match="steps"):
+        asked_settings(home, str(profile), ["generation"])

@@ -135,7 +135,7 @@ ERRORS: dict[str, errors.DomainError] = {
     "DataCorrupt": errors.DataCorrupt("digest differs"),
     "Unauthenticated": errors.Unauthenticated("who are you"),
     "QueueFull": errors.QueueFull("full", 1.25, {"kind": "item"}),
-    "OutOfSpace": errors.OutOfSpace("no room", 2.0),
+    "OutOfSpace": errors.OutOfSpace("no room"),
     "Unavailable": errors.Unavailable("gone", 0.5),
     "OperationCancelled": errors.OperationCancelled("stopped"),
 }

@@ -9,10 +9,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from synthvlm import errors
+from synthvlm.disk_space import is_disk_full
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.grpc_errors import typed_error
-from synthvlm.serving.errors import disk_is_full
 from synthvlm.serving.testing import running
 from tests.serving.probe import ERRORS, SERVICE, ProbeSettings, image_request
 
@@ -61,7 +61,7 @@ async def test_no_folder_for_temporary_files_is_a_full_disk(
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: [str(tmp_path / "tmp")])
     with pytest.raises(FileNotFoundError) as caught:
         tempfile.gettempdir()
-    assert disk_is_full(caught.value)
+    assert is_disk_full(caught.value)
 
 
 async def test_a_defect_is_internal_and_tells_nothing_but_to_the_log() -> None:

@@ -8,6 +8,7 @@ from typer.exceptions import TyperException
 
 from synthvlm.cli.app import app
 from synthvlm.cli.failures import USAGE_STATUS, CommandError, command_error
+from synthvlm.cli.terminal.output import degrade_streams, printable
 from synthvlm.errors import DomainError
 
 INTERRUPT_STATUS = 130
@@ -16,6 +17,7 @@ INTERRUPT_STATUS = 130
 
 def main() -> NoReturn:
     """Runs the command line and exits: 0 done, 2 wrong usage or input, 1 any other failure."""
+    degrade_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -34,7 +36,7 @@ def run(arguments: list[str]) -> int:
         return _tell(error)
     except DomainError as error:
         return _tell(command_error(error))
-    except OSError as error:  # a full disk, a folder without permission
+    except OSError as error:  # a folder without permission, a full disk
         return _tell(
             CommandError(f"{error.strerror or error}: {error.filename or ''}".rstrip(": "))
         )
@@ -54,7 +56,7 @@ def _usage(error: TyperException) -> int:
 
 
 def _tell(error: CommandError) -> int:
-    sys.stderr.write(f"{error.text()}\n")
+    sys.stderr.write(f"{printable(error.text())}\n")
     return error.status
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.disk_space import free_bytes, full_disk_text, is_disk_full, says_disk_is_full
+from synthvlm.errors import DomainError, InvalidInput, OutOfSpace
 from synthvlm.local.errors import ProcessFailed
 
 USAGE_STATUS = 2
@@ -12,6 +13,11 @@ USAGE_STATUS = 2
 
 FAILURE_STATUS = 1
 """Exit status when a valid request could not be carried out."""
+
+FULL_DISK_ADVICE = "free some and run the same command again: it goes on where this one stopped"
+
+_NEXT_TO_NOTHING = 64 * 1024
+"""With so few bytes left neither a log nor a database can be written."""
 
 
 class CommandError(Exception):
@@ -55,9 +61,39 @@ class WrongUsageError(CommandError):
 def command_error(error: DomainError) -> CommandError:
     """The failure of a command because of a domain error."""
     if isinstance(error, ProcessFailed):
-        return CommandError(error.message, log=error.log, tail=error.tail)
+        full = full_disk(error.log.parent, error.tail)
+        return full or CommandError(error.message, log=error.log, tail=error.tail)
+    if isinstance(error, OutOfSpace) or says_disk_is_full(error.message):
+        return CommandError(f"{error.message}; {FULL_DISK_ADVICE}")
     status = USAGE_STATUS if isinstance(error, InvalidInput) else FAILURE_STATUS
     return CommandError(error.message, status=status)
+
+
+def full_disk(folder: Path, told: str) -> CommandError | None:
+    """What to tell when a process has failed because its disk is full; None when it is not.
+
+    Args:
+        folder: Where the process wrote: who has no space left often cannot even say so.
+        told: What it said.
+    """
+    if says_disk_is_full(told) or free_bytes(folder) < _NEXT_TO_NOTHING:
+        return CommandError(f"{full_disk_text(folder)}; {FULL_DISK_ADVICE}")
+    return None
+
+
+@contextmanager
+def blaming_disk(place: Path) -> Iterator[None]:
+    """Says of which disk it is that no space is left, when that stops the context.
+
+    Raises:
+        CommandError: It did.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        raise CommandError(f"{full_disk_text(place)}; {FULL_DISK_ADVICE}") from error
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Options that several commands have."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -119,6 +121,17 @@ def chosen_home(context: typer.Context, option: Path | None) -> Home:
     """The home of ``--home`` after the command, else before it, else the default."""
     before = context.obj
     return home_at(option or (before if isinstance(before, Path) else None))
+
+
+@contextmanager
+def readable_home(context: typer.Context, option: Path | None) -> Iterator[Home]:
+    """The chosen home for commands that only read, so that it need not be writable.
+
+    Raises:
+        InvalidInput: It cannot be read.
+    """
+    with chosen_home(context, option).for_reading() as home:
+        yield home
 
 
 def prepared_home(context: typer.Context, option: Path | None) -> Home:

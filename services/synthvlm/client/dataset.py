@@ -61,9 +61,6 @@ class DatasetClient(Client):
         *,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,
-    ) -> list[str]:
-        """Writes a version in another format; returns the exported files."""
-        answer = self._shard(
-            "ExportVersion", request, pb.ExportVersionResponse, on_progress, timeout
-        )
-        return list(answer.files)
+    ) -> pb.ExportVersionResponse:
+        """Writes a version in another form; its files, and what it says of itself."""
+        return self._shard("ExportVersion", request, pb.ExportVersionResponse, on_progress, timeout)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synthvlm.dataset.columns import combine_columns
+from synthvlm.dataset.exports.reserved import RESERVED, ExportFormat, Guard, ReservedRule
 from synthvlm.dataset.pairs import extension, image_path, tar_name, verified_image
 from synthvlm.dataset.prompts import llava_record
 from synthvlm.dataset.readahead import read_ahead
@@ -48,8 +49,8 @@ from synthvlm.storage.tables import TableFile
 from synthvlm.storage.tar import TarFile
 
 KIND = "dataset"
-CODE_VERSION = 1
-"""Incremented whenever this code produces a different version from the same selection."""
+CODE_VERSION = 2
+"""Raised whenever this code gives another version for the same selection."""
 
 _METADATA = [name for name in PAIRS.names if name not in ("shard", "file", "offset", "size")]
 _CHUNK_ROWS = 1024
@@ -135,23 +136,26 @@ class _Assembly:
         """Writes all files and the manifest."""
         run_index = self._index()
         generations = _generations(run_index)
+        guard = Guard(RESERVED[ExportFormat.LLAVA], ReservedRule.DROP)
         self._reporter.report(0, self._total)
         pairs, llava = self._folder / PAIRS_FILE, self._folder / LLAVA_FILE
         files: dict[str, bytes | Path | FileEntry] = {PAIRS_FILE: pairs, LLAVA_FILE: llava}
         with TableFile(pairs, PAIRS) as table_file, llava.open("w", encoding="utf-8") as records:
-            records.write("[")
+            separator = "["
             for number, rows in enumerate(self._cut()):
                 entry, table = self._tar(number, rows, generations)
                 files[entry.name] = entry
                 table_file.write(table)
-                _write_records(records, table, is_first=number == 0)
-            records.write("\n]\n")
+                for record in _llava_records(table, guard):
+                    records.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
+                    separator = ","
+            records.write("[\n]\n" if separator == "[" else "\n]\n")
         selected = self._selection.manifest
         return self._commit.finish(
             files=files,
             records=self._total,
             counts={**selected.counts, "pairs": self._total},
-            file_records={PAIRS_FILE: self._total, LLAVA_FILE: self._total},
+            file_records={PAIRS_FILE: self._total, LLAVA_FILE: self._total - guard.set_aside},
             details={
                 "selection_rule": selected.configuration,
                 "stages": run_index.manifest.details["stages"],
@@ -245,8 +249,8 @@ def _require_selection(selection: Shard) -> None:
         raise InvalidInput(f"selection {problem}", [FieldViolation("selection", problem)])
     if not selection.manifest.records:
         raise PreconditionFailed(
-            "the selection is empty, so there is nothing to publish: no caption has an image with "
-            "valid scores"
+            "the selection is empty, so there is nothing to publish: no caption was kept that has "
+            "an image with usable scores"
         )
 
 
@@ -278,12 +282,11 @@ def _add_pair(tar: TarFile, shard: str, row: dict[str, Any], image: bytes) -> di
     return {**row, "shard": shard, "file": file, "offset": offset, "size": size}
 
 
-def _write_records(file: Any, table: pa.Table, *, is_first: bool) -> None:
-    separator = "\n" if is_first else ",\n"
+def _llava_records(table: pa.Table, guard: Guard) -> Iterator[dict[str, object]]:
     for row in _dictionaries(table):
-        record = llava_record(row["image_id"], image_path(row), row["text"])
-        file.write(separator + json.dumps(record, ensure_ascii=False))
-        separator = ",\n"
+        text = guard.passed(row["text"])
+        if text is not None:
+            yield llava_record(row["image_id"], image_path(row), text)
 
 
 def _stream(table: pa.Table) -> bytes:

@@ -11,7 +11,7 @@ import structlog
 from synthvlm.dataset.catalogue import Catalogue, Entry, IndexEntry
 from synthvlm.dataset.chains import stage_configuration
 from synthvlm.dataset.lookup import rows_by_prefix
-from synthvlm.dataset.pairs import verified_image
+from synthvlm.dataset.pairs import stored_columns, verified_image
 from synthvlm.dataset.versions import Stores
 from synthvlm.errors import (
     DataCorrupt,
@@ -178,7 +178,7 @@ def _from_versions(held: list[_InVersion]) -> FoundImage:
 def _from_chain(found: _InIndex, image_id: str) -> FoundImage:
     chain = _chain(found)
     images = open_shard(found.store, _ref(chain, "image_set"))
-    row = _row(images.table(IMAGES_FILE, IMAGES), "image_id", image_id)
+    row = _row(images.table(IMAGES_FILE, stored_columns(IMAGES, images)), "image_id", image_id)
     captions = open_shard(found.store, _ref(chain, "caption_set"))
     caption = _row(captions.table(CAPTIONS_FILE, _TEXT), "caption_id", row["caption_id"])
     scores = open_shard(found.store, _ref(chain, "score_set")).table(SCORES_FILE, SCORES)

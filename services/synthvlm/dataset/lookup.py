@@ -23,9 +23,9 @@ def rows_by_prefix(
     Args:
         store: The store that holds the file.
         path: A Parquet file with a column ``image_id``, sorted by it.
-        prefix: A prefix of the ids, or a complete id.
-        columns: Columns to return, including ``image_id``.
-        limit: Maximum number of rows to return.
+        prefix: Beginning of the ids, or a whole id.
+        columns: Columns to return as far as the file has them, ``image_id`` among them.
+        limit: Most rows to return.
 
     Raises:
         NotFound: There is no such file.
@@ -34,16 +34,17 @@ def rows_by_prefix(
     try:
         # Only the footer and single row groups are read; a buffer would read more than needed.
         file = pq.ParquetFile(ObjectFile(store, path))
+        schema = file.schema_arrow
+        stored = [name for name in columns if name in schema.names]
         found = [
             group.filter(pc.starts_with(group[IMAGE_ID], prefix))
             for number in range(file.num_row_groups)
             if _may_hold(file.metadata.row_group(number), prefix)
-            for group in [file.read_row_group(number, columns=list(columns))]
+            for group in [file.read_row_group(number, columns=stored)]
         ]
-        schema = file.schema_arrow
     except pa.ArrowInvalid as error:
         raise DataCorrupt(f"{path} in {store.uri} is damaged: {error}") from error
-    empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+    empty = pa.schema([schema.field(name) for name in stored]).empty_table()
     return pa.concat_tables([empty, *found]).slice(0, limit)
 
 

@@ -5,6 +5,7 @@ from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage import Shard, Store, sha256_digest
@@ -12,6 +13,8 @@ from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
 
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 _BATCH_ROWS = 1024
+_TRUNCATED_SINCE = 2
+"""Version of the schemas from which tables say of each image whether its caption was too long."""
 
 
 def tar_name(number: int) -> str:
@@ -65,6 +68,21 @@ def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
     return data
 
 
+def stored_columns(schema: pa.Schema, shard: Shard) -> pa.Schema:
+    """``PAIRS`` or ``IMAGES`` as a shard has them: older ones do not say what was truncated."""
+    if shard.manifest.schema_version >= _TRUNCATED_SINCE:
+        return schema
+    return pa.schema([column for column in schema if column.name != "truncated"])
+
+
+def truncated_pairs(version: Shard) -> int | None:
+    """Pairs whose caption is longer than the text encoders' window; None where it is not known."""
+    if "truncated" not in stored_columns(PAIRS, version).names:
+        return None
+    column = pa.schema([PAIRS.field("truncated")])
+    return int(pc.sum(version.table(PAIRS_FILE, column)["truncated"], min_count=0).as_py())
+
+
 def pairs_by_tar(version: Shard) -> Iterator[tuple[str, Iterator[dict[str, Any]]]]:
     """The rows of a version's index, grouped by tar, in the order of the tars.
 
@@ -73,6 +91,8 @@ def pairs_by_tar(version: Shard) -> Iterator[tuple[str, Iterator[dict[str, Any]]
     Raises:
         DataCorrupt: The index is damaged.
     """
-    batches: Iterator[pa.RecordBatch] = version.batches(PAIRS_FILE, PAIRS, _BATCH_ROWS)
+    batches: Iterator[pa.RecordBatch] = version.batches(
+        PAIRS_FILE, stored_columns(PAIRS, version), _BATCH_ROWS
+    )
     rows = (row for batch in batches for row in batch.to_pylist())
     return groupby(rows, key=lambda row: str(row["shard"]))

@@ -1,10 +1,14 @@
 """``python -m synthvlm.dataset.reindex``: rebuilds the catalogue from the stores.
 
-For a catalogue that was lost, or a store that was moved. Versions keep their recorded numbers. The
-settings are those of the service; every root of ``store_roots`` is read.
+On one machine ``synthvlm datasets reindex`` does it for a home.
+
+For a catalogue that was lost, or a store that was moved. Versions keep the numbers that are
+recorded beside them. The settings are those of the service; every root of ``store_roots`` is read.
 """
 
+import json
 import sys
+from dataclasses import asdict
 
 from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.publication import reindex
@@ -18,22 +22,23 @@ from synthvlm.storage import open_store
 
 
 def main(arguments: list[str]) -> int:
-    """Reindexes, prints what was found, and returns the exit status."""
+    """Reindexes and prints what was found in each store, as JSON; the exit status."""
     line = read_command_line(DatasetSettings, SERVICE.word, arguments)
     try:
         settings = load_settings(
             DatasetSettings, SERVICE.word, command_line=line.values, config=line.config
         )
+        if not settings.store_roots:
+            raise InvalidInput("give the stores to read with --store-roots")
         configure_logs(settings, SERVICE.word)
+        found = {}
         catalogue = open_catalogue(settings)
         try:
             for root in settings.store_roots:
-                found = reindex(catalogue, open_store(root), maker(settings), SILENT)
-                sys.stdout.write(
-                    f"{root}: {found.versions} versions, {found.indexes} indexes of images\n"
-                )
+                found[root] = asdict(reindex(catalogue, open_store(root), maker(settings), SILENT))
         finally:
             catalogue.close()
+        sys.stdout.write(f"{json.dumps(found)}\n")
     except DomainError as error:
         sys.stderr.write(f"{error.message}\n")
         return USAGE_EXIT if isinstance(error, InvalidInput) else FAILURE_EXIT

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, FailFast, Field, model_validator
 
 from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.chains import ShardChain
-from synthvlm.dataset.exports.run import ExportFormat
+from synthvlm.dataset.exports.reserved import ExportFormat, ReservedRule
 from synthvlm.dataset.versions import NAME, Reference, parse_reference
 from synthvlm.serving.fields import (
     Matches,
@@ -141,6 +141,16 @@ class ExportVersion(RequestModel):
     version: VersionReference
     format: Literal["EXPORT_FORMAT_WEBDATASET", "EXPORT_FORMAT_LLAVA", "EXPORT_FORMAT_PARQUET"]
     destination_uri: StoreUri
+    reserved: Literal[
+        "RESERVED_WORDS_UNSPECIFIED", "RESERVED_WORDS_DROP", "RESERVED_WORDS_NEUTRALISE"
+    ]
+
+    @property
+    def rule(self) -> ReservedRule:
+        """What becomes of captions with reserved words; they are dropped unless it is said."""
+        if self.reserved == "RESERVED_WORDS_UNSPECIFIED":
+            return ReservedRule.DROP
+        return ReservedRule(self.reserved.removeprefix("RESERVED_WORDS_").lower())
 
     @property
     def form(self) -> ExportFormat:

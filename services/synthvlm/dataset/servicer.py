@@ -161,8 +161,17 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             entry = find_version(self.catalogue, parsed.version, "version")
             target = self._destination(parsed.destination_uri)
             version = self._stores.version(entry)
-            files = export_version(version, parsed.form, target, reporter)
-            return dataset_pb2.ExportVersionResponse(files=files)
+            made = export_version(version, parsed.form, parsed.rule, target, reporter)
+            return dataset_pb2.ExportVersionResponse(
+                files=made.files,
+                summary=dataset_pb2.ExportSummary(
+                    pairs=made.record.pairs,
+                    set_aside=made.record.set_aside,
+                    changed=made.record.changed,
+                    truncated=made.record.truncated,
+                    words=made.record.words,
+                ),
+            )
 
         async for response in stream(context, dataset_pb2.ExportVersionResponse, work):
             yield response
@@ -224,4 +233,5 @@ def _image(found: FoundImage, data: bytes) -> dataset_pb2.GetImageResponse:
         digest=row["sha256"],
         media_type=row["media_type"],
         image=data,
+        truncated=row.get("truncated"),
     )

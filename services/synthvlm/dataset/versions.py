@@ -86,16 +86,21 @@ class Stores:
     def listed(self, uri: str) -> Store:
         """The store where something is, according to the catalogue.
 
+        A service of a single store looks there for what lay elsewhere before: its folder may have
+        been moved or copied. Everything is found by path and known by its digest.
+
         Raises:
             PreconditionFailed: The service may not use it.
         """
         try:
             return open_store(uri, self._roots)
         except InvalidInput as error:
+            if len(self._roots) == 1:
+                return open_store(self._roots[0])
             raise PreconditionFailed(
                 f"according to the catalogue this is in {uri}, which the service may not use; "
                 f"add it to store_roots or, if it was moved, run "
-                f"`python -m synthvlm.dataset.reindex` on its new location"
+                f"`synthvlm datasets reindex`, or `python -m synthvlm.dataset.reindex` on its place"
             ) from error
 
     def version(self, entry: Entry) -> Shard:

@@ -29,6 +29,20 @@ def dataset_client(home: Home) -> Iterator[DatasetClient]:
 
 
 @contextmanager
+def exporting_client(home: Home, root: str) -> Iterator[DatasetClient]:
+    """A client of a dataset service of its own, which may export to ``root`` and nowhere else.
+
+    It writes where the user wants the files, so that they are written once.
+    """
+    further = ["--export-roots", root]
+    with (
+        needed_services(home, ["dataset"], "mini", further=further) as services,
+        DatasetClient(connect(services.address("dataset"))) as client,
+    ):
+        yield client
+
+
+@contextmanager
 def generation_client(home: Home, profile: str) -> Iterator[GenerationClient]:
     """A client of a generation service that runs ``profile``."""
     with (

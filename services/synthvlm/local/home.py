@@ -1,6 +1,10 @@
 """Where everything on one machine is kept: below one folder, the home."""
 
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,9 +17,16 @@ HOME_VARIABLE = "SYNTHVLM_HOME"
 
 @dataclass(frozen=True)
 class Home:
-    """The folder for all state, and the paths in it."""
+    """The folder of all state, and what lies where in it.
+
+    Attributes:
+        root: The folder.
+        scratch: Where services write what they need while they run, when nothing can be written to
+            the home itself; None: it can.
+    """
 
     root: Path
+    scratch: Path | None = None
 
     @property
     def store(self) -> Path:
@@ -25,17 +36,12 @@ class Home:
     @property
     def catalogue(self) -> Path:
         """The dataset service's database."""
-        return self.root / "catalogue.sqlite"
+        return (self.scratch or self.root) / "catalogue.sqlite"
 
     @property
     def reuse_index(self) -> Path:
         """The index of the images and scores that the store holds."""
-        return self.root / "reuse.sqlite"
-
-    @property
-    def exports(self) -> Path:
-        """Where exports are written before they are moved to their destination."""
-        return self.root / "exports"
+        return (self.scratch or self.root) / "reuse.sqlite"
 
     @property
     def runs(self) -> Path:
@@ -50,12 +56,12 @@ class Home:
     @property
     def state(self) -> Path:
         """Address files and locks of what is running."""
-        return self.root / "run"
+        return (self.scratch or self.root) / "run"
 
     @property
     def services_file(self) -> Path:
         """Addresses of the services that are running in this home."""
-        return self.state / "services.json"
+        return self.root / "run" / "services.json"
 
     @property
     def lock_file(self) -> Path:
@@ -64,7 +70,7 @@ class Home:
 
     def log(self, word: str) -> Path:
         """The log of a service."""
-        return self.root / "logs" / f"{word}.log"
+        return (self.scratch or self.root) / "logs" / f"{word}.log"
 
     def prepare(self) -> None:
         """Creates the folders.
@@ -73,7 +79,7 @@ class Home:
             InvalidInput: The home cannot be written to.
         """
         try:
-            for folder in (self.store, self.runs, self.state, self.exports, self.root / "logs"):
+            for folder in (self.store, self.runs, self.state, self.root / "logs"):
                 folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self.root, os.W_OK):
                 raise PermissionError(f"{self.root} is read-only")
@@ -81,6 +87,29 @@ class Home:
             raise InvalidInput(
                 f"the home {self.root} cannot be used ({error}); choose another folder"
             ) from error
+
+    @contextmanager
+    def for_reading(self) -> Iterator["Home"]:
+        """This home, prepared; one that cannot be written to is read with a folder for scratch.
+
+        Services keep their addresses and logs there, and a copy of the catalogue.
+
+        Raises:
+            InvalidInput: There is nothing to read.
+        """
+        if not self.root.is_dir() or os.access(self.root, os.W_OK):
+            self.prepare()
+            yield self
+            return
+        if not self.store.is_dir():
+            raise InvalidInput(f"{self.root} is read-only and holds no datasets")
+        with tempfile.TemporaryDirectory(prefix="synthvlm-home-") as folder:
+            copy = Home(self.root, Path(folder))
+            for made in (copy.state, copy.log("any").parent):
+                made.mkdir()
+            for file in self.root.glob(f"{self.catalogue.name}*"):
+                shutil.copyfile(file, Path(folder) / file.name)
+            yield copy
 
     def new_run(self, name: str) -> Path:
         """Creates the folder of a new run.

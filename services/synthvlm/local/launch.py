@@ -29,6 +29,7 @@ def started(
     folder: Path,
     on_change: OnChange,
     engine: str | None = None,
+    further: Sequence[str] = (),
 ) -> Iterator[list[ServiceProcess]]:
     """Starts services, waits until they are ready, and stops them at the end of the context.
 
@@ -40,6 +41,7 @@ def started(
         on_change: Called when a service's state changes.
         engine: What synthesises the images, ``triton`` for a Triton server that is started with
             them; None: as the profile says.
+        further: Further settings of every one of them.
 
     Raises:
         ProcessFailed: A service ended, or took too long.
@@ -54,7 +56,8 @@ def started(
             settings += ["--triton.endpoints", triton]
             settings += ["--triton.patience-seconds", str(READY_SECONDS)]
         for word in words:
-            process = start(home, profile, word, folder, settings if word == "generation" else ())
+            own = [*(settings if word == "generation" else ()), *further]
+            process = start(home, profile, word, folder, own)
             processes.append(process)  # at once, so that it stops if the next cannot start
         wait_ready(processes, on_change)
         yield processes
@@ -69,10 +72,15 @@ def start(
     return start_process(
         word,
         f"synthvlm.{word}",
-        [*_common(profile), *_settings(word, home), *settings],
+        [*service_options(home, profile, word), *settings],
         address_file=folder / f"{word}.json",
         log=home.log(word),
     )
+
+
+def service_options(home: Home, profile: str, word: str) -> list[str]:
+    """The command line of a home's service."""
+    return [*_common(profile), *_settings(word, home)]
 
 
 def _start_triton(home: Home, profile: str, folder: Path, address: str) -> ServiceProcess:
@@ -97,7 +105,6 @@ def _settings(word: str, home: Home) -> list[str]:
     if word in ("generation", "alignment"):
         options["--reuse.database"] = [f"sqlite:///{home.reuse_index}"]
     if word == "dataset":
-        options["--export-roots"] = [f"file://{home.exports}"]
         options["--database"] = [f"sqlite:///{home.catalogue}"]
     return [part for name, values in options.items() for v in values for part in (name, v)]
 

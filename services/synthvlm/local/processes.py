@@ -7,9 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -47,6 +48,7 @@ class ServiceProcess:
         log: Its stdout and stderr.
         log_start: Size of the log before it started, in bytes.
         address: Empty until it is known.
+        settings: Those that decide what it does, as it says itself; empty until they are known.
         state: As of the last ``refresh``.
     """
 
@@ -56,6 +58,7 @@ class ServiceProcess:
     log: Path
     log_start: int
     address: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
     state: ServiceState = ServiceState.STARTING
 
     def refresh(self) -> None:
@@ -64,7 +67,8 @@ class ServiceProcess:
             self.state = ServiceState.ENDED
             return
         if not self.address and self.address_file.exists():
-            self.address = json.loads(self.address_file.read_text())["address"]
+            content = json.loads(self.address_file.read_text())
+            self.address, self.settings = content["address"], content.get("settings", {})
             self.state = ServiceState.LOADING
         if self.state is ServiceState.LOADING and is_serving(self.address):
             self.state = ServiceState.READY

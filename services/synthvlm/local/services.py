@@ -6,11 +6,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from synthvlm.atomic_files import write_atomically
 from synthvlm.errors import PreconditionFailed
+from synthvlm.local.comparison import asked_settings, differences, told
 from synthvlm.local.health import is_serving
 from synthvlm.local.home import Home
 from synthvlm.local.launch import started
@@ -23,10 +25,11 @@ _POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Running:
-    """A service that is running: where it serves, and its process."""
+    """A service that is running: where it serves, its process, and what it was started with."""
 
     address: str
     pid: int
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,9 @@ def register(home: Home, profile: str, owner: str, processes: Sequence[ServicePr
 
 
 def _as_services(profile: str, processes: Sequence[ServiceProcess]) -> Services:
-    return Services(profile, {p.word: Running(p.address, p.process.pid) for p in processes})
+    return Services(
+        profile, {p.word: Running(p.address, p.process.pid, p.settings) for p in processes}
+    )
 
 
 def attach(home: Home, words: Sequence[str]) -> Services | None:
@@ -102,8 +107,8 @@ def run_services(
     """All services for a run: those that are up in this home, else its own.
 
     Raises:
-        PreconditionFailed: Another run is under way in this home, or its services have another
-            profile or engine.
+        PreconditionFailed: Another run is under way in this home, or its services were started with
+            other settings or another engine.
         ProcessFailed: Services do not become ready.
     """
     lock = HomeLock(home, "run")
@@ -132,30 +137,46 @@ def run_services(
 
 
 def _require(services: Services, home: Home, pid: int, profile: str, engine: str | None) -> None:
-    if services.profile != profile:
-        raise PreconditionFailed(
-            f"the services in {home.root} run the profile {services.profile}, not {profile}; stop "
-            f"them (process {pid}) or use another home"
-        )
     if not services.runs(engine):
         raise PreconditionFailed(
             f"the services in {home.root} use an engine other than {engine}; stop them "
             f"(process {pid}) or leave the engine to the profile"
         )
+    running = {word: services.running[word].settings for word in WORDS}
+    found = differences(running, asked_settings(home, profile, WORDS))
+    if found:
+        raise PreconditionFailed(
+            f"the services in {home.root} were started with other settings: {told(found)}; restart "
+            f"`synthvlm up` (process {pid}) or use another home"
+        )
 
 
 @contextmanager
 def needed_services(
-    home: Home, words: Sequence[str], profile: str, on_change: OnChange = silent
+    home: Home,
+    words: Sequence[str],
+    profile: str,
+    on_change: OnChange = silent,
+    further: Sequence[str] = (),
 ) -> Iterator[Services]:
     """The services ``words`` for a short command: the home's if they are up, else its own.
 
-    Its own are not registered, so they disturb no other command.
+    Own ones are not registered, so they are in nobody's way. Those that need further settings are
+    always own ones.
     """
     with ExitStack() as stack:
-        services = attach(home, words)
-        if services is None or ("generation" in words and services.profile != profile):
+        services = None if further else attach(home, words)
+        if services is None or not _fit(services, home, words, profile):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=home.state)))
-            processes = stack.enter_context(started(home, profile, words, folder, on_change))
+            processes = stack.enter_context(
+                started(home, profile, words, folder, on_change, further=further)
+            )
             services = _as_services(profile, processes)
         yield services
+
+
+def _fit(services: Services, home: Home, words: Sequence[str], profile: str) -> bool:
+    """Whether running services do what the profile says, where it matters: to images."""
+    makers = [word for word in words if word == "generation"]
+    running = {word: services.running[word].settings for word in makers}
+    return not differences(running, asked_settings(home, profile, makers))

@@ -1,7 +1,6 @@
 """What a call raises, as the status that ends it."""
 
 import asyncio
-import errno
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NoReturn
@@ -9,6 +8,7 @@ from typing import NoReturn
 import grpc
 import structlog
 
+from synthvlm.disk_space import full_temporary_folder_text, is_disk_full
 from synthvlm.errors import DomainError, OperationCancelled, OutOfSpace
 from synthvlm.grpc_errors import DETAILS_KEY, status_of
 from synthvlm.serving.admission import shutting_down
@@ -19,9 +19,6 @@ _TIMER_SLACK_SECONDS = 0.05
 
 _STATUS_SECONDS = 1.0
 """How long a call waits until its status is sent."""
-
-_FULL_MESSAGE = "the service has no space left on its disk for temporary files (TMPDIR)"
-_FULL_RETRY_SECONDS = 10.0
 
 _log = structlog.get_logger(__name__)
 
@@ -69,23 +66,14 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
         call.code = grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED
         raise
     except Exception as error:
-        if disk_is_full(error):
-            _log.error("the disk is full", method=call.method.name, problem=str(error))
-            await abort(context, call, OutOfSpace(_FULL_MESSAGE, _FULL_RETRY_SECONDS))
+        if is_disk_full(error):  # stores say so themselves: this is the folder of temporary files
+            _log.error("disk full", method=call.method.name, problem=str(error))
+            await abort(context, call, OutOfSpace(full_temporary_folder_text()))
         _log.exception("unexpected error", method=call.method.name)
         call.code = grpc.StatusCode.INTERNAL
         await context.abort(
             call.code, f"internal error; the service's log has it as request {call.request_id}"
         )
-
-
-def disk_is_full(error: Exception) -> bool:
-    """Whether the error says that nothing more can be written."""
-    if not isinstance(error, OSError):
-        return False
-    # Where nothing at all can be written, Python finds no folder for temporary files.
-    nowhere = str(error.strerror).startswith("No usable temporary directory")
-    return nowhere or error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def _code_set_by(context: Context) -> grpc.StatusCode:

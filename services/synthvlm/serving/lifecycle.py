@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
@@ -48,6 +49,9 @@ def main(service: Service[S], arguments: Sequence[str] | None = None) -> None:
     except InvalidInput as error:
         sys.stderr.write(f"{error.message}\n")
         sys.exit(USAGE_EXIT)
+    if line.show:
+        sys.stdout.write(f"{json.dumps(settings.effective(), sort_keys=True)}\n")
+        sys.exit(0)
     if line.check:
         sys.stdout.write(f"the settings of the {service.word} service are valid\n")
         sys.exit(0)

@@ -97,7 +97,8 @@ class Server(Generic[S]):
             await self._health_server.start()
         await self._server.start()
         if settings.address_file is not None:
-            self._address_text = json.dumps({"address": self.address, "pid": os.getpid()})
+            content = {"address": self.address, "pid": os.getpid()}
+            self._address_text = json.dumps({**content, "settings": settings.effective()})
             settings.address_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(settings.address_file, self._address_text)
         _log.info("listening", address=self.address, health=self.health_address)

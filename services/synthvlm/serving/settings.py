@@ -6,9 +6,9 @@ A field may be a section with fields of its own, which each source writes in its
 ``--pipeline.dtype`` on the command line. An unknown key is an error in each of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -29,6 +29,14 @@ ListenAddress = Annotated[str, AfterValidator(_listen)]
 """``host:port``, with port 0 for any free one, or ``unix:/path``."""
 
 
+_WHEREABOUTS = {
+    *("profile", "listen", "address_file", "metrics_listen", "health_listen"),
+    *("tls_certificate_file", "tls_key_file", "tls_client_ca_file", "token_file"),
+    *("log_level", "log_format", "otlp_endpoint", "database_password_file", "reuse"),
+}
+"""Settings that decide where a service is, not what it does."""
+
+
 class SettingsSection(BaseModel):
     """A section of a service's settings: a field that has fields."""
 
@@ -39,6 +47,14 @@ class SettingsSection(BaseModel):
         use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+
+def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(f"{prefix}{name}.", value)
+        else:
+            yield f"{prefix}{name}", value
 
 
 class ServiceSettings(BaseSettings):
@@ -64,7 +80,8 @@ class ServiceSettings(BaseSettings):
     listen: ListenAddress = "127.0.0.1:0"
     """Where to serve: host:port (port 0: any free one) or unix:/path."""
     address_file: Path | None = None
-    """File to write {"address", "pid"} to once the address is bound; removed at the end."""
+    """File to write {"address", "pid", "settings"} to once the address is bound; removed at the
+    end. The settings are those that decide what the service does."""
     metrics_listen: ListenAddress | None = None
     """host:port of the Prometheus metrics, in plain HTTP; off by default."""
     health_listen: ListenAddress | None = None
@@ -107,6 +124,14 @@ class ServiceSettings(BaseSettings):
         if self.tls_client_ca_file is not None and self.tls_certificate_file is None:
             raise ValueError("tls_client_ca_file needs tls_certificate_file and tls_key_file")
         return self
+
+    def effective(self) -> dict[str, Any]:
+        """What decides how the service works, by dotted name, as JSON values.
+
+        Left out is where it listens and logs, where its credentials lie, and what the profile is
+        called: two services with the same effective settings do the same.
+        """
+        return dict(_flat("", self.model_dump(mode="json", exclude=_WHEREABOUTS)))
 
     @classmethod
     def settings_customise_sources(

@@ -26,11 +26,12 @@ _SERVICE_LINKS = re.compile(r"SERVICE_(HOST|PORT.*)|PORT(_\d+_(TCP|UDP|SCTP).*)?
 
 @dataclass(frozen=True)
 class CommandLine:
-    """What the command line says: settings, the file to read first, and whether only to check."""
+    """What the command line says: settings, the file to read first, whether only to answer."""
 
     values: dict[str, Any]
     config: Path | None
     check: bool
+    show: bool
 
 
 def load_settings(
@@ -99,6 +100,11 @@ def read_command_line(
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML file of settings")
     parser.add_argument("--check", action="store_true", help="validate the settings and exit")
     parser.add_argument(
+        "--show-settings",
+        action="store_true",
+        help="print the settings that decide what the service does as JSON, and exit",
+    )
+    parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, by its name"
     )
     fields = dict(_fields(settings))
@@ -126,7 +132,7 @@ def read_command_line(
         if value is not None:
             given = value if isinstance(value, list) else _literal(value)
             values = _merged(values, _nested(name, given))
-    return CommandLine(values, parsed.config, parsed.check)
+    return CommandLine(values, parsed.config, parsed.check, parsed.show_settings)
 
 
 class _OldOption(argparse.Action):

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from synthvlm.errors import PreconditionFailed, Unavailable
+from synthvlm.disk_space import says_disk_is_full
+from synthvlm.errors import OutOfSpace, PreconditionFailed, Unavailable
 from synthvlm.sql.settings import DatabaseSettings
 
 VERSION_TABLE = "alembic_version"
@@ -94,13 +95,17 @@ def migrate(engine: Engine, migrations: str, version_table: str = VERSION_TABLE)
     # A single folder, whatever characters its path contains.
     config.set_main_option("path_separator", "newline")
     with _schema_lock(engine), engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            # Its driver begins no transaction for changes of the schema by itself, so that a full
+            # disk or a kill would leave half of them.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes |= {"connection": connection, "version_table": version_table}
         command.upgrade(config, "head")
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turns failures of the database itself into ``Unavailable``."""
+    """Turns failures of the database itself into ``Unavailable`` or ``OutOfSpace``."""
     try:
         yield
     except OperationalError as error:
@@ -111,8 +116,10 @@ def database_errors() -> Iterator[None]:
         raise _unavailable(error) from error
 
 
-def _unavailable(error: DBAPIError) -> Unavailable:
+def _unavailable(error: DBAPIError) -> Unavailable | OutOfSpace:
     reason = str(error.orig).strip().partition("\n")[0]
+    if says_disk_is_full(reason):
+        return OutOfSpace(f"no space left for the database: {reason}")
     return Unavailable(f"the database failed: {reason}", _RETRY_SECONDS)
 
 

@@ -154,4 +154,5 @@ PAIRS = pa.schema(
 PAIRS_FILE = "pairs.parquet"
 
 LLAVA_FILE = "llava.json"
-"""The pairs of a dataset version as LLaVA's training reads them."""
+"""The pairs of a dataset version as LLaVA's training reads them, without those whose caption has a
+word that is reserved there."""

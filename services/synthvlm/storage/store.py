@@ -11,10 +11,12 @@ import obstore
 import obstore.exceptions
 from obstore.store import LocalStore, MemoryStore, from_url
 
+from synthvlm.disk_space import full_disk_text, is_disk_full
 from synthvlm.errors import (
     FieldViolation,
     InvalidInput,
     NotFound,
+    OutOfSpace,
     PreconditionFailed,
     Unavailable,
 )
@@ -30,9 +32,9 @@ _memory_stores: dict[str, Any] = {}
 class Store:
     """An object store's root; paths are relative to it, and objects are replaced atomically.
 
-    Every method raises ``NotFound`` for an object that does not exist, ``InvalidInput`` for a path
-    outside the root, ``PreconditionFailed`` when the store rejects the credentials, and
-    ``Unavailable`` when it cannot be reached.
+    Raises, from every method: ``NotFound`` for an object that does not exist, ``InvalidInput`` for
+    a path that leaves the root, ``PreconditionFailed`` when the store refuses the credentials,
+    ``OutOfSpace`` when its disk is full, and ``Unavailable`` when it cannot be reached.
     """
 
     def __init__(self, uri: str, backend: Any) -> None:
@@ -115,8 +117,14 @@ class Store:
 
     def download(self, path: str, local: Path) -> None:
         """Writes the object to a file, in pieces."""
-        with _errors(self.uri, path), local.open("wb") as file:
-            for chunk in obstore.get(self._backend, path).stream():
+        with _errors(self.uri, path):
+            chunks = iter(obstore.get(self._backend, path).stream())
+        with local.open("wb") as file:
+            while True:
+                with _errors(self.uri, path):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
                 file.write(chunk)
 
     def open(self, path: str) -> BinaryIO:
@@ -231,6 +239,8 @@ def _errors(uri: str, path: str) -> Iterator[None]:
     ) as error:
         raise PreconditionFailed(f"the store {uri} denies access to {path or 'it'}") from error
     except (obstore.exceptions.GenericError, OSError) as error:
+        if uri.startswith("file://") and is_disk_full(error):
+            raise OutOfSpace(full_disk_text(Path(uri.removeprefix("file://")))) from error
         raise Unavailable(
             f"the store {uri} failed at {path or 'its root'}: {_without_secrets(error)}",
             _RETRY_SECONDS,

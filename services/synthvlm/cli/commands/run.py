@@ -8,12 +8,12 @@ from types import FrameType
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
 from synthvlm.cli import inputs
 from synthvlm.cli.caption_files import file_layout, recipe_column
+from synthvlm.cli.failures import blaming_disk
 from synthvlm.cli.options import (
     ColumnOption,
     ColumnsOption,
@@ -31,13 +31,19 @@ from synthvlm.cli.run.display import display_on, duration
 from synthvlm.cli.run.outcome import RunOutcome
 from synthvlm.cli.run.pipeline import run_pipeline
 from synthvlm.cli.run.plan import plan_run
-from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cli.terminal.output import (
+    Terminal,
+    print_json,
+    stderr_console,
+    stdout_console,
+    styled,
+)
 from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
 from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.report.write import report_run
-from synthvlm.storage import file_uri
+from synthvlm.storage import file_uri, open_store
 from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
@@ -141,8 +147,11 @@ def _execute(
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
     try:
-        with run_services(home, profile, display.services, engine) as services:
-            plan = plan_run(requests, services, profile_name, home.store)
+        with (
+            blaming_disk(home.root),
+            run_services(home, profile, display.services, engine) as services,
+        ):
+            plan = plan_run(requests, services, profile, home.store)
             folder = home.new_run(requests.assemble.name)
             state = run_pipeline(plan.arguments, services, folder, display.run)
     finally:
@@ -151,7 +160,13 @@ def _execute(
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
     report = report_run(file_uri(home.store), record, folder, _warn)
     seconds = time.monotonic() - clock
-    _tell(stderr_console() if as_json else stdout_console(), outcome, report, seconds)
+    console = stderr_console() if as_json else stdout_console()
+    _tell(console, outcome, report, seconds)
+    if truncated := outcome.truncated(open_store(file_uri(home.store))):
+        console.say(
+            f"{truncated:,} images have a caption longer than the text encoders' window: its end "
+            f"did not reach the model"
+        )
     if as_json:
         print_json(outcome.summary(report, seconds))
 
@@ -161,26 +176,24 @@ def _warn(problem: str) -> None:
         f"warning: the dataset version is committed, but its report could not be made: {problem}; "
         f"run the same command again to retry",
         style="yellow",
-        markup=False,
-        highlight=False,
         soft_wrap=True,
     )
 
 
-def _tell(console: Console, outcome: RunOutcome, report: Path | None, seconds: float) -> None:
+def _tell(console: Terminal, outcome: RunOutcome, report: Path | None, seconds: float) -> None:
     counts, version = outcome.counts(), outcome.version
-    console.print(
-        f"[bold]{version.name}@{version.version}[/] has {version.pairs:,} pairs "
-        f"({version.bytes / 2**20:.1f} MiB), made in {duration(seconds)}",
-        highlight=False,
+    console.say(
+        styled(f"{version.name}@{version.version}", "bold"),
+        f" has {version.pairs:,} pairs ({version.bytes / 2**20:.1f} MiB), made in "
+        f"{duration(seconds)}",
     )
     lines = [f"{number:,} {noun}" for noun, number in counts.items()]
     failed = [f"{number:,} failed: {reason}" for reason, number in outcome.failed().items()]
-    console.print(", ".join([*lines, *failed]), highlight=False, soft_wrap=True)
+    console.say(", ".join([*lines, *failed]))
     if any(outcome.reused().values()):
         made, reused = outcome.made(), outcome.reused()
         parts = [f"{made[noun]:,} {noun} made, {reused[noun]:,} reused" for noun in made]
-        console.print("; ".join(parts), highlight=False, soft_wrap=True)
-    console.print(f"digest  {version.digest}", highlight=False, soft_wrap=True)
+        console.say("; ".join(parts))
+    console.say(f"digest  {version.digest}")
     if report is not None:
-        console.print(f"report  {report}", highlight=False, soft_wrap=True)
+        console.say(f"report  {report}")

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from synthvlm.cli import inputs
-from synthvlm.cli.terminal.output import print_json, stdout_console
+from synthvlm.cli.terminal.output import print_json, stdout_console, styled
 from synthvlm.scenes.files import write_captions, write_sheet
 from synthvlm.scenes.questions import Question, sample_questions
 
@@ -42,7 +42,7 @@ def show(
     inputs.picture_file("--out", out)
     write_sheet(seed, count, out)
     text = f"{count} scenes of seed {seed}, with captions: {out}"
-    stdout_console().print(text, markup=False, highlight=False, soft_wrap=True)
+    stdout_console().say(text)
 
 
 @app.command("captions")
@@ -68,7 +68,7 @@ def captions(
     inputs.output_file("--out", out)
     write_captions(seed, count, flawed, out)
     text = f"{count:,} captions: {out}"
-    stdout_console().print(text, markup=False, highlight=False, soft_wrap=True)
+    stdout_console().say(text)
 
 
 @app.command("questions")
@@ -107,5 +107,7 @@ def _table(number: int, asked: list[Question]) -> None:
     table.title = f"scene {number}"
     table.columns[0].min_width = len("background")
     for question in asked:
-        table.add_row(f"[dim]{question.kind}[/]", question.question, f"[bold]{question.answer}[/]")
+        table.add_row(
+            styled(question.kind, "dim"), question.question, styled(question.answer, "bold")
+        )
     stdout_console().print(table, "")

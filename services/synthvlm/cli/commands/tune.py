@@ -21,7 +21,7 @@ from synthvlm.cli.options import (
     prepared_home,
 )
 from synthvlm.cli.run.display import display_on
-from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console, styled
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import Profile, load_profile
@@ -140,9 +140,9 @@ def _show(result: Result, folder: Path, *, json: bool) -> None:
         return
     console = stdout_console()
     console.print(_table(result))
-    console.print(f"[bold]chosen[/]   {result.comparison.chosen.measured.cell}", highlight=False)
-    console.print(f"profile  {files.profile}", highlight=False, soft_wrap=True)
-    console.print(f"report   {files.page}", highlight=False, soft_wrap=True)
+    console.say(styled("chosen", "bold"), f"   {result.comparison.chosen.measured.cell}")
+    console.say(f"profile  {files.profile}")
+    console.say(f"report   {files.page}")
 
 
 def _table(result: Result) -> Table:

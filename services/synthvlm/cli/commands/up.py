@@ -120,4 +120,4 @@ class _Shown:
             self._display.close()
             self._open = False
         if remark:
-            self._console.print(remark)
+            self._console.say(remark)

@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from rich.console import Console
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from synthvlm.cli.run.state import RunState, StageProgress
+from synthvlm.cli.terminal.output import Terminal, styled
 from synthvlm.local.processes import ServiceProcess, ServiceState
 from synthvlm_pipelines.events import StageEvent
 
@@ -33,7 +33,7 @@ class Display(Protocol):
         """Leaves what was shown as it is."""
 
 
-def display_on(console: Console) -> Display:
+def display_on(console: Terminal) -> Display:
     """A live table when ``console`` is a terminal, else plain lines."""
     return LiveDisplay(console) if console.is_terminal else PlainDisplay(console)
 
@@ -41,7 +41,7 @@ def display_on(console: Console) -> Display:
 class LiveDisplay:
     """One table, redrawn in place."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Terminal) -> None:
         self._live = Live(console=console, refresh_per_second=8)
         self._live.start()
 
@@ -61,7 +61,7 @@ class LiveDisplay:
 class PlainDisplay:
     """A line when something changes, and now and then during work."""
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Terminal, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
         self._services: dict[str, ServiceState] = {}
@@ -91,7 +91,7 @@ class PlainDisplay:
         """Does nothing."""
 
     def _line(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.say(text)
 
 
 def services_table(services: Sequence[ServiceProcess]) -> Table:
@@ -100,7 +100,7 @@ def services_table(services: Sequence[ServiceProcess]) -> Table:
     styles = {ServiceState.READY: "green", ServiceState.ENDED: "red"}
     for service in services:
         style = styles.get(service.state, "yellow")
-        table.add_row(service.word, f"[{style}]{service.state}[/]", service.address)
+        table.add_row(service.word, styled(service.state, style), service.address)
     return table
 
 
@@ -111,14 +111,14 @@ def run_table(state: RunState) -> Table:
     for stage in state.stages.values():
         bar = ProgressBar(total=stage.total or None, completed=stage.done, width=24)
         if not stage.latest:
-            table.add_row(f"[dim]{stage.name}[/]", "", "", "", "", "")
+            table.add_row(styled(stage.name, "dim"), "", "", "", "", "")
         else:
             shards = f"{stage.finished_shards}/{stage.shards or '?'}"
             table.add_row(
                 stage.name, shards, bar, _done(stage), _rate(stage, now), _left(stage, now)
             )
             for event in stage.at_work if stage.shards > 1 else []:
-                table.add_row("", f"[dim]#{event.shard + 1}[/]", "", _records(event), "", "")
+                table.add_row("", styled(f"#{event.shard + 1}", "dim"), "", _records(event), "", "")
     return table
 
 

@@ -4,14 +4,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from google.protobuf import json_format
-
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
+from synthvlm.cli.run.nothing_left import parsed
 from synthvlm.cli.run.state import RunState
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
+from synthvlm.storage import Store, open_shard
 from synthvlm.storage.protos import counts_by_rule, ref_from_proto
 
 _MADE = {"images": "generate", "scores": "score"}
@@ -23,12 +23,12 @@ class RunOutcome:
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self.imported = _parse(state, "import", caption_pb2.ImportResult)[0]
-        self.curated = _parse(state, "curate", caption_pb2.CurateResult)
-        self.generated = _parse(state, "generate", generation_pb2.GenerateResult)
-        self.scored = _parse(state, "score", alignment_pb2.ScoreResult)
-        self.selected = _parse(state, "select", dataset_pb2.SelectResult)[0]
-        self.version = _parse(state, "assemble", dataset_pb2.VersionSummary)[0]
+        self.imported = parsed(state, "import", caption_pb2.ImportResult)[0]
+        self.curated = parsed(state, "curate", caption_pb2.CurateResult)
+        self.generated = parsed(state, "generate", generation_pb2.GenerateResult)
+        self.scored = parsed(state, "score", alignment_pb2.ScoreResult)
+        self.selected = parsed(state, "select", dataset_pb2.SelectResult)[0]
+        self.version = parsed(state, "assemble", dataset_pb2.VersionSummary)[0]
 
     def counts(self) -> dict[str, int]:
         """How many records each stage made."""
@@ -57,6 +57,13 @@ class RunOutcome:
             for reason, records in counts_by_rule(result.failed).items():
                 counts[reason] = counts.get(reason, 0) + records
         return counts
+
+    def truncated(self, store: Store) -> int:
+        """Images whose caption is longer than the text encoders' window."""
+        shards = [ref_from_proto(result.image_set) for result in self.generated]
+        return sum(
+            open_shard(store, ref).manifest.counts.get("truncated_prompts", 0) for ref in shards
+        )
 
     def record(
         self, profile: str, configuration: dict[str, Any], started: datetime, finished: datetime
@@ -120,7 +127,3 @@ class RunOutcome:
             )
             for stage in self._state.stages.values()
         ]
-
-
-def _parse(state: RunState, stage: str, kind: type[Any]) -> list[Any]:
-    return [json_format.ParseDict(result, kind()) for result in state.results(stage)]

@@ -11,8 +11,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
+from synthvlm.cli.failures import (
+    FAILURE_STATUS,
+    FULL_DISK_ADVICE,
+    USAGE_STATUS,
+    CommandError,
+    full_disk,
+)
+from synthvlm.cli.run.nothing_left import why_nothing_is_left
 from synthvlm.cli.run.state import RunState
+from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
 from synthvlm.local.parent_death import ending_with_parent
 from synthvlm.local.services import Services
@@ -89,7 +97,7 @@ def _follow(
                 services
             )  # a call often fails before its service is seen to be gone
         if ended is not None:
-            raise CommandError(
+            raise full_disk(log.parent, "") or CommandError(
                 f"the {ended} service ended during the run; {RESUME_ADVICE}", log=log
             )
         if state.failure is not None:
@@ -114,6 +122,11 @@ def _stage_error(state: RunState, log: Path) -> CommandError:
         raise ValueError("no stage has failed")
     if failure.stage == "import" and failure.code in _INPUT_CODES:
         return CommandError(failure.reason, status=USAGE_STATUS)
+    if why := why_nothing_is_left(state):
+        return CommandError(why, log=log)
+    if says_disk_is_full(failure.reason):
+        advice = f"; {FULL_DISK_ADVICE}"
+        return CommandError(f"the stage {failure.stage} failed: {failure.reason}{advice}", log=log)
     where = f" on shard {failure.shard + 1} of {failure.shards}" if failure.shards > 1 else ""
     return CommandError(
         f"the stage {failure.stage} failed{where}: {failure.reason}", status=FAILURE_STATUS, log=log
@@ -125,7 +138,10 @@ def _process_error(status: int, log: Path) -> CommandError:
         return CommandError(
             f"the pipeline's process was killed by signal {-status}; {RESUME_ADVICE}", log=log
         )
-    return CommandError(f"the pipeline ended with status {status}", log=log, tail=log_tail(log, 0))
+    full = full_disk(log.parent, log.read_text(errors="replace"))
+    return full or CommandError(
+        f"the pipeline ended with status {status}", log=log, tail=log_tail(log, 0)
+    )
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

@@ -18,6 +18,7 @@ from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, co
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Services
 from synthvlm.local.words import WORDS
+from synthvlm.profiles import load_profile
 from synthvlm.storage import file_digest, file_uri
 from synthvlm_pipelines.requests import StageRequests
 
@@ -35,13 +36,13 @@ class RunPlan:
     arguments: dict[str, Any]
 
 
-def plan_run(wanted: StageRequests, services: Services, profile_name: str, store: Path) -> RunPlan:
-    """Plans a run with the models and parameters that the services report.
+def plan_run(wanted: StageRequests, services: Services, profile: str, store: Path) -> RunPlan:
+    """Asks the services for their models and parameters, and writes everything down.
 
     Args:
         wanted: What the user asked for; unset parameters take the profile's values.
         services: The services that the run will call.
-        profile_name: Name of the profile, for the record.
+        profile: The profile that they run: a shipped one's name, or a file.
         store: Folder of the run's object store.
 
     Raises:
@@ -59,7 +60,7 @@ def plan_run(wanted: StageRequests, services: Services, profile_name: str, store
     with AlignmentClient(connect(services.address("alignment"))) as alignment:
         scorer = alignment.get_model(alignment_pb2.GetModelRequest())
     requests = complete(wanted, generator, scorer, file_uri(store))
-    configuration = configuration_of(requests, profile_name, generator.numerics)
+    configuration = configuration_of(requests, profile_digest(profile), generator.numerics)
     requests.assemble.configuration_json = json.dumps(
         configuration, sort_keys=True, ensure_ascii=False
     )
@@ -89,7 +90,7 @@ def complete(
 
 
 def configuration_of(
-    requests: StageRequests, profile_name: str, numerics: Mapping[str, str]
+    requests: StageRequests, profile: str, numerics: Mapping[str, str]
 ) -> dict[str, Any]:
     """What decides the version's content.
 
@@ -98,14 +99,14 @@ def configuration_of(
 
     Args:
         requests: The complete requests.
-        profile_name: Name of the profile.
+        profile: Digest of the profile: a copy of it under another name decides the same.
         numerics: What the last bit of an image depends on besides model and request.
     """
     imported, generated, scored = requests.import_captions, requests.generate, requests.score
     rule = requests.select.rule
     limit = rule.WhichOneof("limit")
     return {
-        "profile": profile_name,
+        "profile": profile,
         "code_version": __version__,
         "import": {"shard_size": imported.shard_size},
         "curation": {"recipe": requests.curate.recipe_yaml},
@@ -120,6 +121,17 @@ def configuration_of(
         "alignment": {"model_digest": scored.model_digest, "parameters": _json(scored.parameters)},
         "selection": {limit: getattr(rule, limit)} if limit else {},
     }
+
+
+def profile_digest(profile: str) -> str:
+    """``sha256:`` digest of what a profile says, whatever its file is called.
+
+    Raises:
+        InvalidInput: There is no such profile, or it is damaged.
+    """
+    # Dates and the like, which YAML knows and JSON does not, go by their text.
+    content = json.dumps(load_profile(profile).sections, sort_keys=True, default=str)
+    return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
 def _complete_parameters(wanted: Message, profile: Message) -> None:

@@ -1,58 +1,94 @@
 """LLaVA's format: ``dataset.json``, and a folder ``images`` that its paths are relative to."""
 
+import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from synthvlm.dataset.exports.destination import Destination
-from synthvlm.dataset.pairs import image_path, pairs_by_tar, verified_image
+from synthvlm.dataset.exports.destination import Destination, Written
+from synthvlm.dataset.exports.reserved import Guard
+from synthvlm.dataset.pairs import image_path, pairs_by_tar, stored_columns, verified_image
+from synthvlm.dataset.prompts import llava_record
 from synthvlm.dataset.readahead import read_ahead
-from synthvlm.errors import NotFound
+from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.progress import Reporter
-from synthvlm.storage import Shard, sha256_digest
-from synthvlm.storage.schemas import LLAVA_FILE
+from synthvlm.storage import Shard, file_digest, sha256_digest
+from synthvlm.storage.schemas import PAIRS
 
 IMAGES = "images"
 
+Row = dict[str, Any]
 
-def export(version: Shard, destination: Destination, reporter: Reporter) -> list[str]:
-    """Writes every image as a file, and LLaVA's JSON last. Intact images are not rewritten.
+
+def export(version: Shard, destination: Destination, guard: Guard, reporter: Reporter) -> Written:
+    """Writes every image as a file of its own, and LLaVA's JSON last.
+
+    An image that is there already and whole is left as it is. Each that was written is read again.
 
     Returns:
-        The image folders, each with a trailing slash.
+        What was written; of the images their folders, each with a slash at its end.
 
     Raises:
         DataCorrupt: The version is damaged.
         OperationCancelled: The caller has gone; written images stay.
     """
-    total, done, resumed = version.manifest.records, 0, 0
-    folders = []
+    total, pairs, resumed, truncated = version.manifest.records, 0, 0, 0
+    folders = set()
 
-    def write(row: Mapping[str, Any]) -> bool:
-        return _write_image(version, destination, row)
+    def write(row: Row) -> tuple[Row, bool]:
+        return row, _write_image(version, destination, row)
 
-    for tar, rows in pairs_by_tar(version):
-        folders.append(f"{IMAGES}/{tar.removeprefix('pairs-').removesuffix('.tar')}/")
-        with read_ahead(write, rows) as written:
-            for is_new in written:
-                done += 1
-                resumed += not is_new
-                reporter.report(done, total, resumed)
-    if not destination.has("dataset.json"):
-        with tempfile.TemporaryDirectory(prefix="synthvlm-export-") as folder:
-            destination.put_file("dataset.json", version.download(LLAVA_FILE, Path(folder)))
-    return folders
+    with tempfile.TemporaryDirectory(prefix="synthvlm-export-") as folder:
+        local = Path(folder) / "dataset.json"
+        with local.open("w", encoding="utf-8") as records:
+            records.write("[")
+            with read_ahead(write, _passed(version, guard)) as written:
+                for row, is_new in written:
+                    record = llava_record(row["image_id"], image_path(row), row["text"])
+                    if row.get("truncated"):
+                        record["truncated"] = True
+                        truncated += 1
+                    separator = ",\n" if pairs else "\n"
+                    records.write(separator + json.dumps(record, ensure_ascii=False))
+                    folders.add(f"{IMAGES}/{image_path(row).partition('/')[0]}/")
+                    pairs += 1
+                    resumed += not is_new
+                    reporter.report(pairs + guard.set_aside, total, resumed)
+            records.write("\n]\n")
+        reporter.report(total, total, resumed)
+        known = destination.record.files.get("dataset.json")
+        if known != file_digest(local) or not destination.has("dataset.json"):
+            destination.put_file("dataset.json", local)
+    counted = truncated if "truncated" in stored_columns(PAIRS, version).names else None
+    return Written(pairs, counted, sorted(folders))
+
+
+def _passed(version: Shard, guard: Guard) -> Iterator[Row]:
+    """The pairs that the guard lets pass, with their captions as it wants them."""
+    for _, rows in pairs_by_tar(version):
+        for row in rows:
+            text = guard.passed(row["text"])
+            if text is not None:
+                yield {**row, "text": text}
 
 
 def _write_image(version: Shard, destination: Destination, row: Mapping[str, Any]) -> bool:
     """Writes one image unless it exists; returns whether it did."""
     path = f"{IMAGES}/{image_path(row)}"
-    try:
-        if sha256_digest(destination.store.read(path)) == row["sha256"]:
-            return False
-    except NotFound:
-        pass
+    if _is_whole(destination, path, row):
+        return False
     image = verified_image(version.store, version.path(row["shard"]), row)
     destination.store.write(path, image)
+    if not _is_whole(destination, path, row):
+        raise DataCorrupt(
+            f"{destination.store.uri}/{path} is not what was written to it; check the disk"
+        )
     return True
+
+
+def _is_whole(destination: Destination, path: str, row: Mapping[str, Any]) -> bool:
+    try:
+        return sha256_digest(destination.store.read(path)) == str(row["sha256"])
+    except NotFound:
+        return False

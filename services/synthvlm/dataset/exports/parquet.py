@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from synthvlm.dataset.exports.destination import Destination
-from synthvlm.dataset.pairs import pairs_by_tar, verified_image
+from synthvlm.dataset.exports.destination import Destination, Written
+from synthvlm.dataset.pairs import pairs_by_tar, truncated_pairs, verified_image
 from synthvlm.dataset.readahead import read_ahead
+from synthvlm.errors import DataCorrupt
 from synthvlm.progress import Reporter
 from synthvlm.storage import Shard
 from synthvlm.storage.schemas import PAIRS
@@ -36,7 +37,7 @@ _COLUMNS = [
         "weighted_score",
         "generation",
     )
-]
+] + [PAIRS.field("truncated").with_nullable(True)]  # null for versions that do not say
 _IMAGE = pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 # The library's names of Arrow's types.
@@ -55,10 +56,13 @@ SCHEMA = pa.schema(
 """Columns of the export; the metadata tells ``datasets`` that ``image`` contains images."""
 
 
-def export(version: Shard, destination: Destination, reporter: Reporter) -> None:
-    """Writes ``data/train-00000-of-00003.parquet`` and so on, one file per tar of the version.
+def export(version: Shard, destination: Destination, reporter: Reporter) -> Written:
+    """Writes ``data/train-00000-of-00003.parquet`` and so on, one file a tar of the version.
 
     Holds one row group in memory at a time.
+
+    Returns:
+        What was written.
 
     Raises:
         DataCorrupt: The version is damaged.
@@ -83,6 +87,9 @@ def export(version: Shard, destination: Destination, reporter: Reporter) -> None
                     done += len(group)
                     reporter.report(done, total, resumed)
             destination.put_file(path, local)
+    if done != total:
+        raise DataCorrupt(f"the index of {version.ref.path} has {done} pairs, not {total}")
+    return Written(done, truncated_pairs(version))
 
 
 def _groups(version: Shard, rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -1,54 +1,63 @@
 """Exports a version in any format."""
 
-from enum import StrEnum
+from dataclasses import dataclass
 
 from synthvlm.dataset.exports import llava, parquet, webdataset
-from synthvlm.dataset.exports.destination import Destination
+from synthvlm.dataset.exports.destination import SIDE_FOLDER, Destination, Record
+from synthvlm.dataset.exports.reserved import RESERVED, ExportFormat, Guard, ReservedRule
 from synthvlm.progress import Reporter
 from synthvlm.storage import Shard, Store
-from synthvlm.storage.manifest import MANIFEST
+
+MANIFEST_FILE = f"{SIDE_FOLDER}/manifest.json"
+"""The version's manifest, whose digest is its identity."""
 
 
-class ExportFormat(StrEnum):
-    """Export formats, by their names on the command line."""
+@dataclass(frozen=True)
+class Exported:
+    """A whole export.
 
-    WEBDATASET = "webdataset"
-    LLAVA = "llava"
-    PARQUET = "parquet"
+    Attributes:
+        files: Files and folders (with a slash at the end) that it consists of, sorted.
+        record: What it says of itself.
+    """
+
+    files: list[str]
+    record: Record
 
 
 def export_version(
-    version: Shard, form: ExportFormat, target: Store, reporter: Reporter
-) -> list[str]:
-    """Writes a version in another format. Idempotent: intact files are not rewritten.
-
-    ``manifest.json`` is the version's manifest, whose digest is its identity.
+    version: Shard, form: ExportFormat, rule: ReservedRule, target: Store, reporter: Reporter
+) -> Exported:
+    """Writes a version in another form. Idempotent: what is there and whole is left as it is.
 
     Args:
         version: The version.
-        form: The format.
-        target: The folder to write to: empty, or that of an earlier attempt at this export.
-        reporter: Called with the pairs written so far.
-
-    Returns:
-        The export's files and folders (with a trailing slash), sorted.
+        form: The form.
+        rule: What becomes of captions with words that are reserved in the form.
+        target: The folder to write to: empty, or of an earlier export of the same.
+        reporter: Told of the pairs that were written.
 
     Raises:
         AlreadyExists: The folder holds another export.
-        DataCorrupt: The version is damaged.
-        OperationCancelled: The caller has gone; written files stay.
+        DataCorrupt: The version is damaged, or the export is not what was written.
+        OutOfSpace: The disk is full; what was written stays.
+        OperationCancelled: The reporter says that nobody waits any more; what was written stays.
     """
     manifest = version.manifest
-    destination = Destination.claim(target, manifest.configuration["name"], manifest.digest, form)
+    wanted = Record(
+        dataset=manifest.configuration["name"], digest=manifest.digest, format=form, reserved=rule
+    )
+    destination = Destination.claim(target, wanted)
+    guard = Guard(RESERVED[form], rule)
     reporter.report(0, manifest.records)
-    folders: list[str] = []
     match form:
         case ExportFormat.WEBDATASET:
-            webdataset.export(version, destination, reporter)
+            written = webdataset.export(version, destination, reporter)
         case ExportFormat.LLAVA:
-            folders = llava.export(version, destination, reporter)
+            written = llava.export(version, destination, guard, reporter)
         case ExportFormat.PARQUET:
-            parquet.export(version, destination, reporter)
-    if not destination.has(MANIFEST):
-        destination.put(MANIFEST, manifest.to_bytes())
-    return sorted([*destination.files, *folders])
+            written = parquet.export(version, destination, reporter)
+    if not destination.has(MANIFEST_FILE):
+        destination.put(MANIFEST_FILE, manifest.to_bytes())
+    destination.finish(written, guard)
+    return Exported(sorted([*destination.files, *written.folders]), destination.record)

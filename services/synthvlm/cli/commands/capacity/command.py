@@ -82,5 +82,5 @@ def _show(plan: Plan, found: Sequence[Estimate]) -> None:
             f"{one.cost:,.0f}",
         )
     console = stdout_console()
-    console.print(f"{plan.images:,} images of {plan.steps} steps", highlight=False)
+    console.say(f"{plan.images:,} images of {plan.steps} steps")
     console.print(table)

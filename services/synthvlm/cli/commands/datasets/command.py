@@ -1,7 +1,7 @@
 """``synthvlm datasets``: listing, comparing and exporting dataset versions."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from json import loads
@@ -13,11 +13,14 @@ from google.protobuf import json_format
 from rich.table import Table
 
 from synthvlm.cli.commands.datasets.export import export_version
-from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
-from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cli.commands.datasets.reindexing import reindexed
+from synthvlm.cli.failures import WrongUsageError
+from synthvlm.cli.options import HomeOption, JsonOption, chosen_home, readable_home
+from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console, styled
 from synthvlm.client import DatasetClient
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.local.clients import dataset_client
+from synthvlm.local.home import Home
 
 app = typer.Typer(no_args_is_help=True, help="List, show, compare and export dataset versions.")
 
@@ -25,6 +28,13 @@ VersionArgument = Annotated[
     str,
     typer.Argument(metavar="NAME[@VERSION]", help="NAME (newest), NAME@3 or NAME@sha256:…"),
 ]
+
+
+class Reserved(StrEnum):
+    """What becomes of captions with words that are reserved in a form."""
+
+    DROP = "drop"
+    NEUTRALISE = "neutralise"
 
 
 class ExportForm(StrEnum):
@@ -61,7 +71,10 @@ def list_versions(
             version.digest[:19],
             _time(version.create_time_seconds),
         )
-    stdout_console().print(table if versions else "no datasets yet; make one with `synthvlm run`")
+    if versions:
+        stdout_console().print(table)
+    else:
+        stdout_console().say("no datasets yet; make one with `synthvlm run`")
 
 
 @app.command("show")
@@ -75,22 +88,22 @@ def show(
 
     [dim]Example:[/] synthvlm datasets show demo@1 --json
     """
-    with _client(context, home) as client:
+    with readable_home(context, home) as place, dataset_client(place) as client:
         answer = client.get_version(dataset_pb2.GetVersionRequest(version=version))
     manifest = loads(answer.manifest_json)
     if json:
         print_json(manifest, indent=2)
         return
     console, summary = stdout_console(), answer.summary
-    console.print(f"[bold]{summary.name}@{summary.version}[/] {summary.pairs:,} pairs")
+    console.say(styled(f"{summary.name}@{summary.version}", "bold"), f" {summary.pairs:,} pairs")
     rows = {
         "digest": summary.digest,
         "size": f"{summary.bytes / 2**20:.1f} MiB",
         "created": _time(summary.create_time_seconds),
-        "stored at": f"{summary.store_uri}/{summary.path}",
+        "stored at": _stored_at(summary, place),
     }
     for label, text in rows.items():
-        console.print(f"{label:<10} {text}", highlight=False, soft_wrap=True)
+        console.say(f"{label:<10} {text}")
     console.print_json(data=manifest)
 
 
@@ -122,15 +135,13 @@ def diff(
         )
         return
     console = stdout_console()
-    console.print(
-        f"{answer.added:,} added, {answer.removed:,} removed, {answer.unchanged:,} in both"
-    )
+    console.say(f"{answer.added:,} added, {answer.removed:,} removed, {answer.unchanged:,} in both")
     for change in answer.configuration:
         old, new = change.from_json or "(none)", change.to_json or "(none)"
-        console.print(f"{change.key}: {old} → {new}", markup=False, highlight=False)
+        console.say(f"{change.key}: {old} → {new}")
     for sign, ids in (("+", answer.added_image_ids), ("-", answer.removed_image_ids)):
         for image_id in ids:
-            console.print(f"{sign} {image_id}", markup=False, highlight=False)
+            console.say(f"{sign} {image_id}")
 
 
 @app.command("export")
@@ -139,25 +150,91 @@ def export(
     version: VersionArgument,
     form: Annotated[ExportForm, typer.Option("--format", help="Export format.")],
     to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A new or empty folder.")],
+    reserved: Annotated[
+        Reserved,
+        typer.Option(
+            "--reserved",
+            help="Captions with words that mean something to the form's readers, such as <image> "
+            "to LLaVA: leave the pair out, or take the words' punctuation out.",
+        ),
+    ] = Reserved.DROP,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write a dataset version in another format.
 
+    The folder appears when the export is whole. After a full disk or a kill the same command goes
+    on where the last one stopped.
+
     [dim]Examples:[/] synthvlm datasets export demo --format llava --to demo-llava
     synthvlm datasets export demo@1 --format parquet --to demo-parquet
     """
-    place = prepared_home(context, home)
-    with dataset_client(place) as client:
-        files = export_version(client, place, version, form.value, to)
+    request = dataset_pb2.ExportVersionRequest(
+        version=version,
+        format=f"EXPORT_FORMAT_{form.value.upper()}",
+        reserved=f"RESERVED_WORDS_{reserved.value.upper()}",
+    )
+    with readable_home(context, home) as place:
+        answer = export_version(place, request, to)
+    made = answer.summary
     if json:
-        print_json({"to": str(to.resolve()), "files": files})
+        print_json(
+            {
+                "to": str(to.resolve()),
+                "files": list(answer.files),
+                "pairs": made.pairs,
+                "set_aside": made.set_aside,
+                "changed": made.changed,
+                "words": dict(sorted(made.words.items())),
+                "truncated": made.truncated if made.HasField("truncated") else None,
+            }
+        )
+        return
+    console = stderr_console()
+    console.say(f"{made.pairs:,} pairs in {to}")
+    if made.words:
+        words = ", ".join(f"{word} ({number:,})" for word, number in sorted(made.words.items()))
+        console.say(
+            f"captions with words that are reserved in this form: {made.set_aside:,} set aside, "
+            f"{made.changed:,} changed: {words}"
+        )
+    if made.truncated:
+        console.say(
+            f"{made.truncated:,} captions are longer than the text encoders' window; their records "
+            f"say so (truncated)"
+        )
+
+
+@app.command("reindex")
+def reindex(
+    context: typer.Context,
+    home: HomeOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fill the catalogue again from the store, after a home was moved or its catalogue was lost.
+
+    Versions keep their numbers.
+
+    [dim]Example:[/] synthvlm datasets reindex --home moved
+    """
+    place = chosen_home(context, home)
+    if not place.store.is_dir():
+        raise WrongUsageError(f"{place.root} is not a home: it has no folder `store`")
+    place.prepare()
+    found = reindexed(place)
+    if json:
+        print_json({"home": str(place.root), **found})
     else:
-        stderr_console().print(f"{len(files):,} files in {to}", highlight=False)
+        stdout_console().say(
+            f"{found['versions']:,} versions and {found['indexes']:,} indexes of images in "
+            f"{place.store}"
+        )
 
 
-def _client(context: typer.Context, option: Path | None) -> AbstractContextManager[DatasetClient]:
-    return dataset_client(prepared_home(context, option))
+@contextmanager
+def _client(context: typer.Context, option: Path | None) -> Iterator[DatasetClient]:
+    with readable_home(context, option) as home, dataset_client(home) as client:
+        yield client
 
 
 def _versions(client: DatasetClient, name: str) -> Iterator[dataset_pb2.VersionSummary]:
@@ -181,6 +258,12 @@ def _summary(version: dataset_pb2.VersionSummary) -> dict[str, object]:
         "path": version.path,
         "store_uri": version.store_uri,
     }
+
+
+def _stored_at(version: dataset_pb2.VersionSummary, home: Home) -> str:
+    """Where a version lies: in the home, even if that lay elsewhere when it was made."""
+    here = home.store / version.path
+    return f"file://{here}" if here.is_dir() else f"{version.store_uri}/{version.path}"
 
 
 def _time(seconds: int) -> str:

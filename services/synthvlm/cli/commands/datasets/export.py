@@ -1,50 +1,162 @@
-"""Exporting a dataset version into one of the user's folders."""
+"""Exporting a dataset version into a folder of the user's: whole, or to be gone on with."""
 
+import fcntl
+import json
+import os
+import re
 import shutil
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from synthvlm.cli.failures import WrongUsageError
+from synthvlm.cli.failures import CommandError, WrongUsageError, blaming_disk
 from synthvlm.cli.terminal.output import stderr_console
 from synthvlm.client import DatasetClient
 from synthvlm.dataset.v1 import dataset_pb2
+from synthvlm.disk_space import free_bytes
+from synthvlm.errors import AlreadyExists, DataCorrupt, OutOfSpace
+from synthvlm.local.clients import exporting_client
 from synthvlm.local.home import Home
 from synthvlm.storage import file_uri
 from synthvlm.storage.v1 import shard_pb2
 
+RECORD = Path("__synthvlm__") / "export.json"
+"""What an export says of itself."""
+
+_UNFINISHED = re.compile(r".+#\d+")
+"""Files that a write left behind that was killed."""
+
 
 def export_version(
-    client: DatasetClient, home: Home, version: str, form: str, to: Path
-) -> list[str]:
-    """Exports below the home, where the service may write, then moves the files to ``to``.
+    home: Home, request: dataset_pb2.ExportVersionRequest, to: Path
+) -> dataset_pb2.ExportVersionResponse:
+    """Exports into a folder beside ``to``, which becomes ``to`` when it is whole.
 
-    Returns:
-        The files, relative to ``to``.
+    After a full disk or a kill the folder stays, and the same again goes on with it. An export that
+    is there already is read again, and mended where it is damaged.
+
+    Args:
+        home: The home that holds the version.
+        request: What to export, without the destination.
+        to: A folder that does not exist or is empty, or that holds the same export.
 
     Raises:
-        WrongUsageError: ``to`` is a file or a folder that is not empty.
+        WrongUsageError: ``to`` is a file or holds something else.
+        CommandError: The disk is full, or somebody else exports to ``to`` at this time.
     """
-    if to.is_file() or (to.is_dir() and any(to.iterdir())):
-        raise WrongUsageError(f"--to {to} exists already; give a new or empty folder")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.exports) as folder, _progress() as progress:
+    to = to.resolve()
+    if to.is_file() or (_holds_something(to) and _record(to) is None):
+        raise WrongUsageError(f"--to {to} exists already; give a new or an empty folder")
+    again = _record(to) is not None
+    # What is beside a mount point lies on another disk, and cannot take its place.
+    in_place = again or to.is_mount()
+    place = to if in_place else to.with_name(f"{to.name}.partial")
+    if not in_place and _holds_something(place) and _record(place) is None:
+        raise WrongUsageError(f"{place}, where the export is to grow, holds something else")
+    with blaming_disk(to):
+        place.mkdir(parents=True, exist_ok=True)
+    with _locked(place, to), exporting_client(home, file_uri(place)) as client:
+        try:
+            answer = _export(client, request, place)
+        except OutOfSpace as error:
+            raise _out_of_space(client, request, place, to) from error
+        _remove_leftovers(place)
+        if not in_place:
+            place.replace(to)
+    return answer
+
+
+def _export(
+    client: DatasetClient, request: dataset_pb2.ExportVersionRequest, place: Path
+) -> dataset_pb2.ExportVersionResponse:
+    request.destination_uri = file_uri(place)
+    with _progress() as progress:
         task = progress.add_task("pairs", total=None)
 
         def show(done: shard_pb2.ShardProgress) -> None:
             progress.update(task, completed=done.done, total=done.total or None)
 
-        request = dataset_pb2.ExportVersionRequest(
-            version=version,
-            format=f"EXPORT_FORMAT_{form.upper()}",
-            destination_uri=file_uri(Path(folder) / "files"),
-        )
-        files = list(client.export_version(request, on_progress=show))
-        if to.is_dir():
-            to.rmdir()
-        shutil.move(Path(folder) / "files", to)
-    return files
+        try:
+            return client.export_version(request, on_progress=show)
+        except (AlreadyExists, DataCorrupt):
+            record = _record(place) or {}
+            if record.get("complete") or _is_of(client, request, record):
+                raise
+        # The rest of another export: of an earlier version, or asked for in another way.
+        _empty(place)
+        return client.export_version(request, on_progress=show)
+
+
+def _is_of(
+    client: DatasetClient, request: dataset_pb2.ExportVersionRequest, record: dict[str, Any]
+) -> bool:
+    """Whether an unfinished export is of what is asked for now, so that its trouble is its own."""
+    version = client.get_version(dataset_pb2.GetVersionRequest(version=request.version))
+    form = dataset_pb2.ExportFormat.Name(request.format).removeprefix("EXPORT_FORMAT_").lower()
+    rule = dataset_pb2.ReservedWords.Name(request.reserved).removeprefix("RESERVED_WORDS_").lower()
+    wanted = {"digest": version.summary.digest, "format": form, "reserved": rule}
+    return wanted.items() <= record.items()
+
+
+def _out_of_space(
+    client: DatasetClient, request: dataset_pb2.ExportVersionRequest, place: Path, to: Path
+) -> CommandError:
+    """Says how much more room the export needs: about as much as the version has."""
+    version = client.get_version(dataset_pb2.GetVersionRequest(version=request.version)).summary
+    written = sum(file.stat().st_blocks * 512 for file in place.rglob("*") if file.is_file())
+    files = version.pairs if request.format == dataset_pb2.EXPORT_FORMAT_LLAVA else 0
+    needed = version.bytes + files * os.statvfs(place).f_bsize
+    missing = max(0, needed - written - free_bytes(place))
+    return CommandError(
+        f"no space left on the disk of {to}; free {missing // 2**20 + 1:,} MiB and run the same "
+        f"command again: it goes on where this one stopped ({place} holds what is there)"
+    )
+
+
+@contextmanager
+def _locked(place: Path, to: Path) -> Iterator[None]:
+    """Keeps a second export out of the folder; the kernel frees it when this process dies."""
+    folder = os.open(place, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(f"another export to {to} is under way; wait for it") from None
+        yield
+    finally:
+        os.close(folder)
+
+
+def _record(folder: Path) -> dict[str, Any] | None:
+    """What an export in the folder says of itself; None when there is none."""
+    try:
+        content = json.loads((folder / RECORD).read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _holds_something(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for file in folder.rglob("*#*"):
+        if _UNFINISHED.fullmatch(file.name):
+            file.unlink()
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _progress() -> Progress:

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from synthvlm.cli.commands.doctor.checks import Finding, examine
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, chosen_home
-from synthvlm.cli.terminal.output import print_json, stdout_console
+from synthvlm.cli.terminal.output import print_json, stdout_console, styled
 
-_MARKS = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "missing": "[red]missing[/]"}
+_STYLES = {"ok": "green", "warning": "yellow", "missing": "red"}
 
 
 def doctor(
@@ -37,5 +37,6 @@ def doctor(
 def _show(findings: Sequence[Finding]) -> None:
     table = Table("", "what", "found", "fix", box=None)
     for finding in findings:
-        table.add_row(_MARKS[finding.state], finding.what, finding.found, finding.mend)
+        mark = styled(finding.state, _STYLES[finding.state])
+        table.add_row(mark, finding.what, finding.found, finding.mend)
     stdout_console().print(table)

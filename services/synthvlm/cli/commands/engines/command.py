@@ -86,9 +86,7 @@ def build(
     if json:
         print_json(result)
         return
-    stdout_console().print(
-        f"{'found' if result['found'] else 'built'} {result['path']} in {uri}", soft_wrap=True
-    )
+    stdout_console().say(f"{'found' if result['found'] else 'built'} {result['path']} in {uri}")
 
 
 @app.command("export")
@@ -132,10 +130,8 @@ def export(
     if json:
         print_json(result)
         return
-    stderr_console().print(
-        f"graphs and weights are in {folder} (peak memory {result['peak_mib']:,} MiB)",
-        highlight=False,
-        soft_wrap=True,
+    stderr_console().say(
+        f"graphs and weights are in {folder} (peak memory {result['peak_mib']:,} MiB)"
     )
 
 
@@ -156,9 +152,7 @@ def list_engines(
         print_json([one.to_json() for one in found])
         return
     if not found:
-        stdout_console().print(
-            f"no engines in {place.uri}; make some with `synthvlm engines build`"
-        )
+        stdout_console().say(f"no engines in {place.uri}; make some with `synthvlm engines build`")
         return
     table = Table("id", "model", "TensorRT", "SM", "precision", "steps", "size", box=None)
     for one in found:

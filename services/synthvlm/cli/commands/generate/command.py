@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.columns import Columns
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from synthvlm.cli import inputs
 from synthvlm.cli.commands.generate import gallery
 from synthvlm.cli.options import HomeOption, JsonOption, ProfileOption, prepared_home
-from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
+from synthvlm.cli.terminal.output import Terminal, print_json, stderr_console, stdout_console
 from synthvlm.cli.terminal.picture import half_blocks
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.limits import MAX_SEED
@@ -104,8 +103,8 @@ def generate(
         _show(stdout_console(), pictures, sheet)
 
 
-def _explain(console: Console, prompt: str) -> None:
-    """Says beforehand if there will be no verdict, and why."""
+def _explain(console: Terminal, prompt: str) -> None:
+    """Says beforehand when there will be no verdict, and why."""
     if parse(prompt) is not None:
         return
     foreign = foreign_words(prompt)
@@ -114,13 +113,11 @@ def _explain(console: Console, prompt: str) -> None:
         f"No verdict is possible: the prompt is not in the language of the scene world{why}. "
         f'Try, for example: "a small red circle above a blue square, on a white wall".',
         style="yellow",
-        markup=False,
-        highlight=False,
     )
 
 
-def _show(console: Console, pictures: Sequence[gallery.Picture], sheet: Path) -> None:
-    if console.is_terminal:
+def _show(console: Terminal, pictures: Sequence[gallery.Picture], sheet: Path) -> None:
+    if console.is_terminal and not console.options.ascii_only:
         shown = pictures[:_SHOWN]
         console.print(Columns([half_blocks(p.data, _THUMBNAIL) for p in shown], padding=(0, 1)))
     table = Table("image", "seed", "verdict", "confidence", "reasons", box=None)
@@ -138,9 +135,8 @@ def _show(console: Console, pictures: Sequence[gallery.Picture], sheet: Path) ->
     verdicts = [picture.verdict.true for picture in pictures]
     if None not in verdicts:
         text = f"{sum(map(bool, verdicts))} of {len(pictures)} images are true to the prompt."
-        console.print(text, highlight=False)
-    text = f"All on one sheet: {sheet}"
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        console.say(text)
+    console.say(f"All on one sheet: {sheet}")
 
 
 def _content(prompt: str, pictures: Sequence[gallery.Picture], sheet: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from synthvlm.cli import inputs
 from synthvlm.cli.commands.images.regeneration import generation_request, profile_of
 from synthvlm.cli.failures import CommandError
-from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
+from synthvlm.cli.options import HomeOption, JsonOption, prepared_home, readable_home
 from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_console
 from synthvlm.cli.terminal.picture import half_blocks
 from synthvlm.client import DatasetClient
@@ -40,17 +40,17 @@ def show(
     if save is not None:
         inputs.output_file("--save", save)
     console = stdout_console()
-    with dataset_client(prepared_home(context, home)) as client:
+    with readable_home(context, home) as place, dataset_client(place) as client:
         image = _image(client, image_id, bytes_too=save is not None or console.is_terminal)
     if save is not None:
         _write(save, image.image)
     if json:
         print_json(_content(image), indent=2)
         return
-    if console.is_terminal:
+    if console.is_terminal and not console.options.ascii_only:
         console.print(half_blocks(image.image, console.width))
     for label, value in _content(image).items():
-        console.print(f"{label:<11} {_shown(value)}", markup=False, highlight=False, soft_wrap=True)
+        console.say(f"{label:<11} {_shown(value)}")
 
 
 def regenerate(
@@ -104,7 +104,7 @@ def regenerate(
             f"{_why_different(image, again.model_digest)}"
         )
     if not json:
-        stderr_console().print(f"{image.image_id}: the same bytes, {image.digest}", soft_wrap=True)
+        stderr_console().say(f"{image.image_id}: the same bytes, {image.digest}")
 
 
 def _image(
@@ -119,6 +119,10 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _shown(value: Any) -> str:
+    if value is None:
+        return "not recorded"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return "; ".join(f"{name} {entry}" for name, entry in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)
@@ -129,6 +133,7 @@ def _content(image: dataset_pb2.GetImageResponse) -> dict[str, Any]:
         "image_id": image.image_id,
         "caption_id": image.caption_id,
         "caption": image.caption,
+        "truncated": image.truncated if image.HasField("truncated") else None,
         "repeat": image.repeat,
         "seed": image.seed,
         "scores": {name: round(score, 6) for name, score in sorted(image.scores.items())},

@@ -4,6 +4,7 @@ import json
 
 from google.protobuf import json_format
 
+from synthvlm.cli.run.plan import profile_digest
 from synthvlm.client import DatasetClient
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.errors import DataCorrupt
@@ -17,14 +18,14 @@ FALLBACK_PROFILE = "mini"
 def profile_of(image: dataset_pb2.GetImageResponse, client: DatasetClient) -> str:
     """The shipped profile whose run published the image, or the fallback.
 
-    A profile from a user's own file is recorded by name only, and cannot be found again.
+    A version knows its profile by its digest, so one in a file of the user's own is not found.
     """
     if not image.versions:
         return FALLBACK_PROFILE
     version = client.get_version(dataset_pb2.GetVersionRequest(version=image.versions[0]))
     run = json.loads(version.manifest_json)["configuration"]["run"]
-    name = str(run.get("profile", ""))
-    return name if name in profile_names() else FALLBACK_PROFILE
+    shipped = {profile_digest(name): name for name in profile_names()}
+    return shipped.get(str(run.get("profile", "")), FALLBACK_PROFILE)
 
 
 def generation_request(image: dataset_pb2.GetImageResponse) -> generation_pb2.GenerateImageRequest:
