@@ -19,7 +19,7 @@ from synthvlm.caption.v1 import caption_pb2_grpc
 from synthvlm.profiles import profile_names
 from synthvlm.serving.settings_sources import load_settings
 from synthvlm.serving.testing import running
-from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage import file_uri, open_shard, open_store, parse_location
 from synthvlm.storage.protos import ref_from_proto
 from synthvlm.storage.schemas import CAPTIONS, POOL, QUARANTINE
 from synthvlm.storage.v1 import shard_pb2
@@ -140,7 +140,7 @@ async def test_from_files_to_a_caption_set(stub, written, store):
         "duplicate_caption": 1,
         "empty_caption": 1,
     }
-    folder = open_store(store.uri)
+    folder = open_store(parse_location(store.uri))
     quarantine = open_shard(folder, ref_from_proto(result.quarantine))
     lines = quarantine.table("quarantine.parquet", QUARANTINE).column("line").to_pylist()
     assert lines == [4, 5]
@@ -199,7 +199,7 @@ async def test_every_form_of_file_gives_the_same_pool(stub, written, store, form
     result = (await answers(stub.ImportCaptions(request)))[-1].result
     assert result.read == 12
     assert {count.rule: count.records for count in result.quarantined} == {"empty_caption": 3}
-    folder = open_store(store.uri)
+    folder = open_store(parse_location(store.uri))
     (pool,) = (open_shard(folder, ref_from_proto(ref)) for ref in result.shards)
     rows = pool.table("pool.parquet", POOL).to_pylist()
     given = [(None if form == "txt" else str(i), text) for i, text in records if text]

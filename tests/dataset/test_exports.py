@@ -15,7 +15,7 @@ from synthvlm.dataset.exports.run import ExportFormat, export_version
 from synthvlm.dataset.selection import select
 from synthvlm.errors import AlreadyExists, DataCorrupt
 from synthvlm.progress import SILENT
-from synthvlm.storage import Store, file_uri, open_shard, open_store, sha256_digest
+from synthvlm.storage import Store, file_location, open_shard, open_store, sha256_digest
 from synthvlm.storage.schemas import PAIRS
 from tests.dataset.shards import run_of
 
@@ -34,7 +34,7 @@ def version(store):
 
 @pytest.fixture
 def target(tmp_path):
-    return open_store(file_uri(tmp_path / "export"))
+    return open_store(file_location(tmp_path / "export"))
 
 
 def contents(store):
@@ -140,12 +140,12 @@ class TestEveryForm:
         assert contents(target) == before
         assert seen[0] == (0, 9, 0)
         assert seen[-1] == (9, 9, 9)
-        elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
+        elsewhere = open_store(file_location(tmp_path / "elsewhere"))
         export_version(version, form, elsewhere, SILENT)
         assert contents(elsewhere) == before
 
     def test_an_export_that_died_is_finished(self, version, target, tmp_path, form, monkeypatch):
-        expected = open_store(file_uri(tmp_path / "expected"))
+        expected = open_store(file_location(tmp_path / "expected"))
         export_version(version, form, expected, SILENT)
 
         class DiedError(Exception):

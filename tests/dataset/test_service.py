@@ -14,7 +14,7 @@ from synthvlm.dataset.service import SERVICE
 from synthvlm.dataset.v1 import dataset_pb2 as pb
 from synthvlm.dataset.v1 import dataset_pb2_grpc
 from synthvlm.serving.testing import running
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_uri, open_store, parse_location
 from synthvlm.storage.protos import ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
 from tests.dataset.shards import image_id, picture, run_of
@@ -186,7 +186,7 @@ async def test_a_version_is_exported_where_that_is_allowed(stub, store, chains, 
         )
         answer = await last(stub.ExportVersion(request))
         assert (answer.progress.done, answer.progress.total) == (5, 5)
-        target = open_store(uri)
+        target = open_store(parse_location(uri))
         listed = set(target.list(""))
         for file in answer.files:
             assert file in listed or any(path.startswith(file) for path in listed)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthvlm.errors import DataCorrupt, NotFound
-from synthvlm.storage import Commit, ShardKey, ShardRef, file_uri, open_shard, open_store
+from synthvlm.storage import Commit, ShardKey, ShardRef, file_location, open_shard, open_store
 from synthvlm.storage.manifest import MANIFEST
 
 KEY = ShardKey("scores", {"image_set": "sha256:1"}, {"steps": 20}, "sha256:2")
@@ -15,7 +15,7 @@ KEY = ShardKey("scores", {"image_set": "sha256:1"}, {"steps": 20}, "sha256:2")
 
 @pytest.fixture
 def store(tmp_path: Path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 def test_nothing_is_found_before_the_manifest(store):
@@ -37,7 +37,7 @@ def test_a_finished_shard_is_found_by_its_key_and_reads_back(store):
 def test_files_from_disk_and_from_memory_give_the_same_shard(store, tmp_path):
     local = tmp_path / "a.bin"
     local.write_bytes(b"one")
-    other = open_store(file_uri(tmp_path / "other"))
+    other = open_store(file_location(tmp_path / "other"))
     assert Commit(store, KEY).finish({"a.bin": b"one"}, 1) == Commit(other, KEY).finish(
         {"a.bin": local}, 1
     )

@@ -14,7 +14,7 @@ from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import offload, parse, stream
-from synthvlm.storage import open_store
+from synthvlm.storage import Roots, open_store
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 
@@ -30,6 +30,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
     def __init__(self, settings: AlignmentSettings, profile: str, scorer: Scorer) -> None:
         self.scorer = scorer
         self._settings = settings
+        self._roots = Roots(settings.store_roots)
         self._profile = profile
         self._maker = ScoreSetMaker(scorer)
 
@@ -94,7 +95,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
         )
 
         def work(reporter: Reporter) -> alignment_pb2.ScoreShardResponse:
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             made = self._maker.make(store, wanted, reporter)
             return alignment_pb2.ScoreShardResponse(
                 result=alignment_pb2.ScoreResult(

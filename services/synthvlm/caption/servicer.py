@@ -17,7 +17,7 @@ from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import iterate, offload, parse, stream
-from synthvlm.storage import open_store
+from synthvlm.storage import Roots, open_store
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -34,6 +34,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
     def __init__(self, settings: CaptionSettings, locations: Locations, recipe: Recipe) -> None:
         self._settings = settings
+        self._roots = Roots(settings.store_roots)
         self._locations = locations
         self._default = recipe
 
@@ -77,7 +78,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         parsed = parse(requests.ImportCaptions, request)
 
         def work(reporter: Reporter) -> caption_pb2.ImportCaptionsResponse:
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             files = [
                 find_caption_file(file, self._locations, f"files[{number}]")
                 for number, file in enumerate(parsed.files)
@@ -98,7 +99,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
         def work(reporter: Reporter) -> caption_pb2.CurateShardResponse:
             recipe = self._recipe(parsed.recipe_yaml)
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             made = curate(store, parsed.pool, recipe, reporter)
             return caption_pb2.CurateShardResponse(result=_curated(made))
 

@@ -14,7 +14,7 @@ from synthvlm.progress import SILENT
 from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.settings_sources import load_settings, read_command_line
-from synthvlm.storage import open_store
+from synthvlm.storage import open_store, parse_location
 
 
 def main(arguments: list[str]) -> int:
@@ -28,7 +28,9 @@ def main(arguments: list[str]) -> int:
         catalogue = open_catalogue(settings)
         try:
             for root in settings.store_roots:
-                found = reindex(catalogue, open_store(root), maker(settings), SILENT)
+                found = reindex(
+                    catalogue, open_store(parse_location(root)), maker(settings), SILENT
+                )
                 sys.stdout.write(
                     f"{root}: {found.versions} versions, {found.indexes} indexes of images\n"
                 )

@@ -14,7 +14,7 @@ from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import AnswerCache, offload, parse, stream
-from synthvlm.storage import open_store, sha256_digest
+from synthvlm.storage import Roots, open_store, sha256_digest
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -32,6 +32,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
     def __init__(self, settings: GenerationSettings, profile: str, engine: Engine) -> None:
         self.engine = engine
         self._settings = settings
+        self._roots = Roots(settings.store_roots)
         self._profile = profile
         self._maker = ImageSetMaker(engine)
         self._answers = AnswerCache()
@@ -84,7 +85,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         )
 
         def work(reporter: Reporter) -> generation_pb2.GenerateShardResponse:
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             made = self._maker.make(store, wanted, reporter)
             return generation_pb2.GenerateShardResponse(
                 result=generation_pb2.GenerateResult(

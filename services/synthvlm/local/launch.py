@@ -91,11 +91,11 @@ def _common(profile: str) -> list[str]:
 
 
 def _settings(word: str, home: Home) -> list[str]:
-    options = {"--store-roots": [f"file://{home.store}"]}
+    options = {"--store-roots": [home.store.as_uri()]}
     if word == "caption":
         options["--caption-roots"] = CAPTION_ROOTS
     if word == "dataset":
-        options["--export-roots"] = [f"file://{home.exports}"]
+        options["--export-roots"] = [home.exports.as_uri()]
         options["--database"] = [f"sqlite:///{home.catalogue}"]
     return [part for name, values in options.items() for v in values for part in (name, v)]
 

@@ -8,22 +8,17 @@ from typing import Any, BinaryIO
 
 import obstore
 import obstore.exceptions
-from obstore.store import LocalStore, MemoryStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
-from synthvlm.errors import (
-    FieldViolation,
-    InvalidInput,
-    NotFound,
-    PreconditionFailed,
-    Unavailable,
-)
+from synthvlm.errors import InvalidInput, NotFound, PreconditionFailed, Unavailable
+from synthvlm.storage.location import FILE, MEMORY, Location, redacted, refused
 from synthvlm.storage.refs import is_safe_path
 
 _RETRY_SECONDS = 2.0
 _BUFFER = 1 << 20
-_SCHEMES = ("file", "s3", "gs", "az", "memory")
+_REMOTE: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 
-_memory_stores: dict[str, Any] = {}
+_memory_stores: dict[Location, Any] = {}
 
 
 class Store:
@@ -158,51 +153,32 @@ class ObjectFile(io.RawIOBase):
         return len(data)
 
 
-def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
-    """Opens the store at ``uri``; credentials come from the environment, as obstore documents.
+def open_store(location: Location) -> Store:
+    """Opens the store at ``location``; credentials come from the environment, as obstore documents.
 
-    Args:
-        uri: ``file:///folder`` (made when it does not exist), ``s3://bucket/prefix``, ``gs://…``,
-            ``az://…``, or ``memory://name`` (one store a name and process).
-        allowed_roots: Roots of which ``uri`` must be one or lie below; None: any.
+    A local folder is made when it does not exist; a ``memory`` store lives as long as the process.
+    Nothing else opens a store. Who acts for a caller asks ``Roots.require`` for the location.
 
     Raises:
-        InvalidInput: ``uri`` is not understood or not allowed.
+        InvalidInput: The store refuses the location, or links lead it in a circle.
         Unavailable: The store cannot be reached.
     """
-    root = uri.rstrip("/")
-    scheme = root.partition("://")[0]
-    if scheme not in _SCHEMES or ".." in root.split("/") or "\0" in root:
-        raise _invalid(
-            f"{uri!r} is not an object store; give file:///folder, s3://bucket/prefix, gs:// or az://"
-        )
-    if allowed_roots is not None and not any(_is_below(root, allowed) for allowed in allowed_roots):
-        raise _invalid(f"the store {uri} is not one that this service may use")
-    if scheme == "memory":
-        return Store(root, _memory_stores.setdefault(root, MemoryStore()))
-    with _errors(root, ""):
-        if scheme == "file":
-            # Percent-encoding in the URI would be undone by from_url: the path is taken as it is.
-            folder = Path(root.removeprefix("file://"))
-            return Store(root, LocalStore(folder, automatic_cleanup=True, mkdir=True))
+    location = location.canonical()
+    if location.scheme == MEMORY:
+        return Store(location.uri, _memory_stores.setdefault(location, MemoryStore()))
+    with _errors(location.uri, ""):
+        if location.scheme == FILE:
+            return Store(
+                location.uri, LocalStore(location.folder, automatic_cleanup=True, mkdir=True)
+            )
+        prefix = "/".join(location.segments) or None
         try:
-            return Store(root, from_url(root))
+            # The bucket and the prefix, not their text: no URI is parsed a second time.
+            return Store(location.uri, _REMOTE[location.scheme](location.authority, prefix=prefix))
         except ValueError as error:
-            raise _invalid(f"{uri!r} is not the URL of an object store: {error}") from error
-
-
-def file_uri(folder: Path) -> str:
-    """The URI by which ``open_store`` finds a local folder."""
-    return f"file://{folder.resolve()}"
-
-
-def _is_below(root: str, allowed: str) -> bool:
-    parent = allowed.rstrip("/")
-    return root == parent or root.startswith(f"{parent}/")
-
-
-def _invalid(message: str) -> InvalidInput:
-    return InvalidInput(message, [FieldViolation("store.uri", message)])
+            raise refused(
+                f"{location.uri} cannot be opened: {redacted(str(error)).splitlines()[0]}"
+            ) from error
 
 
 @contextmanager
@@ -221,6 +197,7 @@ def _errors(uri: str, path: str) -> Iterator[None]:
         raise PreconditionFailed(f"the store {uri} refuses access to {path or 'it'}") from error
     except (obstore.exceptions.GenericError, OSError) as error:
         raise Unavailable(
-            f"the store {uri} failed at {path or 'its root'}: {str(error).splitlines()[0]}",
+            f"the store {uri} failed at {path or 'its root'}: "
+            f"{redacted(str(error)).splitlines()[0]}",
             _RETRY_SECONDS,
         ) from error
