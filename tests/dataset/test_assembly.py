@@ -27,6 +27,7 @@ from synthvlm.storage import (
     open_store,
     sha256_digest,
 )
+from synthvlm.storage.manifest import read_manifest
 from synthvlm.storage.schemas import PAIRS, SELECTION
 from tests.dataset.shards import Scored, chain_of, run_of
 
@@ -135,9 +136,9 @@ class TestFiles:
 def _selection_place(version):
     digest = version.manifest.inputs["selection"]
     for path in version.store.list("selection"):
-        data = version.store.read(path)
-        if sha256_digest(data) == digest:
-            return path.removesuffix("/manifest.json"), digest, 9
+        folder, _, name = path.rpartition("/")
+        if name == "manifest.json" and read_manifest(version.store, folder).digest == digest:
+            return folder, digest, 9
     raise AssertionError(f"no selection {digest}")
 
 

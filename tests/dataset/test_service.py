@@ -15,6 +15,7 @@ from synthvlm.dataset.v1 import dataset_pb2 as pb
 from synthvlm.dataset.v1 import dataset_pb2_grpc
 from synthvlm.serving.testing import running
 from synthvlm.storage import file_uri, open_store, parse_location
+from synthvlm.storage.digests import unsealed
 from synthvlm.storage.protos import ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
 from tests.dataset.shards import image_id, picture, run_of
@@ -105,7 +106,7 @@ async def test_from_scores_to_a_version(stub, store, chains):
         "git_revision": "0123abc",
         "software_version": "0.1.0",
     }
-    assert json.loads(store.read(f"{version.path}/provenance.json")) == json.loads(
+    assert unsealed(store.read(f"{version.path}/provenance.json")) == json.loads(
         answer.provenance_json
     )
 

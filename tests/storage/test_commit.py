@@ -68,6 +68,18 @@ def test_a_torn_part_counts_as_absent(store):
     assert commit.read_part(0) is None
 
 
+def test_a_part_with_a_flipped_byte_counts_as_absent(store):
+    commit = Commit(store, KEY)
+    commit.write_part(0, b"a whole batch")
+    path = f"{KEY.path}/parts/000000"
+    data = store.read(path)
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1 << position % 8
+        store.write(path, bytes(changed))
+        assert commit.read_part(0) is None
+
+
 def test_committing_the_same_again_is_fine_and_committing_other_bytes_is_refused(store):
     ref = Commit(store, KEY).finish({"a.bin": b"one"}, 1)
     assert Commit(store, KEY).finish({"a.bin": b"one"}, 1) == ref

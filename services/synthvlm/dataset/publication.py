@@ -83,6 +83,6 @@ def _committed(store: Store, kind: str, reporter: Reporter) -> list[tuple[ShardR
         reporter.check()
         folder, _, file = path.rpartition("/")
         if file == MANIFEST:
-            manifest = read_manifest(store.read(path), folder)
+            manifest = read_manifest(store, folder)
             found.append((ShardRef(folder, manifest.digest, manifest.records), manifest))
     return found

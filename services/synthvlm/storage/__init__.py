@@ -1,7 +1,8 @@
 """Object store, shards, manifests and the commit protocol: what every stage reads and writes."""
 
-from synthvlm.storage.commit import Commit, ShardKey
+from synthvlm.storage.commit import Commit
 from synthvlm.storage.digests import canonical_json, file_digest, sha256_digest
+from synthvlm.storage.keys import ShardKey
 from synthvlm.storage.location import (
     Location,
     Roots,
