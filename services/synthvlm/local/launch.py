@@ -15,10 +15,11 @@ from synthvlm.local.processes import (
     stop_services,
     wait_ready,
 )
+from synthvlm.local.sockets import Listening
 from synthvlm.local.words import TRITON
 
 CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
-"""Whoever runs the services on a machine of their own may name any caption file they can read."""
+"""Who can call the services of a home is its user, who may name any caption file they can read."""
 
 
 @contextmanager
@@ -29,6 +30,8 @@ def started(
     folder: Path,
     on_change: OnChange,
     engine: str | None = None,
+    *,
+    where: Listening,
 ) -> Iterator[list[ServiceProcess]]:
     """Starts services, waits until they are ready, and ends them with the context.
 
@@ -40,6 +43,8 @@ def started(
         on_change: Told how far they have come.
         engine: What synthesises the images, ``triton`` for a Triton server that is started with
             them; None: as the profile says.
+        where: Where they listen. The Triton server listens on a free port of the loopback, as it
+            has no sockets.
 
     Raises:
         ProcessFailed: A service ended, or took too long.
@@ -54,7 +59,9 @@ def started(
             settings += ["--triton.endpoints", triton]
             settings += ["--triton.patience-seconds", str(READY_SECONDS)]
         for word in words:
-            process = start(home, profile, word, folder, settings if word == "generation" else ())
+            process = start(
+                home, profile, word, folder, where, settings if word == "generation" else ()
+            )
             processes.append(process)  # at once: when the next cannot be started, this one is ended
         wait_ready(processes, on_change)
         yield processes
@@ -63,15 +70,21 @@ def started(
 
 
 def start(
-    home: Home, profile: str, word: str, folder: Path, settings: Sequence[str] = ()
+    home: Home,
+    profile: str,
+    word: str,
+    folder: Path,
+    where: Listening,
+    settings: Sequence[str] = (),
 ) -> ServiceProcess:
     """Starts one service with the settings that a home's services have, and some more."""
     return start_process(
         word,
         f"synthvlm.{word}",
-        [*_common(profile), *_settings(word, home), *settings],
+        [*_common(profile), *_settings(word, home), *where.settings, *settings],
         address_file=folder / f"{word}.json",
         log=home.log(word),
+        listen=where.address(word),
     )
 
 

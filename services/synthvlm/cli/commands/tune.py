@@ -116,7 +116,7 @@ def _execute(
         with run_services(home, reference, display.services) as services:
             display.close()  # before the search shows itself
             store = open_store(file_location(home.store))
-            found = search(request, services.addresses, store, folder, console)
+            found = search(request, services.connect, store, folder, console)
     finally:
         display.close()
     result = Result(

@@ -16,7 +16,7 @@ from synthvlm.cli.run.state import RunState
 from synthvlm.local.logs import log_tail
 from synthvlm.local.parent_death import ending_with_parent
 from synthvlm.local.services import Services
-from synthvlm_pipelines.connection import RUN_ID_VARIABLE
+from synthvlm_pipelines.connection import RUN_ID_VARIABLE, TOKEN_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 
 RESUME_ADVICE = "run the same command again: it goes on where this one stopped"
@@ -60,6 +60,7 @@ def run_pipeline(
                 **os.environ,
                 PROGRESS_FILE: str(progress),
                 RUN_ID_VARIABLE: folder.name,
+                **_token(services),
                 "PYTHONUNBUFFERED": "1",
             },
             start_new_session=True,
@@ -68,6 +69,10 @@ def run_pipeline(
         return _follow(process, EventReader(progress), services, log, on_change)
     finally:
         _end(process)
+
+
+def _token(services: Services) -> dict[str, str]:
+    return {TOKEN_VARIABLE: str(services.token_file)} if services.token_file is not None else {}
 
 
 def _follow(
