@@ -1,5 +1,6 @@
 """The service through gRPC, with its real catalogue and stores."""
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -231,6 +232,33 @@ async def test_what_is_not_there_is_not_found(stub, method, request_):
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await getattr(stub, method)(request_)
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("module", ["synthvlm.dataset", "synthvlm.dataset.reindex"])
+def test_a_garbage_catalogue_is_named_in_one_line(module, tmp_path):
+    """The reproduction: it gave SQLAlchemy's traceback."""
+    (tmp_path / "catalogue.sqlite").write_bytes(b"garbage" * 1000)
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--database", f"sqlite:///{tmp_path}/catalogue.sqlite"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (line,) = [one for one in done.stderr.splitlines() if "the database is damaged" in one]
+    assert f"{tmp_path}/catalogue.sqlite" in line
+    assert "synthvlm.dataset.reindex" in line
+
+
+@pytest.mark.parametrize("token", [[], {}, None, "x", [[], 1], ["", None], ["", 2**63], ["", 0]])
+async def test_a_forged_page_token_is_refused(stub, token):
+    content = json.dumps(token).encode()
+    check = hashlib.sha256(b"ListVersions" + content).digest()[:8]
+    forged = base64.urlsafe_b64encode(check + content).decode().rstrip("=")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.ListVersions(pb.ListVersionsRequest(page_token=forged))
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_lost_catalogue_is_rebuilt_by_a_command(stub, store, chains, tmp_path):

@@ -21,6 +21,7 @@ from synthvlm.local.launch import started
 from synthvlm.local.processes import silent
 from synthvlm.local.services import Services, as_services, attach, register
 from synthvlm.local.sockets import listening
+from synthvlm.storage.v1 import shard_pb2
 
 NOBODY = 65_534
 NO_RETRY = RetryPolicy(total_seconds=0)
@@ -160,3 +161,27 @@ def test_a_folder_that_others_may_enter_is_not_used(home: Home) -> None:
         assert where.folder != home.state
     home.prepare()
     assert mode(home.state) == 0o700
+
+
+@pytest.mark.parametrize("resolved", [False, True])
+def test_a_home_whose_store_lies_on_another_disk_takes_runs(
+    home: Home, tmp_path: Path, resolved: bool
+) -> None:
+    """The reproduction: a link in the place of the store refused every run."""
+    (tmp_path / "disk").mkdir()
+    home.store.rmdir()
+    home.store.symlink_to(tmp_path / "disk")
+    home.prepare()
+    file = tmp_path / "captions.txt"
+    file.write_text("a small red circle on a white background\n")
+    uri = (home.store.resolve() if resolved else home.store).as_uri()
+    with (
+        listening(home.state) as where,
+        started(home, "mini", ["caption"], home.state, silent, where=where) as processes,
+        CaptionClient(as_services("mini", processes, where).connect("caption"), NO_RETRY) as client,
+    ):
+        request = caption_pb2.ImportCaptionsRequest(
+            store=shard_pb2.ShardStore(uri=uri), files=[str(file)]
+        )
+        assert client.import_captions(request).shards[0].records == 1
+    assert list((tmp_path / "disk" / "pool").iterdir())

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from synthvlm.errors import FieldViolation, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.storage import Location, Roots, Store, open_store, parse_location
-from synthvlm.storage.location import FILE
+from synthvlm.storage.location import FILE, redacted
 
 _LOCAL = "file://"
 _OPENED = Path("/proc/self/fd")
@@ -180,4 +180,5 @@ def _local_path(reference: str, field: str) -> Path:
 
 
 def _invalid(field: str, problem: str) -> InvalidInput:
+    problem = redacted(problem)
     return InvalidInput(problem, [FieldViolation(field, problem)])

@@ -8,6 +8,7 @@ from typer.exceptions import TyperException
 
 from synthvlm.cli.app import app
 from synthvlm.cli.failures import USAGE_STATUS, CommandError, command_error
+from synthvlm.cli.terminal.output import printable
 from synthvlm.errors import DomainError
 
 INTERRUPT_STATUS = 130
@@ -54,7 +55,7 @@ def _usage(error: TyperException) -> int:
 
 
 def _tell(error: CommandError) -> int:
-    sys.stderr.write(f"{error.text()}\n")
+    sys.stderr.write(f"{printable(error.text())}\n")
     return error.status
 
 

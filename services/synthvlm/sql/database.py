@@ -1,6 +1,7 @@
 """A service's database: SQLite or PostgreSQL, brought to the newest schema at start."""
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,11 +9,12 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from synthvlm.errors import PreconditionFailed, Unavailable
+from synthvlm.errors import DataCorrupt, PreconditionFailed, Unavailable
 from synthvlm.sql.settings import DatabaseSettings
 
 _RETRY_SECONDS = 2.0
@@ -33,6 +35,7 @@ class Database:
 
         Raises:
             Unavailable: The database failed.
+        DataCorrupt: Its file is damaged.
         """
         with database_errors(), self._sessions.begin() as session:
             yield session
@@ -51,7 +54,9 @@ def open_database(settings: DatabaseSettings, migrations: str) -> Database:
 
     Raises:
         Unavailable: The database cannot be reached.
-        PreconditionFailed: The password's file cannot be read.
+        DataCorrupt: Its file is damaged, or not a database.
+        PreconditionFailed: The password's file cannot be read, or the schema is not one that this
+            version knows.
     """
     url = make_url(settings.database)
     timeout = settings.database_timeout_seconds
@@ -88,17 +93,33 @@ def migrate(engine: Engine, migrations: str) -> None:
     config.set_main_option("path_separator", "newline")
     with _schema_lock(engine), engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise PreconditionFailed(
+                f"the database's schema is not one that this version knows ({error}); use the "
+                f"version that made it, or a later one"
+            ) from error
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turns failures of the database itself into ``Unavailable``."""
+    """Turns failures of the database itself into errors of the domain.
+
+    Raises:
+        Unavailable: It cannot be reached, or is busy.
+        DataCorrupt: Its file is damaged, or not a database.
+    """
     try:
         yield
     except OperationalError as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
+        if type(error.orig) is sqlite3.DatabaseError:  # what SQLite says of a damaged file
+            raise DataCorrupt(
+                f"the database is damaged, or not one ({error.orig}); restore its file, or move it "
+                f"away and have a new one made"
+            ) from error
         if not error.connection_invalidated:
             raise
         raise _unavailable(error) from error
