@@ -87,13 +87,10 @@ def listening(folder: Path, *, tcp: bool = False) -> Iterator[Listening]:
 
 
 def keep_private(folder: Path) -> None:
-    """Lets nobody but this user into a folder.
-
-    Raises:
-        OSError: It is somebody else's.
-    """
+    """Lets nobody but this user into a folder, where the folder is this user's to close."""
     if folder.stat().st_mode & 0o077:
-        folder.chmod(0o700)
+        with suppress(PermissionError):
+            folder.chmod(0o700)
 
 
 def _takes_sockets(folder: Path) -> bool:
@@ -137,4 +134,7 @@ def _make_token(file: Path) -> Path:
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(secrets.token_urlsafe(32))
+        if os.fstat(descriptor).st_mode & 0o077:
+            file.unlink()
+            raise PreconditionFailed(f"others can read what is in {file.parent}; use another home")
     return file
