@@ -199,9 +199,13 @@ async def test_a_version_is_exported_where_that_is_allowed(stub, store, chains, 
         assert (await violation_of(stub.ExportVersion(request)))[0] == ["destination_uri"]
 
 
-async def test_stores_outside_the_roots_are_refused(stub, chains, tmp_path):
+@pytest.mark.parametrize(
+    "below",
+    ["other", "store/%2e%2e/other", "store/.\t./other", "store/../other", "store/x?", "stored"],
+)
+async def test_stores_outside_the_roots_are_refused(stub, chains, tmp_path, below):
     request = pb.SelectRequest(
-        store=shard_pb2.ShardStore(uri=file_uri(tmp_path / "other")),
+        store=shard_pb2.ShardStore(uri=f"file://{tmp_path}/{below}"),
         shards=chains,
         rule=pb.SelectionRule(top_k=1),
     )

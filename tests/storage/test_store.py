@@ -90,8 +90,18 @@ def test_paths_cannot_leave_the_root(path, tmp_path):
             open_store(file_location(tmp_path)).read(path)
 
 
-def test_an_error_does_not_repeat_credentials(monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://somebody:p@ss/w0rd@127.0.0.1:9?sig=s3cret")
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://somebody:p@ss/w0rd@127.0.0.1:9?sig=s3cret",
+        "http://somebody:w0rd@127.0.0.1:9/s3",
+        "somebody:w0rd@127.0.0.1:9",
+        "http//somebody:w0rd@127.0.0.1:9",
+        "http://somebody:w0 rd@127.0.0.1:9",
+    ],
+)
+def test_an_error_does_not_repeat_credentials(monkeypatch, endpoint):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_ALLOW_HTTP", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")

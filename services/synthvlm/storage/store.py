@@ -201,3 +201,11 @@ def _errors(uri: str, path: str) -> Iterator[None]:
             f"{redacted(str(error)).splitlines()[0]}",
             _RETRY_SECONDS,
         ) from error
+    except BaseException as error:
+        # The library panics at an endpoint that is not a URL; its class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise PreconditionFailed(
+            f"the store {uri} cannot be used: the environment of this process describes its "
+            f"endpoint wrongly"
+        ) from error
