@@ -16,7 +16,7 @@ from synthvlm.errors import OutOfSpace, Unavailable
 from synthvlm.local.errors import ProcessFailed
 from synthvlm.sql.database import open_database
 from synthvlm.sql.settings import DatabaseSettings
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 
 ADVICE = "free some and run the same command again: it goes on where this one stopped"
 
@@ -49,7 +49,7 @@ def test_whoever_meets_it(full: Path) -> None:
         with pytest.raises(OSError, match="space") as raised:
             write()
         assert is_disk_full(raised.value), write
-    store = open_store(file_uri(full / "store"))
+    store = open_store(file_location(full / "store"))
     for act in (
         lambda: store.write("a", b"x" * 10_000),
         lambda: store.write_if_absent("b/c", b"x" * 10_000),

@@ -26,7 +26,16 @@ from synthvlm.dataset.chains import ShardChain
 from synthvlm.dataset.lookup import rows_by_prefix
 from synthvlm.dataset.selection import select
 from synthvlm.progress import SILENT
-from synthvlm.storage import Commit, ShardKey, ShardRef, Store, file_uri, open_store, sha256_digest
+from synthvlm.storage import (
+    Commit,
+    ShardKey,
+    ShardRef,
+    Store,
+    file_location,
+    open_store,
+    parse_location,
+    sha256_digest,
+)
 from synthvlm.storage.schemas import CAPTIONS, DROPPED, IMAGE_INDEX, IMAGES, SCORES
 from synthvlm.storage.tables import table_bytes
 
@@ -143,12 +152,14 @@ def _peak_mib() -> float:
 
 def run_select(uri: str, chains: list[ShardChain], rule: SelectionRule) -> Any:
     """Selects."""
-    return select(open_store(uri), chains, rule, SILENT)
+    return select(open_store(parse_location(uri)), chains, rule, SILENT)
 
 
 def run_assemble(uri: str, selection: ShardRef) -> Any:
     """Assembles."""
-    return assemble(open_store(uri), AssemblyRequest(selection, "benchmark", SHARD), SILENT)
+    return assemble(
+        open_store(parse_location(uri)), AssemblyRequest(selection, "benchmark", SHARD), SILENT
+    )
 
 
 def look_up(store: Store, index: ShardRef, count: int) -> float:
@@ -175,7 +186,7 @@ def main() -> int:
     rule = SelectionRule(options.top_k, options.top_fraction)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        store = open_store(file_uri(folder / "store"))
+        store = open_store(file_location(folder / "store"))
         start = time.perf_counter()
         chains = [
             write_chain(store, folder, first, min(SHARD, options.captions - first), options.repeats)

@@ -23,7 +23,7 @@ from synthvlm.dataset.selection import select
 from synthvlm.progress import SILENT
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
 from synthvlm.report.write import write_report
-from synthvlm.storage import file_uri, open_store, sha256_digest
+from synthvlm.storage import file_uri, open_store, parse_location, sha256_digest
 
 
 def picture() -> bytes:
@@ -36,7 +36,7 @@ def picture() -> bytes:
 
 def make_run(uri: str, folder: Path, captions: int, repeats: int) -> RunRecord:
     """Writes the shards of a run; its record."""
-    store = open_store(uri)
+    store = open_store(parse_location(uri))
     data = picture()
     chains = [
         write_chain(store, folder, first, min(SHARD, captions - first), repeats, data)

@@ -31,7 +31,7 @@ from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.progress import SILENT, Reporter
 from synthvlm.reuse.index import ImageIndex, ScoreIndex, open_index
 from synthvlm.reuse.settings import ReuseSettings
-from synthvlm.storage import Store, file_uri, open_store, sha256_digest
+from synthvlm.storage import Store, file_location, open_store, sha256_digest
 from synthvlm.storage.batch_stage import LOOK_UP
 from synthvlm.storage.made import NOTHING, Blob, Made, MadeIndex, identity_of
 from tests.caption_sets import commit_caption_set
@@ -178,7 +178,7 @@ def main() -> None:
         folder = Path(name)
         settings = ReuseSettings(database=parsed.database or f"sqlite:///{folder}/index.sqlite")
         images, scores = open_index(ImageIndex, settings), open_index(ScoreIndex, settings)
-        store = open_store(file_uri(folder / "warm"))
+        store = open_store(file_location(folder / "warm"))
         make(store, NOTHING, NOTHING, scorer, 64)
         before = megabytes()
         for noun, index, records in (
@@ -200,7 +200,7 @@ def main() -> None:
             print(f"  looked up, unknown: {look_ups(index, unknown):,.0f}/s")
         print(f"memory added by all this: {megabytes() - before:,.0f} MiB", flush=True)
 
-        store = open_store(file_uri(folder / "store"))
+        store = open_store(file_location(folder / "store"))
         made = make(store, images, scores, scorer, parsed.made)
         an_image = made.images_index / parsed.made
         print(f"a run with nothing to reuse, {parsed.made:,} images:")

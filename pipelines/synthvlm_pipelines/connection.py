@@ -28,6 +28,7 @@ class ConnectionSettings(BaseSettings):
 
 
 RUN_ID_VARIABLE = "SYNTHVLM_STEP_RUN_ID"
+TOKEN_VARIABLE = "SYNTHVLM_STEP_TOKEN_FILE"  # noqa: S105 - a name
 
 
 def service_channel(address: str, shard: int) -> grpc.Channel:

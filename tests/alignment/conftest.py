@@ -10,7 +10,7 @@ import pytest
 from synthvlm.alignment.scorer import ScoreParameters, Scorer
 from synthvlm.alignment.weighted import Range, Weighting
 from synthvlm.model_folders import resolve_model
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 from tests import image_sets
 from tests.caption_sets import commit_caption_set
 
@@ -105,7 +105,7 @@ def image_set():
 
 @pytest.fixture
 def store(tmp_path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from synthvlm.errors import OperationCancelled
 from synthvlm.progress import SILENT
 from synthvlm.reuse.index import ScoreIndex, open_index
 from synthvlm.reuse.settings import ReuseSettings
-from synthvlm.storage import Store, file_uri, open_shard, open_store
+from synthvlm.storage import Store, file_location, open_shard, open_store
 from synthvlm.storage.batch_stage import MadeShard
 from synthvlm.storage.made import NOTHING, MadeIndex
 from tests.alignment.conftest import Hasher
@@ -74,7 +74,7 @@ def score(hasher, scorer_of, store, picture, caption_set, image_set, parameters)
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Store:
-    return open_store(file_uri(tmp_path / "elsewhere"))
+    return open_store(file_location(tmp_path / "elsewhere"))
 
 
 def test_another_image_is_scored_alone(score, open_own, elsewhere) -> None:

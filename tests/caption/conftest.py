@@ -4,12 +4,12 @@ import pytest
 
 from synthvlm.caption.locations import Locations
 from synthvlm.caption.readers import Format, Layout, Notices, find_caption_file, read_records
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 
 
 @pytest.fixture
 def store(tmp_path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 @pytest.fixture

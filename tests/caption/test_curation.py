@@ -13,7 +13,7 @@ from synthvlm.caption.recipe import load_recipe, parse_recipe
 from synthvlm.caption.rules import judge
 from synthvlm.errors import InvalidInput, NotFound, OperationCancelled
 from synthvlm.progress import SILENT
-from synthvlm.storage import ShardRef, file_uri, open_shard, open_store
+from synthvlm.storage import ShardRef, file_location, open_shard, open_store
 from synthvlm.storage.schemas import CAPTIONS, DROPPED
 
 PAPER = load_recipe("paper-rules", Locations([]))
@@ -80,7 +80,7 @@ def test_the_same_again(store, pool, tmp_path):
     assert again == first
     assert list(again.dropped) == list(first.dropped)
     assert reports == [(0, 6, 0), (6, 6, 0), (6, 6, 6)]
-    other = open_store(file_uri(tmp_path / "other"))
+    other = open_store(file_location(tmp_path / "other"))
     assert curate(other, pool(TEXTS, other), PAPER, SILENT) == first
     paths = store.list(first.ref.path)
     assert {path: store.read(path) for path in paths} == {path: other.read(path) for path in paths}

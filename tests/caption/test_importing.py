@@ -14,7 +14,7 @@ from synthvlm.caption.importing import ImportRequest, import_captions
 from synthvlm.caption.readers import Layout, find_caption_file
 from synthvlm.errors import InvalidInput, OperationCancelled, PreconditionFailed
 from synthvlm.progress import SILENT
-from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage import file_location, open_shard, open_store
 from synthvlm.storage.schemas import POOL, QUARANTINE
 
 
@@ -158,7 +158,7 @@ def test_folders_do_not_matter(tmp_path, caption_file, store, anywhere):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (elsewhere / "c.jsonl").write_text(data)
-    other = open_store(file_uri(tmp_path / "other store"))
+    other = open_store(file_location(tmp_path / "other store"))
     assert (
         run(other, find_caption_file(str(elsewhere / "c.jsonl"), anywhere), shard_size=1) == first
     )
@@ -237,7 +237,7 @@ def test_an_import_goes_on_where_it_was_stopped(store, caption_file, tmp_path):
     assert watch.reports[-1][:2] == (5000, 5000)
     # The shard's 1000 captions, and the duplicates between them.
     assert watch.reports[-1][2] == 1110
-    other = open_store(file_uri(tmp_path / "other"))
+    other = open_store(file_location(tmp_path / "other"))
     assert run(other, file, shard_size=1000) == imported
     assert tree(other) == tree(store)
 
@@ -280,7 +280,7 @@ def test_every_record_is_accounted_for(tmp_path_factory, texts, size):
 
     folder = tmp_path_factory.mktemp("import")
     (folder / "c.jsonl").write_text(lines({"caption": "first"}, *({"caption": t} for t in texts)))
-    store = open_store(file_uri(folder / "store"))
+    store = open_store(file_location(folder / "store"))
     file = find_caption_file(str(folder / "c.jsonl"), Locations(["/"]))
     imported = run(store, file, shard_size=size)
     pool = rows(store, imported.shards)

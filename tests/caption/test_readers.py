@@ -472,11 +472,11 @@ def test_only_what_is_allowed_is_read(tmp_path):
 
 @pytest.mark.parametrize("extension", ["jsonl", "json.gz", "parquet", "csv.zst"])
 def test_files_in_an_object_store(extension):
-    from synthvlm.storage import open_store
+    from synthvlm.storage import open_store, parse_location
 
     base, _, suffix = extension.partition(".")
     data = COMPRESS[f".{suffix}" if suffix else ""](FILES[base])
-    open_store("memory://captions/in").write(f"c.{extension}", data)
+    open_store(parse_location("memory://captions/in")).write(f"c.{extension}", data)
     locations = Locations(["memory://captions"])
     file = find_caption_file(f"memory://captions/in/c.{extension}", locations)
     assert texts(read_records(file, Layout(), Notices("c"))) == [row["caption"] for row in ROWS]

@@ -211,6 +211,15 @@ def test_a_bad_file_of_words(tmp_path, content):
     assert "flagged_words_dir" in refused_operator(entry, locations=Locations([str(tmp_path)]))
 
 
+def test_a_link_to_words_that_may_not_be_read_is_refused(tmp_path):
+    (tmp_path / "words").mkdir()
+    (tmp_path / "secret.json").write_text('{"en": ["secret"]}')
+    (tmp_path / "words" / "flagged_words.json").symlink_to(tmp_path / "secret.json")
+    entry = {"flagged_words_filter": {"flagged_words_dir": str(tmp_path / "words")}}
+    with pytest.raises(InvalidInput, match="may not read"):
+        parse_recipe(yaml.safe_dump({"process": [entry]}), Locations([str(tmp_path / "words")]))
+
+
 def test_the_same_words_from_elsewhere_are_the_same_recipe(tmp_path):
     (tmp_path / "flagged_words.json").write_text(json.dumps({"en": ["b", "a"]}))
     locations = Locations([str(tmp_path)])

@@ -19,7 +19,7 @@ from synthvlm.caption.v1 import caption_pb2_grpc
 from synthvlm.profiles import profile_names
 from synthvlm.serving.settings_sources import load_settings
 from synthvlm.serving.testing import running
-from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage import file_uri, open_shard, open_store, parse_location
 from synthvlm.storage.protos import ref_from_proto
 from synthvlm.storage.schemas import CAPTIONS, POOL, QUARANTINE
 from synthvlm.storage.v1 import shard_pb2
@@ -140,7 +140,7 @@ async def test_from_files_to_a_caption_set(stub, written, store):
         "duplicate_caption": 1,
         "empty_caption": 1,
     }
-    folder = open_store(store.uri)
+    folder = open_store(parse_location(store.uri))
     quarantine = open_shard(folder, ref_from_proto(result.quarantine))
     lines = quarantine.table("quarantine.parquet", QUARANTINE).column("line").to_pylist()
     assert lines == [4, 5]
@@ -191,7 +191,7 @@ async def test_every_form_of_file_gives_the_same_pool(stub, written, store, form
         (9, ""),
         (10, "三匹の猫が座っている。"),
     ]
-    folder = open_store(store.uri)
+    folder = open_store(parse_location(store.uri))
     pools = set()
     reason = "empty_line" if form == "txt" else "empty_caption"
     for ending, compress in COMPRESSIONS.items():

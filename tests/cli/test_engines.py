@@ -14,7 +14,7 @@ from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.tensorrt import identity
 from synthvlm.generation.tensorrt.engine_sets import COMPONENTS, FILE
 from synthvlm.generation.tensorrt.target import Target, engine_identity
-from synthvlm.storage import Commit, file_uri, open_store
+from synthvlm.storage import Commit, file_location, open_store
 
 GPU = "NVIDIA-H100-80GB-HBM3"
 
@@ -47,7 +47,7 @@ def home(tmp_path: Path) -> Path:
         tensorrt=TensorRtSettings(store="file:///engines"),
     )
     built_for = engine_identity(settings, Target("11.4.0.106", "9.0", "NVIDIA H100 80GB HBM3"))
-    Commit(open_store(file_uri(tmp_path / "store")), built_for.key).finish(
+    Commit(open_store(file_location(tmp_path / "store")), built_for.key).finish(
         {"base-vae-0123.plan": b"vae"},
         records=1,
         details={COMPONENTS: {"base-vae": {FILE: "base-vae-0123.plan"}}},

@@ -20,14 +20,14 @@ from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.selection import select
 from synthvlm.local.home import Home
 from synthvlm.progress import SILENT
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 from tests.dataset.shards import Scored, chain_of, image_id, run_of
 
 EXPORT = ["datasets", "export", "shapes", "--format"]
 
 
 def publish(home: Home, top_k: int) -> None:
-    store = open_store(file_uri(home.store))
+    store = open_store(file_location(home.store))
     selection = select(store, run_of(store, captions=60), SelectionRule(top_k=top_k), SILENT).ref
     assemble(store, AssemblyRequest(selection, "shapes", 12, {"k": top_k}), SILENT)
     reindexed(home)
@@ -188,7 +188,7 @@ def test_a_read_only_home_is_read(
 
 def test_an_ascii_terminal_shows_what_it_can(home: Home, tmp_path: Path) -> None:
     text = "一个大红圆, a large red circle <image> 🦊"
-    store = open_store(file_uri(home.store))
+    store = open_store(file_location(home.store))
     chains = [chain_of(store, [Scored(text, 0, 0.9, 0.9)])]
     selection = select(store, chains, SelectionRule(top_k=1), SILENT).ref
     assemble(store, AssemblyRequest(selection, "fox", 12), SILENT)

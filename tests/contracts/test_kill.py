@@ -12,7 +12,7 @@ import pytest
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
-from synthvlm.storage import Store, file_uri, open_store
+from synthvlm.storage import Store, file_location, open_store
 from synthvlm.storage.protos import ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
 from tests.caption_sets import commit_caption_set
@@ -123,7 +123,7 @@ CALLS = {
 def test_a_kill_in_a_shard_call_changes_nothing(name: str, tmp_path: Path) -> None:
     shard_call = CALLS[name]
     module, settings = f"synthvlm.{shard_call.word}", shard_call.settings
-    store = open_store(file_uri(tmp_path / "store"))
+    store = open_store(file_location(tmp_path / "store"))
     request = shard_call.request(store, tmp_path)
     unit, records = shard_call.unit
     with service_process(module, settings, tmp_path) as (process, channel):
@@ -139,7 +139,7 @@ def test_a_kill_in_a_shard_call_changes_nothing(name: str, tmp_path: Path) -> No
     assert not [path for path in last if path.endswith("manifest.json")]
 
     # What a process that nobody kills makes of the same input.
-    elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
+    elsewhere = open_store(file_location(tmp_path / "elsewhere"))
     again = shard_call.request(elsewhere, tmp_path)
     with service_process(module, settings, tmp_path) as (_, channel):
         resumed = list(shard_call.call(channel, request))[-1]

@@ -8,8 +8,12 @@ import pytest
 from tests.contracts.words import ROOT
 
 CARDS = sorted((ROOT / "services").rglob("weights/*/README.md"))
-CHART = ROOT / "charts" / "synthvlm" / "README.md"
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), CHART, *CARDS]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *CARDS,
+]
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -19,7 +23,7 @@ def test_every_link_leads_somewhere(path: Path) -> None:
     assert not [target for target in local if not (path.parent / target).exists()]
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/verified.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/verified.md", "docs/threat-model.md"])
 def test_every_file_that_a_table_names_is_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     named = re.findall(r"`((?:tests|benchmarks|docs|services|pipelines)/[\w./-]+)`", text)

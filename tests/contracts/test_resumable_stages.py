@@ -7,7 +7,7 @@ import pytest
 
 from synthvlm.errors import OperationCancelled, PreconditionFailed
 from synthvlm.progress import SILENT
-from synthvlm.storage import Store, file_uri, open_store
+from synthvlm.storage import Store, file_location, open_store
 from tests.contracts.stages import BATCH, MODEL, STAGES, Stage
 
 STOPS = [(name, done) for name, stage in STAGES.items() for done in stage.stops]
@@ -34,7 +34,7 @@ class Caller:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_second_call_finds_the_shard(stage: Stage, store: Store, tmp_path: Pat
 
 @each
 def test_another_store_gives_the_same_bytes(stage: Stage, store: Store, tmp_path: Path) -> None:
-    elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
+    elsewhere = open_store(file_location(tmp_path / "elsewhere"))
     made = []
     for place in (store, elsewhere):
         with stage.worker() as worker:

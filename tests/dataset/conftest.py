@@ -4,12 +4,12 @@ import pytest
 
 from synthvlm.dataset.config import DatasetSettings
 from synthvlm.dataset.service import open_catalogue
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 
 
 @pytest.fixture
 def store(tmp_path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 @pytest.fixture

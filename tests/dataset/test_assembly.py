@@ -20,7 +20,14 @@ from synthvlm.dataset.selection import select
 from synthvlm.dataset.service import open_catalogue
 from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.progress import SILENT
-from synthvlm.storage import ShardRef, file_uri, open_shard, open_store, sha256_digest
+from synthvlm.storage import (
+    ShardRef,
+    file_location,
+    open_shard,
+    open_store,
+    sha256_digest,
+)
+from synthvlm.storage.manifest import read_manifest
 from synthvlm.storage.schemas import PAIRS, SELECTION
 from tests.dataset.shards import Scored, chain_of, run_of
 
@@ -129,9 +136,9 @@ class TestFiles:
 def _selection_place(version):
     digest = version.manifest.inputs["selection"]
     for path in version.store.list("selection"):
-        data = version.store.read(path)
-        if sha256_digest(data) == digest:
-            return path.removesuffix("/manifest.json"), digest, 9
+        folder, _, name = path.rpartition("/")
+        if name == "manifest.json" and read_manifest(version.store, folder).digest == digest:
+            return folder, digest, 9
     raise AssertionError(f"no selection {digest}")
 
 
@@ -213,7 +220,7 @@ CRASHING = textwrap.dedent(
     from synthvlm.dataset.publication import publish
     from synthvlm.progress import SILENT
     from synthvlm.sql.database import open_database
-    from synthvlm.storage import ShardRef, Store, open_store
+    from synthvlm.storage import ShardRef, Store, file_location, open_store, parse_location
 
     folder = pathlib.Path(sys.argv[1])
     selection = ShardRef(sys.argv[2], sys.argv[3], int(sys.argv[4]))
@@ -228,7 +235,7 @@ CRASHING = textwrap.dedent(
                     os.kill(os.getpid(), signal.SIGKILL)
                 return original(*arguments)
             setattr(Store, name, method)
-        store = open_store(f"file://{home}/store")
+        store = open_store(parse_location(f"file://{home}/store"))
         database = f"sqlite:///{home}/catalogue.sqlite"
         catalogue = Catalogue(open_database(DatasetSettings(database=database), MIGRATIONS))
         wanted = AssemblyRequest(selection, "shapes", 4, {"seed": 1})
@@ -261,9 +268,9 @@ def test_killed_at_any_point_and_run_again_gives_the_same_version(tmp_path, cata
     template = tmp_path / "crashes" / "template"
     template.mkdir(parents=True)
     (tmp_path / "catalogue.sqlite").rename(template / "catalogue.sqlite")
-    store = open_store(file_uri(template / "store"))
+    store = open_store(file_location(template / "store"))
     selection = selection_of(store)
-    reference = open_store(file_uri(tmp_path / "reference"))
+    reference = open_store(file_location(tmp_path / "reference"))
     wanted = request_for(selection_of(reference), configuration={"seed": 1})
     expected = assemble(reference, wanted, SILENT).ref
 
@@ -287,7 +294,7 @@ def test_killed_at_any_point_and_run_again_gives_the_same_version(tmp_path, cata
         (entry,) = found.versions()
         found.close()
         assert (entry.label, entry.ref) == ("shapes@1", expected)
-        made = open_store(file_uri(home / "store"))
+        made = open_store(file_location(home / "store"))
         written = contents(made, expected.path)
         assert written.pop(f"{expected.path}/provenance.json")
         # Parts that were not removed any more are no part of the version.

@@ -21,6 +21,7 @@ from synthvlm.errors import InvalidInput, NotFound, Unavailable
 from synthvlm.progress import SILENT
 from synthvlm.sql.database import open_database
 from synthvlm.storage import ShardRef, sha256_digest
+from synthvlm.storage.digests import sealed
 from tests.dataset.shards import run_of
 
 MAKER = Maker(git_revision="0123abc", software_version="1.2.3")
@@ -235,6 +236,6 @@ class TestReindex:
         # As another catalogue, which knew of no other version, would have recorded it.
         store.write(
             f"{refs[1].ref.path}/provenance.json",
-            recorded.model_copy(update={"number": 1}).to_json().encode(),
+            sealed(recorded.model_copy(update={"number": 1}).model_dump()),
         )
         assert publish(catalogue, store, "shapes", refs[1], MAKER).label == "shapes@2"

@@ -8,7 +8,7 @@ from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.diff import Change, compare
 from synthvlm.dataset.selection import select
 from synthvlm.progress import SILENT
-from synthvlm.storage import open_shard, open_store
+from synthvlm.storage import open_shard, open_store, parse_location
 from tests.dataset.shards import Scored, chain_of, image_id, picture
 
 
@@ -24,7 +24,7 @@ names = st.sets(st.integers(0, 11), min_size=1)
 @given(names, names)
 @settings(max_examples=12, deadline=None)
 def test_pairs_are_compared_as_sets(older, newer):
-    store = open_store("memory://diff")
+    store = open_store(parse_location("memory://diff"))
     one, two = (
         version_of(
             store,

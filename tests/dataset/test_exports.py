@@ -20,7 +20,7 @@ from synthvlm.dataset.exports.run import export_version as export_with_rule
 from synthvlm.dataset.selection import select
 from synthvlm.errors import AlreadyExists, DataCorrupt, OutOfSpace
 from synthvlm.progress import SILENT
-from synthvlm.storage import Shard, Store, file_uri, open_shard, open_store, sha256_digest
+from synthvlm.storage import Shard, Store, file_location, open_shard, open_store, sha256_digest
 from synthvlm.storage.schemas import PAIRS
 from tests.dataset.shards import Scored, chain_of, run_of
 
@@ -47,7 +47,7 @@ def version(store):
 
 @pytest.fixture
 def target(tmp_path):
-    return open_store(file_uri(tmp_path / "export"))
+    return open_store(file_location(tmp_path / "export"))
 
 
 def contents(store):
@@ -201,7 +201,7 @@ def test_the_version_itself_brings_llava_no_reserved_words(store):
 def test_other_forms_keep_every_caption_to_the_letter(store, tmp_path):
     version = poisoned(store)
     for form in (ExportFormat.PARQUET, ExportFormat.WEBDATASET):
-        made = exported(version, form, open_store(file_uri(tmp_path / form))).record
+        made = exported(version, form, open_store(file_location(tmp_path / form))).record
         assert (made.pairs, made.set_aside, made.changed) == (6, 0, 0)
     parquet = pandas.read_parquet(tmp_path / "parquet")
     assert sorted(parquet["text"]) == sorted(POISON)
@@ -215,7 +215,7 @@ class TestReadersOfAFolder:
 
     @pytest.fixture
     def folder(self, version, tmp_path, request):
-        export_version(version, request.param, open_store(file_uri(tmp_path / "out")), SILENT)
+        export_version(version, request.param, open_store(file_location(tmp_path / "out")), SILENT)
         return tmp_path / "out"
 
     @pytest.mark.parametrize("folder", [ExportFormat.PARQUET], indirect=True)
@@ -248,10 +248,10 @@ class TestReadersOfAFolder:
 @pytest.mark.parametrize("form", list(ExportFormat))
 @pytest.mark.parametrize("kib", [8, 12, 16, 24, 32, 40, 48, 56, 64, 76])
 def test_a_full_disk_says_so_and_the_same_again_finishes(version, tmp_path, form, kib, small_disk):
-    expected = open_store(file_uri(tmp_path / "expected"))
+    expected = open_store(file_location(tmp_path / "expected"))
     export_version(version, form, expected, SILENT)
     disk = small_disk(kib)
-    target = open_store(file_uri(disk.path / "out"))
+    target = open_store(file_location(disk.path / "out"))
     try:
         export_version(version, form, target, SILENT)
     except OutOfSpace as error:
@@ -270,7 +270,7 @@ def test_a_version_of_before_truncation_was_recorded_is_exported(version, tmp_pa
         version.store, version.ref, version.manifest.model_copy(update={"schema_version": 1})
     )
     for form in ExportFormat:
-        made = exported(older, form, open_store(file_uri(tmp_path / form))).record
+        made = exported(older, form, open_store(file_location(tmp_path / form))).record
         assert (made.pairs, made.truncated) == (9, None)
 
 
@@ -292,12 +292,12 @@ class TestEveryForm:
         assert contents(target) == before
         assert seen[0] == (0, 9, 0)
         assert seen[-1] == (9, 9, 9)
-        elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
+        elsewhere = open_store(file_location(tmp_path / "elsewhere"))
         export_version(version, form, elsewhere, SILENT)
         assert contents(elsewhere) == before
 
     def test_an_export_that_died_is_finished(self, version, target, tmp_path, form, monkeypatch):
-        expected = open_store(file_uri(tmp_path / "expected"))
+        expected = open_store(file_location(tmp_path / "expected"))
         export_version(version, form, expected, SILENT)
 
         class DiedError(Exception):

@@ -15,7 +15,7 @@ from synthvlm.dataset.chains import ShardChain
 from synthvlm.dataset.selection import select
 from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, OperationCancelled
 from synthvlm.progress import SILENT
-from synthvlm.storage import ShardRef, file_uri, open_shard, open_store
+from synthvlm.storage import ShardRef, file_location, open_shard, open_store
 from synthvlm.storage.schemas import SCORES, SELECTION
 from tests.dataset.shards import (
     Scored,
@@ -171,7 +171,7 @@ class TestSelect:
     def test_the_order_of_shards_and_repetitions_do_not_matter(self, store, tmp_path):
         chains = run_of(store, captions=30, repeats=3, shards=3)
         first = select(store, chains, SelectionRule(top_k=10), SILENT)
-        other = open_store(file_uri(tmp_path / "elsewhere"))
+        other = open_store(file_location(tmp_path / "elsewhere"))
         again = run_of(other, captions=30, repeats=3, shards=3)
         second = select(
             other, [again[2], again[0], again[1], again[0]], SelectionRule(top_k=10), SILENT

@@ -1,5 +1,6 @@
 """The service through gRPC, with its real catalogue and stores."""
 
+import base64
 import hashlib
 import json
 import subprocess
@@ -14,7 +15,8 @@ from synthvlm.dataset.service import SERVICE
 from synthvlm.dataset.v1 import dataset_pb2 as pb
 from synthvlm.dataset.v1 import dataset_pb2_grpc
 from synthvlm.serving.testing import running
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_uri, open_store, parse_location
+from synthvlm.storage.digests import unsealed
 from synthvlm.storage.protos import ref_to_proto
 from synthvlm.storage.v1 import shard_pb2
 from tests.dataset.shards import image_id, picture, run_of
@@ -105,7 +107,7 @@ async def test_from_scores_to_a_version(stub, store, chains):
         "git_revision": "0123abc",
         "software_version": "0.1.0",
     }
-    assert json.loads(store.read(f"{version.path}/provenance.json")) == json.loads(
+    assert unsealed(store.read(f"{version.path}/provenance.json")) == json.loads(
         answer.provenance_json
     )
 
@@ -186,7 +188,7 @@ async def test_a_version_is_exported_where_that_is_allowed(stub, store, chains, 
         )
         answer = await last(stub.ExportVersion(request))
         assert (answer.progress.done, answer.progress.total) == (5, 5)
-        target = open_store(uri)
+        target = open_store(parse_location(uri))
         listed = set(target.list(""))
         for file in answer.files:
             assert file in listed or any(path.startswith(file) for path in listed)
@@ -197,9 +199,13 @@ async def test_a_version_is_exported_where_that_is_allowed(stub, store, chains, 
         assert (await violation_of(stub.ExportVersion(request)))[0] == ["destination_uri"]
 
 
-async def test_stores_outside_the_roots_are_refused(stub, chains, tmp_path):
+@pytest.mark.parametrize(
+    "below",
+    ["other", "store/%2e%2e/other", "store/.\t./other", "store/../other", "store/x?", "stored"],
+)
+async def test_stores_outside_the_roots_are_refused(stub, chains, tmp_path, below):
     request = pb.SelectRequest(
-        store=shard_pb2.ShardStore(uri=file_uri(tmp_path / "other")),
+        store=shard_pb2.ShardStore(uri=f"file://{tmp_path}/{below}"),
         shards=chains,
         rule=pb.SelectionRule(top_k=1),
     )
@@ -230,6 +236,33 @@ async def test_what_is_not_there_is_not_found(stub, method, request_):
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await getattr(stub, method)(request_)
     assert raised.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.mark.parametrize("module", ["synthvlm.dataset", "synthvlm.dataset.reindex"])
+def test_a_garbage_catalogue_is_named_in_one_line(module, tmp_path):
+    """The reproduction: it gave SQLAlchemy's traceback."""
+    (tmp_path / "catalogue.sqlite").write_bytes(b"garbage" * 1000)
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--database", f"sqlite:///{tmp_path}/catalogue.sqlite"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    (line,) = [one for one in done.stderr.splitlines() if "the database is damaged" in one]
+    assert f"{tmp_path}/catalogue.sqlite" in line
+    assert "synthvlm.dataset.reindex" in line
+
+
+@pytest.mark.parametrize("token", [[], {}, None, "x", [[], 1], ["", None], ["", 2**63], ["", 0]])
+async def test_a_forged_page_token_is_refused(stub, token):
+    content = json.dumps(token).encode()
+    check = hashlib.sha256(b"ListVersions" + content).digest()[:8]
+    forged = base64.urlsafe_b64encode(check + content).decode().rstrip("=")
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await stub.ListVersions(pb.ListVersionsRequest(page_token=forged))
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_lost_catalogue_is_rebuilt_by_a_command(stub, store, chains, tmp_path):

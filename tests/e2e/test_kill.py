@@ -12,7 +12,7 @@ import pytest
 from synthvlm.local.launch import start
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import silent, wait_ready
-from synthvlm.local.services import own_services, register
+from synthvlm.local.services import as_services, own_services, register
 from synthvlm.local.words import WORDS
 from synthvlm_pipelines.events import StageEvent
 from tests.e2e.conftest import Place, place_in
@@ -66,7 +66,8 @@ def test_killed_in_every_stage(undisturbed: dict[str, Any], tmp_path: Path) -> N
     kill_the_command(place)
     lock = HomeLock(home, "up")
     assert lock.take()  # although its holder could not give it back
-    with lock, own_services(home, profile, "up", silent) as services:
+    with lock, own_services(home, profile, "up", silent) as own:
+        services = own.processes
         for name, condition, victim, message in KILLS:
             process = place.start(*place.run_command())
             place.wait_for(condition)
@@ -78,9 +79,9 @@ def test_killed_in_every_stage(undisturbed: dict[str, Any], tmp_path: Path) -> N
             assert "Traceback" not in err
             for index, dead in enumerate(services):
                 if dead.process.poll() is not None:
-                    services[index] = start(home, profile, dead.word, home.state)
+                    services[index] = start(home, profile, dead.word, home.state, own.where)
             wait_ready(services, silent)
-            register(home, profile, "up", services)
+            register(home, "up", as_services(profile, services, own.where))
         answer = place.make()
         for key in ("version", "digest", "counts"):
             assert answer[key] == undisturbed[key]

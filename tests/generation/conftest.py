@@ -11,7 +11,7 @@ from synthvlm.generation.cpu import prepare_cpu
 from synthvlm.generation.engine import BLANK, ImageRequest, Sample
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.progress import Reporter
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 from tests.caption_sets import commit_caption_set
 
 prepare_cpu()  # the tests load torch
@@ -72,7 +72,7 @@ def pipelines():
 
 @pytest.fixture
 def store(tmp_path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 @pytest.fixture

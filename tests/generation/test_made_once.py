@@ -22,7 +22,7 @@ from synthvlm.generation.reindex import fill
 from synthvlm.progress import SILENT
 from synthvlm.reuse.index import ImageIndex, open_index
 from synthvlm.reuse.settings import ReuseSettings
-from synthvlm.storage import Store, file_uri, open_shard, open_store
+from synthvlm.storage import Store, file_location, open_shard, open_store
 from synthvlm.storage.batch_stage import MadeShard
 from synthvlm.storage.made import MadeIndex
 from tests.caption_sets import commit_caption_set
@@ -78,7 +78,7 @@ class Place:
     made: Counter[tuple[str, int]] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
-        self.store = open_store(file_uri(self.folder / "store"))
+        self.store = open_store(file_location(self.folder / "store"))
         self.database = f"sqlite:///{self.folder}/index.sqlite"
         self.index = open_index(ImageIndex, ReuseSettings(database=self.database))
 

@@ -19,7 +19,7 @@ from synthvlm.generation.service import SERVICE
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
 from synthvlm.serving.testing import running
-from synthvlm.storage import open_shard, open_store, sha256_digest
+from synthvlm.storage import open_shard, open_store, parse_location, sha256_digest
 from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.schemas import IMAGES
 from synthvlm.storage.v1 import shard_pb2
@@ -231,7 +231,7 @@ async def test_wrong_requests_name_their_fields(serve, painter, store):
 
 async def test_stores_and_models_that_do_not_fit(serve, painter, store, caption_set):
     captions = caption_set(store, TEXTS)
-    other = open_store("memory://elsewhere")
+    other = open_store(parse_location("memory://elsewhere"))
     async with serve(painter()) as stub:
         for request, code in (
             (shard_request(other, captions), grpc.StatusCode.INVALID_ARGUMENT),

@@ -17,7 +17,7 @@ from synthvlm.report.pictures import MAX_SIDE
 from synthvlm.report.record import RunRecord
 from synthvlm.report.render import render_report
 from synthvlm.report.write import report_run, store_record, store_report, write_report
-from synthvlm.storage import ShardRef, file_uri, open_shard, open_store
+from synthvlm.storage import ShardRef, file_location, open_shard, open_store
 from synthvlm.storage.schemas import DROPPED, SCORES, SELECTION
 from tests.report.reported_run import GENERATOR, SCORER, make_run
 
@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    store = open_store(file_uri(tmp_path_factory.mktemp("run") / "store"))
+    store = open_store(file_location(tmp_path_factory.mktemp("run") / "store"))
     return store, make_run(store, captions=60, repeats=2, top_k=20, more=HOSTILE)
 
 
@@ -244,7 +244,7 @@ def test_hostile_captions_are_only_text(report, page):
 
 
 def test_large_images_and_long_texts_are_cut_down(tmp_path):
-    store = open_store(file_uri(tmp_path))
+    store = open_store(file_location(tmp_path))
     long = "a red circle beside a green square, " * 100
     record = make_run(
         store, captions=3, top_k=2, shards=1, more=["a red circle and one more"], scale=8
@@ -260,7 +260,7 @@ def test_large_images_and_long_texts_are_cut_down(tmp_path):
 
 
 def test_a_run_that_selected_everything_has_no_threshold(tmp_path):
-    store = open_store(file_uri(tmp_path))
+    store = open_store(file_location(tmp_path))
     data = collect(store, make_run(store, captions=5, repeats=1, top_k=50, shards=1))
     assert data.distributions[-1].threshold is None
     assert data.gallery.first_rejected == []
@@ -286,7 +286,7 @@ def test_a_run_without_anything_still_has_a_page(report):
 
 def test_damage_and_loss_are_errors(tmp_path):
     folder = tmp_path / "store"
-    store = open_store(file_uri(folder))
+    store = open_store(file_location(folder))
     record = make_run(store, captions=8, top_k=2, shards=1)
     tar = folder / record.shards[0].image_set.path / "images.tar"
     tar.write_bytes(bytes(tar.stat().st_size))

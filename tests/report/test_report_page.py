@@ -4,7 +4,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from synthvlm.report.write import write_report
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 from tests.report.reported_run import make_run
 
 DESKTOP = {"width": 1280, "height": 900}
@@ -14,7 +14,7 @@ PHONE = {"width": 360, "height": 740}
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    store = open_store(file_uri(folder / "store"))
+    store = open_store(file_location(folder / "store"))
     record = make_run(store, captions=40, repeats=2, top_k=8, more=["a word of " + "m" * 300])
     return write_report(store.uri, record, folder / "report.html")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_uri, open_store, parse_location
 from tests.caption_sets import commit_caption_set
 from tests.contracts.processes import clean
 
@@ -20,7 +20,7 @@ def call(word: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_every_root_of_a_service_is_read(word: str, tmp_path: Path) -> None:
     roots = [file_uri(tmp_path / name) for name in ("one", "two")]
     for root in roots:
-        commit_caption_set(open_store(root), ["a caption without images"])
+        commit_caption_set(open_store(parse_location(root)), ["a caption without images"])
     database = tmp_path / "index.sqlite"
     options = [part for root in roots for part in ("--store-roots", root)]
     done = call(word, "--reuse.database", f"sqlite:///{database}", *options)

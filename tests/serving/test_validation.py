@@ -22,7 +22,7 @@ from synthvlm.serving.fields import (
     violation,
 )
 from synthvlm.serving.validation import shortest_float
-from synthvlm.storage import ShardRef
+from synthvlm.storage import ShardRef, parse_location
 from tests.serving.probe import SHARD, GenerateImage, GenerateShard, shard_request
 
 
@@ -160,7 +160,7 @@ def test_oneofs_are_none_but_for_the_member_that_is_set() -> None:
     )
     parsed = parse(Select, request)
     assert parsed.rule == Rule(top_k=None, top_fraction=0.0)
-    assert parsed.store == "file:///data"
+    assert parsed.store == parse_location("file:///data")
     request.rule.ClearField("top_fraction")
     assert wrong(Select, request) == {"rule.limit": "give a limit"}
 

@@ -11,7 +11,7 @@ from sqlalchemy import Integer, String, UniqueConstraint, create_engine, select,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from synthvlm.errors import PreconditionFailed, Unavailable
+from synthvlm.errors import DataCorrupt, PreconditionFailed, Unavailable
 from synthvlm.sql.database import migrate, open_database
 from synthvlm.sql.settings import DatabaseSettings
 from synthvlm.sql.tables import metadata
@@ -120,3 +120,25 @@ def test_a_password_file_that_is_not_there(tmp_path):
 def test_what_cannot_be_a_database(url):
     with pytest.raises(ValidationError):
         DatabaseSettings(database=url)
+
+
+@pytest.mark.parametrize(
+    "content", [b"garbage" * 1000, b"SQLite format 3\0" + b"\xff" * 5000, b"\0" * 4096]
+)
+def test_a_file_that_is_not_a_database_is_named_so(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "notes.sqlite").write_bytes(content)
+    damaged = DatabaseSettings(database=f"sqlite:///{tmp_path}/notes.sqlite")
+    with pytest.raises((DataCorrupt, Unavailable)) as caught:
+        open_database(damaged, MIGRATIONS)
+    assert "\n" not in caught.value.message
+    assert "the database" in caught.value.message
+
+
+def test_a_schema_of_another_version_is_refused(tmp_path: Path) -> None:
+    later = DatabaseSettings(database=f"sqlite:///{tmp_path}/notes.sqlite")
+    opened = open_database(later, MIGRATIONS)
+    with opened.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'r9999'"))
+    opened.close()
+    with pytest.raises(PreconditionFailed, match="not one that this version knows"):
+        open_database(later, MIGRATIONS)

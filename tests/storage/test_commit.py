@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synthvlm.errors import DataCorrupt, NotFound
-from synthvlm.storage import Commit, ShardKey, ShardRef, file_uri, open_shard, open_store
+from synthvlm.storage import Commit, ShardKey, ShardRef, file_location, open_shard, open_store
 from synthvlm.storage.manifest import MANIFEST
 
 KEY = ShardKey("scores", {"image_set": "sha256:1"}, {"steps": 20}, "sha256:2")
@@ -15,7 +15,7 @@ KEY = ShardKey("scores", {"image_set": "sha256:1"}, {"steps": 20}, "sha256:2")
 
 @pytest.fixture
 def store(tmp_path: Path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 def test_nothing_is_found_before_the_manifest(store):
@@ -37,7 +37,7 @@ def test_a_finished_shard_is_found_by_its_key_and_reads_back(store):
 def test_files_from_disk_and_from_memory_give_the_same_shard(store, tmp_path):
     local = tmp_path / "a.bin"
     local.write_bytes(b"one")
-    other = open_store(file_uri(tmp_path / "other"))
+    other = open_store(file_location(tmp_path / "other"))
     assert Commit(store, KEY).finish({"a.bin": b"one"}, 1) == Commit(other, KEY).finish(
         {"a.bin": local}, 1
     )
@@ -66,6 +66,18 @@ def test_a_torn_part_counts_as_absent(store):
     path = f"{KEY.path}/parts/000000"
     store.write(path, store.read(path)[:-1])
     assert commit.read_part(0) is None
+
+
+def test_a_part_with_a_flipped_byte_counts_as_absent(store):
+    commit = Commit(store, KEY)
+    commit.write_part(0, b"a whole batch")
+    path = f"{KEY.path}/parts/000000"
+    data = store.read(path)
+    for position in range(len(data)):
+        changed = bytearray(data)
+        changed[position] ^= 1 << position % 8
+        store.write(path, bytes(changed))
+        assert commit.read_part(0) is None
 
 
 def test_committing_the_same_again_is_fine_and_committing_other_bytes_is_refused(store):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthvlm.storage import Store, file_uri, open_store
+from synthvlm.storage import Store, file_location, open_store
 from synthvlm.storage.made import Made, identity_of
 from synthvlm.storage.parts import (
     Fresh,
@@ -35,7 +35,7 @@ def ids(count: int) -> list[bytes]:
 
 @pytest.fixture
 def store(tmp_path) -> Store:
-    return open_store(file_uri(tmp_path))
+    return open_store(file_location(tmp_path))
 
 
 @given(records)

@@ -6,7 +6,7 @@ import pytest
 
 from synthvlm.errors import OperationCancelled
 from synthvlm.progress import SILENT
-from synthvlm.storage import Commit, ShardKey, file_uri, open_store
+from synthvlm.storage import Commit, ShardKey, file_location, open_store
 from synthvlm.storage.shard_locks import ShardLocks
 
 
@@ -21,7 +21,7 @@ class Gone:
 
 
 def test_one_call_at_a_shard_and_others_at_others(tmp_path):
-    store = open_store(file_uri(tmp_path))
+    store = open_store(file_location(tmp_path))
     locks = ShardLocks()
     one, other = (Commit(store, ShardKey("images", {"captions": c})) for c in "ab")
     with locks.hold(one, SILENT):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthvlm.errors import DataCorrupt
-from synthvlm.storage import Commit, ShardKey, open_shard, open_store
+from synthvlm.storage import Commit, ShardKey, open_shard, open_store, parse_location
 from synthvlm.storage.tables import ROW_GROUP, TableFile, table_bytes
 from synthvlm.storage.tar import TarFile
 
@@ -37,7 +37,7 @@ def test_a_table_written_in_pieces_has_the_bytes_of_the_whole(cuts):
 
 
 def test_an_empty_table_is_a_valid_file_and_comes_in_no_batch():
-    store = open_store("memory://tables")
+    store = open_store(parse_location("memory://tables"))
     data = table_bytes(table(0), SCHEMA)
     shard = open_shard(store, Commit(store, ShardKey("t", {})).finish({"t.parquet": data}, 0))
     assert shard.table("t.parquet", SCHEMA).num_rows == 0
@@ -45,7 +45,7 @@ def test_an_empty_table_is_a_valid_file_and_comes_in_no_batch():
 
 
 def test_batches_give_every_row_once_in_order():
-    store = open_store("memory://batches")
+    store = open_store(parse_location("memory://batches"))
     data = table_bytes(table(1000), SCHEMA)
     shard = open_shard(store, Commit(store, ShardKey("t", {})).finish({"t.parquet": data}, 1000))
     batches = list(shard.batches("t.parquet", SCHEMA, 300))

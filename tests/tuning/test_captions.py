@@ -10,7 +10,7 @@ from synthvlm.caption.service import SERVICE
 from synthvlm.client import CaptionClient, connect
 from synthvlm.errors import InvalidInput
 from synthvlm.serving.testing import serving
-from synthvlm.storage import file_uri, open_shard, open_store
+from synthvlm.storage import file_location, open_shard, open_store
 from synthvlm.storage.schemas import CAPTIONS
 from synthvlm.tuning.captions import sample, write_sample
 from tests.caption_sets import commit_caption_set
@@ -20,7 +20,7 @@ TEXTS = [f"a red circle, number {number}" for number in range(40)]
 
 @pytest.fixture
 def store(tmp_path):
-    return open_store(file_uri(tmp_path / "store"))
+    return open_store(file_location(tmp_path / "store"))
 
 
 def drawn(store, sets, count, file, seed=0):

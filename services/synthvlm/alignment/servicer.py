@@ -14,7 +14,7 @@ from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import offload, stream, validated
-from synthvlm.storage import open_store
+from synthvlm.storage import Roots, open_store
 from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
@@ -39,6 +39,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
         self.scorer = scorer
         self.index = index
         self._settings = settings
+        self._roots = Roots(settings.store_roots)
         self._profile = profile
         self._maker = ScoreSetMaker(scorer, index)
 
@@ -103,7 +104,7 @@ class AlignmentServicer(alignment_pb2_grpc.AlignmentServiceServicer):
         )
 
         def work(reporter: Reporter) -> alignment_pb2.ScoreShardResponse:
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             made = self._maker.make(store, wanted, reporter)
             return alignment_pb2.ScoreShardResponse(
                 result=alignment_pb2.ScoreResult(

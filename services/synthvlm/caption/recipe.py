@@ -237,7 +237,7 @@ def _flagged_words(
             _reject(
                 f"{where}: flagged_words_dir must be an absolute folder that the service may read"
             )
-        lists = _word_lists(where, folder)
+        lists = _word_lists(where, folder, locations)
     lists.setdefault("all", frozenset().union(*lists.values()))
     if parameters.lang not in lists:
         _reject(
@@ -255,14 +255,17 @@ def shipped_flagged_words() -> frozenset[str]:
     return frozenset(word for word in words if word)
 
 
-def _word_lists(where: str, folder: Path) -> dict[str, frozenset[str]]:
+def _word_lists(where: str, folder: Path, locations: Locations) -> dict[str, frozenset[str]]:
     """Data-Juicer's form: JSON files named ``*flagged_words*.json`` of language to words."""
     lists: dict[str, frozenset[str]] = {}
     try:
         for path in sorted(folder.glob("*flagged_words*.json")):
-            if path.stat().st_size > _MAX_WORDS_BYTES:
+            # By their own names: a link in an allowed folder may lead out of it.
+            with locations.find(str(path), "recipe_yaml").open() as file:
+                data = file.read(_MAX_WORDS_BYTES + 1)
+            if len(data) > _MAX_WORDS_BYTES:
                 _reject(f"{where}: {path.name} is larger than {_MAX_WORDS_BYTES >> 20} MiB")
-            for language, words in json.loads(path.read_text("utf-8")).items():
+            for language, words in json.loads(data).items():
                 added = frozenset(word for word in words if isinstance(word, str))
                 lists[language] = lists.get(language, frozenset()) | added
     except (OSError, ValueError, AttributeError, TypeError, RecursionError):

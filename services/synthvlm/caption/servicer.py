@@ -18,7 +18,7 @@ from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import iterate, offload, stream, validated
-from synthvlm.storage import open_store
+from synthvlm.storage import Roots, open_store
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -35,6 +35,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
     def __init__(self, settings: CaptionSettings, locations: Locations, recipe: Recipe) -> None:
         self._settings = settings
+        self._roots = Roots(settings.store_roots)
         self._locations = locations
         self._default = recipe
 
@@ -79,7 +80,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
         parsed = await validated(context, requests.ImportCaptions, request)
 
         def work(reporter: Reporter) -> caption_pb2.ImportCaptionsResponse:
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             files = [
                 find_caption_file(file, self._locations, f"files[{number}]", _format(parsed.layout))
                 for number, file in enumerate(parsed.files)
@@ -106,7 +107,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
         def work(reporter: Reporter) -> caption_pb2.CurateShardResponse:
             recipe = self._recipe(parsed.recipe_yaml)
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             made = curate(store, parsed.pool, recipe, reporter)
             return caption_pb2.CurateShardResponse(result=_curated(made))
 

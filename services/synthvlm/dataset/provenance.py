@@ -9,11 +9,12 @@ import time
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 import synthvlm
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage import Store, canonical_json
+from synthvlm.storage.digests import sealed, unsealed
 
 PROVENANCE = "provenance.json"
 """Name of the file within a version's folder."""
@@ -41,7 +42,7 @@ class Provenance(BaseModel):
     software_version: str
 
     def to_json(self) -> str:
-        """The contents of the file."""
+        """As callers get it."""
         return canonical_json(self.model_dump()).decode()
 
 
@@ -75,14 +76,17 @@ def read_provenance(store: Store, path: str) -> Provenance | None:
     except NotFound:
         return None
     try:
-        return Provenance.model_validate_json(data)
-    except ValidationError as error:
-        raise DataCorrupt(f"{path}/{PROVENANCE} is damaged; delete it to recreate it") from error
+        return Provenance.model_validate(unsealed(data))
+    except ValueError as error:
+        raise DataCorrupt(
+            f"{path}/{PROVENANCE} in {store.uri} is damaged; delete it, and the next run of the "
+            f"same command writes it anew"
+        ) from error
 
 
 def write_provenance(store: Store, path: str, provenance: Provenance) -> None:
-    """Records the provenance of the version in the folder ``path``, unless it is already there."""
-    store.write_if_absent(f"{path}/{PROVENANCE}", provenance.to_json().encode())
+    """Records the provenance of the version in the folder ``path``, unless there is one."""
+    store.write_if_absent(f"{path}/{PROVENANCE}", sealed(provenance.model_dump()))
 
 
 @cache

@@ -18,7 +18,7 @@ from synthvlm.progress import SILENT
 from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.settings_sources import load_settings, read_command_line
-from synthvlm.storage import open_store
+from synthvlm.storage import open_store, parse_location
 
 
 def main(arguments: list[str]) -> int:
@@ -35,7 +35,9 @@ def main(arguments: list[str]) -> int:
         catalogue = open_catalogue(settings)
         try:
             for root in settings.store_roots:
-                found[root] = asdict(reindex(catalogue, open_store(root), maker(settings), SILENT))
+                found[root] = asdict(
+                    reindex(catalogue, open_store(parse_location(root)), maker(settings), SILENT)
+                )
         finally:
             catalogue.close()
         sys.stdout.write(f"{json.dumps(found)}\n")

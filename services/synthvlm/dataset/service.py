@@ -7,6 +7,7 @@ from synthvlm.dataset.provenance import Maker, working_copy_revision
 from synthvlm.dataset.requests import MAX_REQUEST_BYTES
 from synthvlm.dataset.servicer import DatasetServicer
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
+from synthvlm.errors import DataCorrupt
 from synthvlm.serving import Service
 from synthvlm.sql.database import open_database
 
@@ -16,8 +17,15 @@ def open_catalogue(settings: DatasetSettings) -> Catalogue:
 
     Raises:
         Unavailable: The database cannot be reached.
+        DataCorrupt: Its file is damaged, or not a database.
     """
-    return Catalogue(open_database(settings, MIGRATIONS))
+    try:
+        return Catalogue(open_database(settings, MIGRATIONS))
+    except DataCorrupt as error:
+        raise DataCorrupt(
+            f"{settings.database}: {error.message}; `python -m synthvlm.dataset.reindex` fills a "
+            f"new catalogue from what the stores hold"
+        ) from error
 
 
 def maker(settings: DatasetSettings) -> Maker:

@@ -22,7 +22,7 @@ from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.serving import offload, stream, validated
 from synthvlm.sql.page_tokens import PageTokens
-from synthvlm.storage import Store
+from synthvlm.storage import Location, Store
 from synthvlm.storage.protos import ref_to_proto
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -176,9 +176,9 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
         async for response in stream(context, dataset_pb2.ExportVersionResponse, work):
             yield response
 
-    def _destination(self, uri: str) -> Store:
+    def _destination(self, location: Location) -> Store:
         try:
-            return self._exports.open(uri)
+            return self._exports.open(location)
         except InvalidInput as error:
             violation = FieldViolation("destination_uri", error.message)
             raise InvalidInput(error.message, [violation]) from error

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 from synthvlm.dataset.catalogue import Catalogue, Entry
 from synthvlm.errors import FieldViolation, InvalidInput, NotFound, PreconditionFailed
-from synthvlm.storage import Shard, Store, open_shard, open_store
+from synthvlm.storage import (
+    Location,
+    Roots,
+    Shard,
+    Store,
+    open_shard,
+    open_store,
+    parse_location,
+)
 
 NAME = r"[a-z0-9][a-z0-9-]{0,63}"
 """Pattern of a dataset name."""
@@ -73,15 +81,15 @@ class Stores:
     """Opens versions in the stores that the service may use."""
 
     def __init__(self, roots: Sequence[str]) -> None:
-        self._roots = roots
+        self._roots = Roots(roots)
 
-    def open(self, uri: str) -> Store:
+    def open(self, location: Location) -> Store:
         """The store that a request names.
 
         Raises:
             InvalidInput: The service may not use it.
         """
-        return open_store(uri, self._roots)
+        return open_store(self._roots.require(location))
 
     def listed(self, uri: str) -> Store:
         """The store where something is, according to the catalogue.
@@ -93,10 +101,10 @@ class Stores:
             PreconditionFailed: The service may not use it.
         """
         try:
-            return open_store(uri, self._roots)
+            return self.open(parse_location(uri))
         except InvalidInput as error:
-            if len(self._roots) == 1:
-                return open_store(self._roots[0])
+            if (only := self._roots.only) is not None:
+                return open_store(only)
             raise PreconditionFailed(
                 f"according to the catalogue this is in {uri}, which the service may not use; "
                 f"add it to store_roots or, if it was moved, run "

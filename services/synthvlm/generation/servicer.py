@@ -14,7 +14,7 @@ from synthvlm.generation.image_set import ImageSetMaker, ImageSetRequest
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
 from synthvlm.serving import AnswerCache, offload, stream, validated
-from synthvlm.storage import open_store, sha256_digest
+from synthvlm.storage import Roots, open_store, sha256_digest
 from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.protos import drop_counts, ref_to_proto
 
@@ -41,6 +41,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self.engine = engine
         self.index = index
         self._settings = settings
+        self._roots = Roots(settings.store_roots)
         self._profile = profile
         self._maker = ImageSetMaker(engine, index)
         self._answers = AnswerCache()
@@ -93,7 +94,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         )
 
         def work(reporter: Reporter) -> generation_pb2.GenerateShardResponse:
-            store = open_store(parsed.store, self._settings.store_roots)
+            store = open_store(self._roots.require(parsed.store))
             made = self._maker.make(store, wanted, reporter)
             return generation_pb2.GenerateShardResponse(
                 result=generation_pb2.GenerateResult(

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from synthvlm.client import CaptionClient, DatasetClient, GenerationClient, connect
+from synthvlm.client import CaptionClient, DatasetClient, GenerationClient
 from synthvlm.local.home import Home
 from synthvlm.local.services import needed_services
 
@@ -13,7 +13,7 @@ def caption_client(home: Home) -> Iterator[CaptionClient]:
     """A client of the caption service."""
     with (
         needed_services(home, ["caption"], "mini") as services,
-        CaptionClient(connect(services.address("caption"))) as client,
+        CaptionClient(services.connect("caption")) as client,
     ):
         yield client
 
@@ -23,7 +23,7 @@ def dataset_client(home: Home) -> Iterator[DatasetClient]:
     """A client of the dataset service."""
     with (
         needed_services(home, ["dataset"], "mini") as services,
-        DatasetClient(connect(services.address("dataset"))) as client,
+        DatasetClient(services.connect("dataset")) as client,
     ):
         yield client
 
@@ -37,7 +37,7 @@ def exporting_client(home: Home, root: str) -> Iterator[DatasetClient]:
     further = ["--export-roots", root]
     with (
         needed_services(home, ["dataset"], "mini", further=further) as services,
-        DatasetClient(connect(services.address("dataset"))) as client,
+        DatasetClient(services.connect("dataset")) as client,
     ):
         yield client
 
@@ -47,6 +47,6 @@ def generation_client(home: Home, profile: str) -> Iterator[GenerationClient]:
     """A client of a generation service that runs ``profile``."""
     with (
         needed_services(home, ["generation"], profile) as services,
-        GenerationClient(connect(services.address("generation"))) as client,
+        GenerationClient(services.connect("generation")) as client,
     ):
         yield client

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
+from synthvlm.local.sockets import keep_private
 
 DEFAULT_HOME = Path(".synthvlm")
 HOME_VARIABLE = "SYNTHVLM_HOME"
@@ -55,7 +56,7 @@ class Home:
 
     @property
     def state(self) -> Path:
-        """Address files and locks of what is running."""
+        """Sockets, address files, locks and the token of what is running; closed to other users."""
         return (self.scratch or self.root) / "run"
 
     @property
@@ -81,6 +82,7 @@ class Home:
         try:
             for folder in (self.store, self.runs, self.state, self.root / "logs"):
                 folder.mkdir(parents=True, exist_ok=True)
+            keep_private(self.state)
             if not os.access(self.root, os.W_OK):
                 raise PermissionError(f"{self.root} is read-only")
         except OSError as error:

@@ -15,6 +15,7 @@ from synthvlm.local.processes import (
     stop_services,
     wait_ready,
 )
+from synthvlm.local.sockets import Listening
 from synthvlm.local.words import TRITON
 
 CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
@@ -30,6 +31,8 @@ def started(
     on_change: OnChange,
     engine: str | None = None,
     further: Sequence[str] = (),
+    *,
+    where: Listening,
 ) -> Iterator[list[ServiceProcess]]:
     """Starts services, waits until they are ready, and stops them at the end of the context.
 
@@ -42,6 +45,8 @@ def started(
         engine: What synthesises the images, ``triton`` for a Triton server that is started with
             them; None: as the profile says.
         further: Further settings of every one of them.
+        where: Where they listen. The Triton server listens on a free port of the loopback, as it
+            has no sockets.
 
     Raises:
         ProcessFailed: A service ended, or took too long.
@@ -57,7 +62,7 @@ def started(
             settings += ["--triton.patience-seconds", str(READY_SECONDS)]
         for word in words:
             own = [*(settings if word == "generation" else ()), *further]
-            process = start(home, profile, word, folder, own)
+            process = start(home, profile, word, folder, where, own)
             processes.append(process)  # at once, so that it stops if the next cannot start
         wait_ready(processes, on_change)
         yield processes
@@ -66,15 +71,21 @@ def started(
 
 
 def start(
-    home: Home, profile: str, word: str, folder: Path, settings: Sequence[str] = ()
+    home: Home,
+    profile: str,
+    word: str,
+    folder: Path,
+    where: Listening,
+    settings: Sequence[str] = (),
 ) -> ServiceProcess:
     """Starts one service with the settings that a home's services have, and some more."""
     return start_process(
         word,
         f"synthvlm.{word}",
-        [*service_options(home, profile, word), *settings],
+        [*service_options(home, profile, word), *where.settings, *settings],
         address_file=folder / f"{word}.json",
         log=home.log(word),
+        listen=where.address(word),
     )
 
 
@@ -99,7 +110,7 @@ def _common(profile: str) -> list[str]:
 
 
 def _settings(word: str, home: Home) -> list[str]:
-    options = {"--store-roots": [f"file://{home.store}"]}
+    options = {"--store-roots": [home.store.as_uri()]}
     if word == "caption":
         options["--caption-roots"] = CAPTION_ROOTS
     if word in ("generation", "alignment"):

@@ -10,7 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from synthvlm.atomic_files import write_atomically
+from synthvlm.client import connect
 from synthvlm.errors import PreconditionFailed
 from synthvlm.local.comparison import asked_settings, differences, told
 from synthvlm.local.health import is_serving
@@ -18,6 +21,7 @@ from synthvlm.local.home import Home
 from synthvlm.local.launch import started
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import READY_SECONDS, OnChange, ServiceProcess, is_alive, silent
+from synthvlm.local.sockets import Listening, listening
 from synthvlm.local.words import TRITON, WORDS
 
 _POLL_SECONDS = 0.2
@@ -34,10 +38,15 @@ class Running:
 
 @dataclass(frozen=True)
 class Services:
-    """Services that are ready, by word, and the profile that they run."""
+    """Services that are ready, by word, the profile that they run, and the token that they want."""
 
     profile: str
     running: dict[str, Running]
+    token_file: Path | None = None
+
+    def connect(self, word: str) -> grpc.Channel:
+        """A channel to the service ``word``."""
+        return connect(self.address(word), token=self.token_file)
 
     def address(self, word: str) -> str:
         """Where the service ``word`` serves."""
@@ -57,33 +66,52 @@ class Services:
         return next((w for w, service in self.running.items() if not is_alive(service.pid)), None)
 
 
+@dataclass(frozen=True)
+class OwnServices:
+    """Services of this process: to watch, to call, and where one that is started anew listens."""
+
+    processes: list[ServiceProcess]
+    services: Services
+    where: Listening
+
+
 @contextmanager
 def own_services(
-    home: Home, profile: str, owner: str, on_change: OnChange, engine: str | None = None
-) -> Iterator[list[ServiceProcess]]:
+    home: Home,
+    profile: str,
+    owner: str,
+    on_change: OnChange,
+    engine: str | None = None,
+    *,
+    tcp: bool = False,
+) -> Iterator[OwnServices]:
     """Starts all services and registers them in the home; stops them at the end of the context.
 
-    The caller holds the home's lock.
+    The caller holds the home's lock. With ``tcp`` they listen on the loopback and want a token.
     """
     home.services_file.unlink(missing_ok=True)
-    with started(home, profile, WORDS, home.state, on_change, engine) as processes:
-        register(home, profile, owner, processes)
+    with (
+        listening(home.state, tcp=tcp) as where,
+        started(home, profile, WORDS, home.state, on_change, engine, where=where) as processes,
+    ):
+        services = as_services(profile, processes, where)
+        register(home, owner, services)
         try:
-            yield processes
+            yield OwnServices(processes, services, where)
         finally:
             home.services_file.unlink(missing_ok=True)
 
 
-def register(home: Home, profile: str, owner: str, processes: Sequence[ServiceProcess]) -> None:
+def register(home: Home, owner: str, services: Services) -> None:
     """Makes services known to the other commands of this home."""
-    content = {"owner": owner, "pid": os.getpid(), **asdict(_as_services(profile, processes))}
-    write_atomically(home.services_file, json.dumps(content, indent=2))
+    content = {"owner": owner, "pid": os.getpid(), **asdict(services)}
+    write_atomically(home.services_file, json.dumps(content, indent=2, default=str))
 
 
-def _as_services(profile: str, processes: Sequence[ServiceProcess]) -> Services:
-    return Services(
-        profile, {p.word: Running(p.address, p.process.pid, p.settings) for p in processes}
-    )
+def as_services(profile: str, processes: Sequence[ServiceProcess], where: Listening) -> Services:
+    """Processes that are ready, as callers see them."""
+    running = {p.word: Running(p.address, p.process.pid, p.settings) for p in processes}
+    return Services(profile, running, where.token_file)
 
 
 def attach(home: Home, words: Sequence[str]) -> Services | None:
@@ -97,7 +125,8 @@ def attach(home: Home, words: Sequence[str]) -> Services | None:
         word in running and is_alive(running[word].pid) and is_serving(running[word].address)
         for word in words
     )
-    return Services(content["profile"], running) if ready else None
+    token = content.get("token_file")
+    return Services(content["profile"], running, token and Path(token)) if ready else None
 
 
 @contextmanager
@@ -132,8 +161,8 @@ def run_services(
                     f"try again"
                 )
             time.sleep(_POLL_SECONDS)
-        with own_services(home, profile, "run", on_change, engine) as processes:
-            yield _as_services(profile, processes)
+        with own_services(home, profile, "run", on_change, engine) as own:
+            yield own.services
 
 
 def _require(services: Services, home: Home, pid: int, profile: str, engine: str | None) -> None:
@@ -168,10 +197,11 @@ def needed_services(
         services = None if further else attach(home, words)
         if services is None or not _fit(services, home, words, profile):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=home.state)))
+            where = stack.enter_context(listening(folder))
             processes = stack.enter_context(
-                started(home, profile, words, folder, on_change, further=further)
+                started(home, profile, words, folder, on_change, further=further, where=where)
             )
-            services = _as_services(profile, processes)
+            services = as_services(profile, processes, where)
         yield services
 
 

@@ -10,7 +10,7 @@ from synthvlm.errors import DataCorrupt, DomainError
 from synthvlm.report.collect import collect
 from synthvlm.report.record import RunRecord
 from synthvlm.report.render import render_report
-from synthvlm.storage import Store, open_store
+from synthvlm.storage import Store, open_store, parse_location
 
 RECORD_FILE = "record.json"
 PAGE_FILE = "report.html"
@@ -73,7 +73,7 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
         NotFound: A shard is gone.
         DataCorrupt: Stored bytes are damaged.
     """
-    page = render_report(collect(open_store(store_uri), record))
+    page = render_report(collect(open_store(parse_location(store_uri)), record))
     return write_atomically(to, page)
 
 

@@ -91,7 +91,9 @@ def run(
         configure_logs(settings, service.word)
         with closing(open_index(kind, settings.reuse)) as index:
             for root in settings.store_roots:
-                sys.stdout.write(f"{root}: {fill(index, open_store(root))} entered\n")
+                sys.stdout.write(
+                    f"{root}: {fill(index, open_store(parse_location(root)))} entered\n"
+                )
     except DomainError as error:
         sys.stderr.write(f"{error.message}\n")
         return USAGE_EXIT if isinstance(error, InvalidInput) else FAILURE_EXIT

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from synthvlm.errors import InvalidInput
 from synthvlm.limits import MAX_SEED
+from synthvlm.storage.location import Location, parse_location
 from synthvlm.storage.refs import ShardRef, is_safe_path
 
 
@@ -117,15 +119,24 @@ PageToken = Annotated[str, Utf8(1024)]
 StorePath = Annotated[str, AfterValidator(_safe)]
 """A location below the root of a store."""
 
-StoreUri = Annotated[
-    str,
-    Field(min_length=1, max_length=2048),
-    Matches(
-        "(file|s3|gs|az|memory)://.*",
-        "an object store's URL: file:///folder, s3://bucket/prefix, gs:// or az://",
-    ),
-]
-"""Root of an object store. Whether the service may use it is decided by ``open_store``."""
+
+def _location(uri: str) -> Location:
+    try:
+        return parse_location(uri)
+    except InvalidInput as error:
+        raise violation(error.message) from None
+
+
+class _AsLocation:
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        uri = core_schema.str_schema(min_length=1, max_length=2048)
+        return core_schema.no_info_after_validator_function(_location, uri)
+
+
+StoreUri = Annotated[Location, _AsLocation()]
+"""Root of an object store, parsed. Whether the service may use it is decided by its ``Roots``."""
 
 
 class ShardStoreMessage(RequestModel):
@@ -154,7 +165,7 @@ class _AsRef:
         return core_schema.no_info_after_validator_function(ShardRefMessage.ref, message)
 
 
-class _AsUri:
+class _AsStore:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
@@ -165,5 +176,5 @@ class _AsUri:
 ShardRefField = Annotated[ShardRef, _AsRef()]
 """A required ``ShardRef`` message, as the reference that it holds."""
 
-ShardStoreField = Annotated[str, _AsUri()]
-"""A required ``ShardStore`` message, as its URI."""
+ShardStoreField = Annotated[Location, _AsStore()]
+"""A required ``ShardStore`` message, as the location that its URI names."""

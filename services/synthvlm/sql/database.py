@@ -1,6 +1,7 @@
 """A service's database: SQLite or PostgreSQL, migrated to the newest schema at startup."""
 
 import fcntl
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from synthvlm.disk_space import says_disk_is_full
-from synthvlm.errors import OutOfSpace, PreconditionFailed, Unavailable
+from synthvlm.errors import DataCorrupt, OutOfSpace, PreconditionFailed, Unavailable
 from synthvlm.sql.settings import DatabaseSettings
 
 VERSION_TABLE = "alembic_version"
@@ -37,6 +39,7 @@ class Database:
 
         Raises:
             Unavailable: The database failed.
+        DataCorrupt: Its file is damaged.
         """
         with database_errors(), self._sessions.begin() as session:
             yield session
@@ -59,7 +62,9 @@ def open_database(
 
     Raises:
         Unavailable: The database cannot be reached.
-        PreconditionFailed: The password's file cannot be read.
+        DataCorrupt: Its file is damaged, or not a database.
+        PreconditionFailed: The password's file cannot be read, or the schema is not one that this
+            version knows.
     """
     url = make_url(settings.database)
     timeout = settings.database_timeout_seconds
@@ -100,17 +105,34 @@ def migrate(engine: Engine, migrations: str, version_table: str = VERSION_TABLE)
             # disk or a kill would leave half of them.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes |= {"connection": connection, "version_table": version_table}
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise PreconditionFailed(
+                f"the database's schema is unknown to this version ({error}); use the version that "
+                f"created it, or a later one"
+            ) from error
 
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """Turns failures of the database itself into ``Unavailable`` or ``OutOfSpace``."""
+    """Turns failures of the database itself into errors of the domain.
+
+    Raises:
+        Unavailable: It cannot be reached, or is busy.
+        OutOfSpace: Its disk is full.
+        DataCorrupt: Its file is damaged, or not a database.
+    """
     try:
         yield
     except OperationalError as error:
         raise _unavailable(error) from error
     except DBAPIError as error:
+        if type(error.orig) is sqlite3.DatabaseError:  # what SQLite says of a damaged file
+            raise DataCorrupt(
+                f"the database is damaged, or not one ({error.orig}); restore its file, or move it "
+                f"away and have a new one made"
+            ) from error
         if not error.connection_invalidated:
             raise
         raise _unavailable(error) from error

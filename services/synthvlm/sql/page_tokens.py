@@ -8,6 +8,7 @@ import json
 from synthvlm.errors import FieldViolation, InvalidInput
 
 _CHECK_BYTES = 8
+_LAST_ROW = 2**63 - 1
 
 
 class PageTokens:
@@ -45,10 +46,18 @@ class PageTokens:
         content = data[_CHECK_BYTES:]
         if not content or data[:_CHECK_BYTES] != self._check(content):
             raise self._foreign()
-        filtered, row = json.loads(content)
+        try:
+            filtered, row = json.loads(content)
+        except (ValueError, TypeError, RecursionError):
+            raise self._foreign() from None
+        # Its own writing, to the byte: whoever knows the check can put anything behind it.
+        if type(filtered) is not str or type(row) is not int or not 0 < row <= _LAST_ROW:
+            raise self._foreign()
+        if self.token(filtered, row) != token:
+            raise self._foreign()
         if filtered != filtered_by:
             raise _invalid("belongs to a list with a different filter; repeat the original filter")
-        return int(row)
+        return row
 
     def _check(self, content: bytes) -> bytes:
         # Against damage and mix-ups, not forgery: a token grants nothing that a request does not.

@@ -8,66 +8,20 @@ same bytes.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from synthvlm.errors import DataCorrupt, NotFound, PreconditionFailed
-from synthvlm.storage.digests import canonical_json, file_digest, sha256_digest
+from synthvlm.errors import DataCorrupt, NotFound
+from synthvlm.storage.digests import file_digest, sha256_digest
+from synthvlm.storage.keys import ShardKey
 from synthvlm.storage.manifest import MANIFEST, FileEntry, Manifest, read_manifest
 from synthvlm.storage.refs import ShardRef
-from synthvlm.storage.schemas import SCHEMA_VERSION
 from synthvlm.storage.store import Store
 
 PARTS = "parts"
 """Name of the folder of finished batches within a shard's folder."""
 
 _DIGEST_LENGTH = len("sha256:") + 64
-
-
-@dataclass(frozen=True)
-class ShardKey:
-    """Everything that decides a shard's bytes.
-
-    Attributes:
-        kind: First part of the shard's path: ``captions``, ``images``…
-        inputs: Digests of the inputs, by role. Digests only: no paths, no folder names.
-        configuration: Parameters of the stage, as JSON values.
-        model_digest: Digest of the model; empty for stages without one.
-        code_version: Incremented by a stage whenever its code produces different results.
-    """
-
-    kind: str
-    inputs: Mapping[str, str]
-    configuration: Mapping[str, Any] = field(default_factory=dict)
-    model_digest: str = ""
-    code_version: int = 1
-
-    @property
-    def path(self) -> str:
-        """The shard's folder below the store's root."""
-        identity = {
-            "kind": self.kind,
-            "schema_version": SCHEMA_VERSION,
-            "code_version": self.code_version,
-            "inputs": dict(self.inputs),
-            "configuration": dict(self.configuration),
-            "model_digest": self.model_digest,
-        }
-        digest = sha256_digest(canonical_json(identity)).removeprefix("sha256:")
-        return f"{self.kind}/{digest[:32]}"
-
-    def require_model(self, expected: str) -> None:
-        """Checks that the shard is made with the model that the caller expects; empty: any.
-
-        Raises:
-            PreconditionFailed: It is made with a different model.
-        """
-        if expected and expected != self.model_digest:
-            raise PreconditionFailed(
-                "the service has not loaded the model that the call expects",
-                {"expected": expected, "loaded": self.model_digest},
-            )
 
 
 def _nobody(ref: ShardRef) -> None:
@@ -99,7 +53,7 @@ class Commit:
         A shard with a missing file is not found: running the stage again restores the same bytes.
 
         Raises:
-            DataCorrupt: The manifest is damaged.
+            DataCorrupt: The manifest is damaged, or another shard's.
         """
         manifest = self._manifest()
         if manifest is None:
@@ -154,7 +108,7 @@ class Commit:
         """
         manifest = Manifest(
             kind=self.key.kind,
-            schema_version=SCHEMA_VERSION,
+            schema_version=self.key.schema_version,
             code_version=self.key.code_version,
             inputs=dict(self.key.inputs),
             configuration=dict(self.key.configuration),
@@ -175,7 +129,7 @@ class Commit:
                 self.store.upload(path, content)
             elif isinstance(content, bytes):
                 self.store.write(path, content)
-        if not self.store.write_if_absent(f"{self.path}/{MANIFEST}", manifest.to_bytes()):
+        if not self.store.write_if_absent(f"{self.path}/{MANIFEST}", manifest.sealed()):
             self._require_same(manifest)
         ref = ShardRef(self.path, manifest.digest, records)
         self._tell(ref)
@@ -192,17 +146,16 @@ class Commit:
 
     def _manifest(self) -> Manifest | None:
         try:
-            data = self.store.read(f"{self.path}/{MANIFEST}")
+            return read_manifest(self.store, self.path)
         except NotFound:
             return None
-        return read_manifest(data, self.path)
 
     def _require_same(self, manifest: Manifest) -> None:
         committed = self._manifest()
         if committed is not None and committed != manifest:
             raise DataCorrupt(
-                f"{self.path} was committed with different contents from what this run made; "
-                f"delete the folder to replace it",
+                f"{self.path} in {self.store.uri} was committed with contents different from what "
+                f"this run made; delete the folder to replace it",
                 {"committed": committed.digest, "made": manifest.digest},
             )
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 """What a digest looks like, everywhere."""
 
 _CHUNK = 1 << 20
+_SEAL = "digest"
 
 
 def canonical_json(value: Any) -> bytes:
@@ -32,6 +34,27 @@ def sha256_bytes(data: bytes) -> bytes:
 def sha256_digest(data: bytes | memoryview) -> str:
     """``sha256:`` and 64 hexadecimal digits."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """Canonical JSON of ``content`` with the digest of that JSON in it, as ``digest``."""
+    return canonical_json({**content, _SEAL: sha256_digest(canonical_json(dict(content)))})
+
+
+def unsealed(data: bytes) -> dict[str, Any]:
+    """What ``sealed`` was given.
+
+    Raises:
+        ValueError: A byte differs from what ``sealed`` gave.
+    """
+    try:
+        content = json.loads(data)
+        del content[_SEAL]
+        if sealed(content) == data:
+            return dict(content)
+    except (KeyError, TypeError, RecursionError) as error:
+        raise ValueError("there is no digest in it") from error
+    raise ValueError("its digest is not that of its contents")
 
 
 def file_digest(path: Path) -> str:

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from synthvlm.errors import DataCorrupt
-from synthvlm.storage.digests import canonical_json, sha256_digest
+from synthvlm.storage.digests import canonical_json, sealed, sha256_digest, unsealed
+from synthvlm.storage.keys import ShardKey
+from synthvlm.storage.store import Store
 
 MANIFEST = "manifest.json"
 """Name of a shard's manifest within its folder."""
@@ -58,9 +60,25 @@ class Manifest(BaseModel):
     counts: dict[str, int]
     details: dict[str, Any]
 
+    @property
+    def key(self) -> ShardKey:
+        """The key that it says that the shard has."""
+        return ShardKey(
+            kind=self.kind,
+            inputs=self.inputs,
+            configuration=self.configuration,
+            model_digest=self.model_digest,
+            code_version=self.code_version,
+            schema_version=self.schema_version,
+        )
+
     def to_bytes(self) -> bytes:
         """The canonical JSON whose digest identifies the shard."""
         return canonical_json(self.model_dump(mode="json"))
+
+    def sealed(self) -> bytes:
+        """The file: the same JSON with its digest in it."""
+        return sealed(self.model_dump(mode="json"))
 
     @property
     def digest(self) -> str:
@@ -79,13 +97,31 @@ class Manifest(BaseModel):
         raise DataCorrupt(f"the {self.kind} shard has no file {name}")
 
 
-def read_manifest(data: bytes, path: str) -> Manifest:
-    """Parses a manifest.
+def read_manifest(store: Store, path: str) -> Manifest:
+    """Reads the manifest of the shard in the folder ``path``, every byte of it checked.
+
+    It carries its own digest, and its key is the one that the folder is named by.
 
     Raises:
-        DataCorrupt: It is not a manifest.
+        NotFound: There is no such shard.
+        DataCorrupt: It is damaged, or the manifest of another shard.
     """
+    data = store.read(f"{path}/{MANIFEST}")
     try:
-        return Manifest.model_validate_json(data)
-    except ValidationError as error:
-        raise DataCorrupt(f"{path}/{MANIFEST} is damaged; delete the folder to redo it") from error
+        manifest = Manifest.model_validate(unsealed(data))
+    except ValueError as error:  # pydantic's errors are such, too
+        raise DataCorrupt(damaged(store, f"{path}/{MANIFEST}")) from error
+    if manifest.key.path != path:
+        raise DataCorrupt(
+            f"{path}/{MANIFEST} in {store.uri} is the manifest of another shard, "
+            f"{manifest.key.path}; delete it and run the same command again",
+        )
+    return manifest
+
+
+def damaged(store: Store, path: str) -> str:
+    """What to say of a damaged object that a stage can make again."""
+    return (
+        f"{path} in {store.uri} is damaged; delete it and run the same command again, which makes "
+        f"the same bytes"
+    )

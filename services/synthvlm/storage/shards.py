@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage.digests import file_digest, sha256_digest
-from synthvlm.storage.manifest import MANIFEST, Manifest, read_manifest
+from synthvlm.storage.manifest import MANIFEST, Manifest, damaged, read_manifest
 from synthvlm.storage.refs import ShardRef
 from synthvlm.storage.store import Store
 
@@ -40,9 +40,11 @@ class Shard:
         try:
             data = self.store.read(self.path(name))
         except NotFound as error:
-            raise DataCorrupt(f"{self.path(name)} is gone; run the stage again") from error
+            raise DataCorrupt(
+                f"{self.path(name)} in {self.store.uri} is gone; run the same command again"
+            ) from error
         if sha256_digest(data) != expected:
-            raise DataCorrupt(f"{self.path(name)} does not have the digest {expected}")
+            raise DataCorrupt(damaged(self.store, self.path(name)), {"digest": expected})
         return data
 
     def download(self, name: str, folder: Path) -> Path:
@@ -55,10 +57,12 @@ class Shard:
         try:
             self.store.download(self.path(name), local)
         except NotFound as error:
-            raise DataCorrupt(f"{self.path(name)} is gone; run the stage again") from error
+            raise DataCorrupt(
+                f"{self.path(name)} in {self.store.uri} is gone; run the same command again"
+            ) from error
         expected = self.manifest.file(name).sha256
         if file_digest(local) != expected:
-            raise DataCorrupt(f"{self.path(name)} does not have the digest {expected}")
+            raise DataCorrupt(damaged(self.store, self.path(name)), {"digest": expected})
         return local
 
     def table(self, name: str, schema: pa.Schema) -> pa.Table:
@@ -97,18 +101,19 @@ def open_shard(store: Store, ref: ShardRef) -> Shard:
 
     Raises:
         NotFound: There is no such shard.
-        DataCorrupt: Its manifest is not the one that ``ref`` names.
+        DataCorrupt: Its manifest is damaged, or not the one that ``ref`` names.
     """
     try:
-        data = store.read(f"{ref.path}/{MANIFEST}")
+        manifest = read_manifest(store, ref.path)
     except NotFound as error:
         raise NotFound(f"there is no committed shard {ref.path} in {store.uri}") from error
-    if sha256_digest(data) != ref.digest:
+    if manifest.digest != ref.digest:
         raise DataCorrupt(
-            f"the manifest of {ref.path} does not have the digest {ref.digest}",
-            {"digest": sha256_digest(data)},
+            f"the shard {ref.path} in {store.uri} does not have the digest {ref.digest}; run the "
+            f"stages again that lead to it",
+            {"digest": manifest.digest},
         )
-    return Shard(store, ref, read_manifest(data, ref.path))
+    return Shard(store, ref, manifest)
 
 
 def committed_shards(store: Store, kind: str) -> Iterator[tuple[ShardRef, Manifest]]:
@@ -120,5 +125,5 @@ def committed_shards(store: Store, kind: str) -> Iterator[tuple[ShardRef, Manife
     for path in store.list(kind):
         folder, _, file = path.rpartition("/")
         if file == MANIFEST:
-            manifest = read_manifest(store.read(path), folder)
+            manifest = read_manifest(store, folder)
             yield ShardRef(folder, manifest.digest, manifest.records), manifest

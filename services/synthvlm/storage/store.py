@@ -1,7 +1,6 @@
 """One interface to local files, S3, Google Cloud Storage, Azure and memory, by obstore."""
 
 import io
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,24 +8,18 @@ from typing import Any, BinaryIO
 
 import obstore
 import obstore.exceptions
-from obstore.store import LocalStore, MemoryStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
 from synthvlm.disk_space import full_disk_text, is_disk_full
-from synthvlm.errors import (
-    FieldViolation,
-    InvalidInput,
-    NotFound,
-    OutOfSpace,
-    PreconditionFailed,
-    Unavailable,
-)
+from synthvlm.errors import InvalidInput, NotFound, OutOfSpace, PreconditionFailed, Unavailable
+from synthvlm.storage.location import FILE, MEMORY, Location, redacted, refused
 from synthvlm.storage.refs import is_safe_path
 
 _RETRY_SECONDS = 2.0
 _BUFFER = 1 << 20
-_SCHEMES = ("file", "s3", "gs", "az", "memory")
+_REMOTE: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 
-_memory_stores: dict[str, Any] = {}
+_memory_stores: dict[Location, Any] = {}
 
 
 class Store:
@@ -172,56 +165,32 @@ class ObjectFile(io.RawIOBase):
         return len(data)
 
 
-def open_store(uri: str, allowed_roots: Sequence[str] | None = None) -> Store:
-    """Opens the store at ``uri``; credentials come from the environment, as obstore documents.
+def open_store(location: Location) -> Store:
+    """Opens the store at ``location``; credentials come from the environment, as obstore documents.
 
-    Args:
-        uri: ``file:///folder`` (created if it does not exist), ``s3://bucket/prefix``, ``gs://…``,
-            ``az://…``, or ``memory://name`` (one store per name and process).
-        allowed_roots: ``uri`` must be one of these roots or below one; None: any.
+    A local folder is made when it does not exist; a ``memory`` store lives as long as the process.
+    Nothing else opens a store. Who acts for a caller asks ``Roots.require`` for the location.
 
     Raises:
-        InvalidInput: ``uri`` is not understood or not allowed.
+        InvalidInput: The store refuses the location, or links lead it in a circle.
         Unavailable: The store cannot be reached.
     """
-    root = uri.rstrip("/")
-    scheme = root.partition("://")[0]
-    if scheme not in _SCHEMES or ".." in root.split("/") or "\0" in root:
-        raise _invalid(
-            f"{uri!r} is not an object store; give file:///folder, s3://bucket/prefix, gs:// or az://"
-        )
-    if allowed_roots is not None and not any(_is_below(root, allowed) for allowed in allowed_roots):
-        raise _invalid(f"this service may not use the store {uri}")
-    if scheme == "memory":
-        return Store(root, _memory_stores.setdefault(root, MemoryStore()))
-    with _errors(root, ""):
-        if scheme == "file":
-            # from_url would decode percent-encoding in the URI: the path is taken literally.
-            folder = Path(root.removeprefix("file://"))
-            return Store(root, LocalStore(folder, automatic_cleanup=True, mkdir=True))
+    location = location.canonical()
+    if location.scheme == MEMORY:
+        return Store(location.uri, _memory_stores.setdefault(location, MemoryStore()))
+    with _errors(location.uri, ""):
+        if location.scheme == FILE:
+            return Store(
+                location.uri, LocalStore(location.folder, automatic_cleanup=True, mkdir=True)
+            )
+        prefix = "/".join(location.segments) or None
         try:
-            return Store(root, from_url(root))
+            # The bucket and the prefix, not their text: no URI is parsed a second time.
+            return Store(location.uri, _REMOTE[location.scheme](location.authority, prefix=prefix))
         except ValueError as error:
-            raise _invalid(f"{uri!r} is not a valid object store URL: {error}") from error
-
-
-def file_uri(folder: Path) -> str:
-    """The URI by which ``open_store`` finds a local folder."""
-    return f"file://{folder.resolve()}"
-
-
-def _is_below(root: str, allowed: str) -> bool:
-    parent = allowed.rstrip("/")
-    return root == parent or root.startswith(f"{parent}/")
-
-
-def _invalid(message: str) -> InvalidInput:
-    return InvalidInput(message, [FieldViolation("store.uri", message)])
-
-
-def _without_secrets(error: Exception) -> str:
-    """The first line of an error, without user names, passwords and signatures in its URLs."""
-    return re.sub(r"(?<=://)[^/\s]*@|\?[^\s\"')]*", "", str(error).splitlines()[0])
+            raise refused(
+                f"{location.uri} cannot be opened: {redacted(str(error)).splitlines()[0]}"
+            ) from error
 
 
 @contextmanager
@@ -242,6 +211,15 @@ def _errors(uri: str, path: str) -> Iterator[None]:
         if uri.startswith("file://") and is_disk_full(error):
             raise OutOfSpace(full_disk_text(Path(uri.removeprefix("file://")))) from error
         raise Unavailable(
-            f"the store {uri} failed at {path or 'its root'}: {_without_secrets(error)}",
+            f"the store {uri} failed at {path or 'its root'}: "
+            f"{redacted(str(error)).splitlines()[0]}",
             _RETRY_SECONDS,
+        ) from error
+    except BaseException as error:
+        # The library panics at an endpoint that is not a URL; its class cannot be imported.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise PreconditionFailed(
+            f"the store {uri} cannot be used: the environment of this process describes its "
+            f"endpoint wrongly"
         ) from error

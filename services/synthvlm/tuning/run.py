@@ -1,16 +1,17 @@
 """A whole search: captions, cells, comparison."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
 from google.protobuf import json_format
 from rich.console import Console
 
 from synthvlm.alignment.v1 import alignment_pb2
-from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
+from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient
 from synthvlm.errors import InvalidInput
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.report.model import SCORES
@@ -77,7 +78,7 @@ def tune_folder(parent: Path, request: TuneRequest, profile: str) -> Path:
 
 def search(
     request: TuneRequest,
-    addresses: Mapping[str, str],
+    connect: Callable[[str], grpc.Channel],
     store: Store,
     folder: Path,
     console: Console,
@@ -86,7 +87,7 @@ def search(
 
     Args:
         request: What to search.
-        addresses: Addresses of the services ``caption``, ``generation`` and ``alignment``.
+        connect: Gives channels to the services ``caption``, ``generation`` and ``alignment``.
         store: The object store that holds everything.
         folder: Where the sample and the times are kept.
         console: Where progress is shown.
@@ -95,9 +96,9 @@ def search(
         DomainError: A service call failed.
     """
     with (
-        CaptionClient(connect(addresses["caption"])) as caption,
-        GenerationClient(connect(addresses["generation"])) as generation,
-        AlignmentClient(connect(addresses["alignment"])) as alignment,
+        CaptionClient(connect("caption")) as caption,
+        GenerationClient(connect("generation")) as generation,
+        AlignmentClient(connect("alignment")) as alignment,
         SearchDisplay(console, SCORES[request.metric]) as display,
     ):
         caption_set = sample(

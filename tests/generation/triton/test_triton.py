@@ -27,7 +27,7 @@ from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
 from synthvlm.progress import SILENT
 from synthvlm.serving.testing import running
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 from tests.triton_server import triton_server
 
 BATCH = 4
@@ -416,7 +416,7 @@ def test_a_kill_in_the_middle_of_a_shard_changes_nothing(
             assert same(both.batch(batch, SILENT), expected)
 
     # What the engine in process makes of the same captions.
-    elsewhere = open_store(file_uri(tmp_path / "elsewhere"))
+    elsewhere = open_store(file_location(tmp_path / "elsewhere"))
     reporter = SILENT
     with closing(DiffusersEngine(pipelines, BATCH, 0.0)) as engine:
         assert shard_of(elsewhere, engine) == made

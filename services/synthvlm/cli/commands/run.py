@@ -43,7 +43,7 @@ from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.report.write import report_run
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, file_uri, open_store
 from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
@@ -162,7 +162,7 @@ def _execute(
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
     _tell(console, outcome, report, seconds)
-    if truncated := outcome.truncated(open_store(file_uri(home.store))):
+    if truncated := outcome.truncated(open_store(file_location(home.store))):
         console.say(
             f"{truncated:,} images have a caption longer than the text encoders' window: its end "
             f"did not reach the model"

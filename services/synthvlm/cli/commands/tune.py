@@ -25,7 +25,7 @@ from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_cons
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import Profile, load_profile
-from synthvlm.storage import file_uri, open_store
+from synthvlm.storage import file_location, open_store
 from synthvlm.tuning import grid as grids
 from synthvlm.tuning.captions import MOST_CAPTIONS
 from synthvlm.tuning.result import Result
@@ -114,9 +114,9 @@ def _execute(
     folder = tune_folder(home.tunes, request, profile.name)
     try:
         with run_services(home, reference, display.services) as services:
-            display.close()  # before the search shows its own progress
-            store = open_store(file_uri(home.store))
-            found = search(request, services.addresses, store, folder, console)
+            display.close()  # before the search shows itself
+            store = open_store(file_location(home.store))
+            found = search(request, services.connect, store, folder, console)
     finally:
         display.close()
     result = Result(

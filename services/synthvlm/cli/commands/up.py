@@ -3,7 +3,9 @@
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
@@ -22,9 +24,13 @@ from synthvlm.local.errors import ProcessFailed
 from synthvlm.local.home import Home
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import ServiceProcess
-from synthvlm.local.services import own_services
+from synthvlm.local.services import Services, own_services
 
 _WATCH_SECONDS = 0.3
+
+TcpOption = Annotated[
+    bool, typer.Option("--tcp", help="Listen on ports of 127.0.0.1, with a token.")
+]
 
 
 def up(
@@ -32,11 +38,14 @@ def up(
     home: HomeOption = None,
     profile: ProfileOption = "mini",
     engine: EngineOption = None,
+    tcp: TcpOption = False,
     json: JsonOption = False,
 ) -> None:
     """Start all services and keep them running until Ctrl-C or SIGTERM.
 
-    Other commands with the same home then use them instead of starting their own.
+    Other commands with the same home then use them instead of starting their own. They listen on
+    unix sockets that no other user of the machine can open; with [bold]--tcp[/] on ports of
+    127.0.0.1, and want the token of a file that is made at start.
     [bold]--json[/] prints one JSON object with each service's address when all are healthy.
 
     [dim]Examples:[/] synthvlm up
@@ -56,10 +65,10 @@ def up(
             )
         shown = _Shown(json)
         try:
-            with own_services(place, reference, "up", shown.services, engine) as processes:
-                shown.ready(processes, place)
+            with own_services(place, reference, "up", shown.services, engine, tcp=tcp) as own:
+                shown.ready(own.services, place)
                 try:
-                    _watch(processes)
+                    _watch(own.processes)
                 except ProcessFailed:
                     shown.close("a service ended unexpectedly; stopping the others")
                     raise
@@ -106,13 +115,23 @@ class _Shown:
         """Shows their states."""
         self._display.services(processes)
 
-    def ready(self, processes: Sequence[ServiceProcess], home: Home) -> None:
-        """Says that all are ready."""
+    def ready(self, services: Services, home: Home) -> None:
+        """Says that all are ready, and how they are called."""
+        token = services.token_file
         if self._json:
-            services = {p.word: {"address": p.address, "pid": p.process.pid} for p in processes}
-            print_json({"home": str(home.root), "services": services})
-        else:
-            self.close("all services are ready; press Ctrl-C to stop them")
+            shown: dict[str, Any] = {"home": str(home.root), **asdict(services)}
+            shown["services"] = shown.pop("running")
+            shown["token_file"] = token and str(token)
+            print_json(shown)
+            return
+        self.close("all services are ready; end with Ctrl-C")
+        if token is not None:
+            self._console.print(
+                f"callers send the token in {token}: `python -m synthvlm.client.call ADDRESS "
+                f"--token-file {token}`, or the metadata `authorization: Bearer …`",
+                markup=False,
+                soft_wrap=True,
+            )
 
     def close(self, remark: str = "") -> None:
         """Leaves what was shown as it is, and prints the remark."""

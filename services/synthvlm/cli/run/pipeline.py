@@ -24,7 +24,7 @@ from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
 from synthvlm.local.parent_death import ending_with_parent
 from synthvlm.local.services import Services
-from synthvlm_pipelines.connection import RUN_ID_VARIABLE
+from synthvlm_pipelines.connection import RUN_ID_VARIABLE, TOKEN_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 
 RESUME_ADVICE = "run the same command again to resume where this one stopped"
@@ -68,6 +68,7 @@ def run_pipeline(
                 **os.environ,
                 PROGRESS_FILE: str(progress),
                 RUN_ID_VARIABLE: folder.name,
+                **_token(services),
                 "PYTHONUNBUFFERED": "1",
             },
             start_new_session=True,
@@ -76,6 +77,10 @@ def run_pipeline(
         return _follow(process, EventReader(progress), services, log, on_change)
     finally:
         _end(process)
+
+
+def _token(services: Services) -> dict[str, str]:
+    return {TOKEN_VARIABLE: str(services.token_file)} if services.token_file is not None else {}
 
 
 def _follow(

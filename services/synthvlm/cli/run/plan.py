@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from synthvlm import __version__
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
-from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient, connect
+from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Services
 from synthvlm.local.words import WORDS
@@ -49,15 +49,15 @@ def plan_run(wanted: StageRequests, services: Services, profile: str, store: Pat
         InvalidInput: The recipe is wrong; this is checked before any file is read.
         DomainError: A service does not answer.
     """
-    with CaptionClient(connect(services.address("caption"))) as caption:
+    with CaptionClient(services.connect("caption")) as caption:
         caption.evaluate_captions(
             caption_pb2.EvaluateCaptionsRequest(
                 captions=[caption_pb2.Caption(text="any")], recipe_yaml=wanted.curate.recipe_yaml
             )
         )
-    with GenerationClient(connect(services.address("generation"))) as generation:
+    with GenerationClient(services.connect("generation")) as generation:
         generator = generation.get_model(generation_pb2.GetModelRequest())
-    with AlignmentClient(connect(services.address("alignment"))) as alignment:
+    with AlignmentClient(services.connect("alignment")) as alignment:
         scorer = alignment.get_model(alignment_pb2.GetModelRequest())
     requests = complete(wanted, generator, scorer, file_uri(store))
     configuration = configuration_of(requests, profile_digest(profile), generator.numerics)

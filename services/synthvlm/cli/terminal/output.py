@@ -12,7 +12,11 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"
+"""They print nothing and do no harm: scripts and emoji need them."""
+
+# What JSON may contain as it is, but terminals act on or text is reordered by.
+_OBEYED = re.compile("[\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 class Terminal(Console):
@@ -36,8 +40,13 @@ def styled(text: str | Text, style: str = "") -> Text:
 
 
 def printable(text: str) -> str:
-    """The text, with what would steer a terminal, or turn its text around, as escapes."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    """``text`` with every character that does not print, except line ends, as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one == "\n" or one in _JOINERS else ascii(one)[1:-1]
+        for one in text
+    )
 
 
 def stderr_console() -> Terminal:
@@ -53,7 +62,8 @@ def stdout_console() -> Terminal:
 def print_json(value: Any, *, indent: int | None = None) -> None:
     """Writes one JSON value to stdout, on one line unless ``indent`` is given."""
     is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")
-    sys.stdout.write(json.dumps(value, ensure_ascii=not is_unicode, indent=indent) + "\n")
+    text = json.dumps(value, ensure_ascii=not is_unicode, indent=indent)
+    sys.stdout.write(_OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
     sys.stdout.flush()
 
 

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _build(profile: str, store: str | None, calibration: Path | None) -> dict[str, Any]:
     from synthvlm.generation.tensorrt.build import build_engines
-    from synthvlm.storage import open_store
+    from synthvlm.storage import open_store, parse_location
 
     settings = load_settings(GenerationSettings, "generation", command_line={"profile": profile})
     uri = store or settings.tensorrt.store
@@ -38,7 +38,7 @@ def _build(profile: str, store: str | None, calibration: Path | None) -> dict[st
         raise InvalidInput("give --store, or tensorrt.store in the profile, to store engines in")
     built = build_engines(
         settings,
-        open_store(uri),
+        open_store(parse_location(uri)),
         heard=lambda one: json_lines.tell(one.to_json()),
         captions=[] if calibration is None else _captions(calibration),
     )

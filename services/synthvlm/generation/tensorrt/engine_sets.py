@@ -40,7 +40,7 @@ def stored_engines(store: Store) -> Iterator[EngineSet]:
         if name != MANIFEST:
             continue
         try:
-            manifest = read_manifest(store.read(path), folder)
+            manifest = read_manifest(store, folder)
         except DataCorrupt:
             continue
         if identity := EngineIdentity.of(manifest):

@@ -22,7 +22,7 @@ from synthvlm.generation.tensorrt.target import (
     tensorrt_library,
 )
 from synthvlm.model_folders import resolve_model
-from synthvlm.storage import open_store
+from synthvlm.storage import open_store, parse_location
 
 
 def tensorrt_executor(settings: GenerationSettings) -> "TensorRtExecutor":
@@ -38,7 +38,7 @@ def tensorrt_executor(settings: GenerationSettings) -> "TensorRtExecutor":
     pipeline = settings.pipeline
     target = detect(pipeline.device)
     wanted = engine_identity(settings, target)
-    store = open_store(settings.tensorrt.store)
+    store = open_store(parse_location(settings.tensorrt.store))
     engines = await_engines(store, wanted, settings.tensorrt.wait_seconds)
     with tempfile.TemporaryDirectory(prefix="synthvlm-engines-") as folder:
         return TensorRtExecutor(

@@ -23,7 +23,7 @@ from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_cons
 from synthvlm.cluster.engine_job import EngineJob
 from synthvlm.cluster.objects import as_yaml
 from synthvlm.profiles import load_profile, setting
-from synthvlm.storage import Store, file_uri, open_store
+from synthvlm.storage import Store, file_location, file_uri, open_store, parse_location
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -242,7 +242,9 @@ def _profile_store(reference: str) -> str | None:
 
 
 def _store(context: typer.Context, store: str | None, home: Path | None) -> Store:
-    return open_store(store or file_uri(chosen_home(context, home).store))
+    if store is not None:
+        return open_store(parse_location(store))
+    return open_store(file_location(chosen_home(context, home).store))
 
 
 def _run(room: str, arguments: list[str], *, json: bool) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def engine_sets(store: Store) -> Iterator[EngineSet]:
     for path in store.list(KIND):
         folder, _, name = path.rpartition("/")
         if name == MANIFEST:
-            yield EngineSet(folder, read_manifest(store.read(path), folder))
+            yield EngineSet(folder, read_manifest(store, folder))
 
 
 def engine_set(store: Store, beginning: str) -> EngineSet:
