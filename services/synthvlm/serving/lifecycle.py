@@ -12,7 +12,7 @@ from typing import NoReturn, TypeVar
 
 import structlog
 
-from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.errors import InvalidInput
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.server import Server
 from synthvlm.serving.service import Service
@@ -96,9 +96,6 @@ async def _run(server: Server[S], word: str) -> int:
         if starting.done():
             starting.result()
             await stopping
-    except DomainError as error:
-        _log.error("the service cannot start", word=word, problem=error.message)
-        status = FAILURE_EXIT
     except Exception as error:
         _log.exception("the service cannot start", word=word, problem=str(error))
         status = FAILURE_EXIT
