@@ -14,7 +14,7 @@ from synthvlm.serving.lifecycle import FAILURE_EXIT, USAGE_EXIT
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm.sql.database import Database
-from synthvlm.storage import Shard, Store, committed_shards, open_shard, open_store
+from synthvlm.storage import Shard, Store, committed_shards, open_shard, open_store, parse_location
 from synthvlm.storage.commit import PARTS
 from synthvlm.storage.made import Made, MadeIndex
 from synthvlm.storage.parts import read_part
