@@ -165,3 +165,16 @@ def test_events_are_read_as_they_are_written(
         file.write(b'{"stage": "sco')
     assert list(reader.new()) == [second]
     assert list(reader.new()) == []
+
+
+def test_warnings_of_the_import_are_said_once_and_before_images_are_made() -> None:
+    state, written = RunState(), io.StringIO()
+    display = PlainDisplay(Terminal(file=written, width=200))
+    warning = {"file": "c.txt", "kind": "table", "message": "looks like a table"}
+    state.apply(StageEvent("import", State.FINISHED, result={"warnings": [warning]}))
+    display.run(state)
+    state.apply(running("generate", 0, 1, 1, 10))
+    display.run(state)
+    lines = written.getvalue().splitlines()
+    assert lines.count("warning: c.txt: looks like a table") == 1
+    assert lines[0].startswith("warning: ")

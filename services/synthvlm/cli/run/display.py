@@ -42,6 +42,8 @@ class LiveDisplay:
     """One table, redrawn in place."""
 
     def __init__(self, console: Terminal) -> None:
+        self._console = console
+        self._warned = 0
         self._live = Live(console=console, refresh_per_second=8)
         self._live.start()
 
@@ -50,7 +52,8 @@ class LiveDisplay:
         self._live.update(services_table(services))
 
     def run(self, state: RunState) -> None:
-        """Shows where the run stands."""
+        """Shows where the run stands; warnings stay above the table."""
+        self._warned = _warn(self._console, state, self._warned)
         self._live.update(run_table(state))
 
     def close(self) -> None:
@@ -66,6 +69,7 @@ class PlainDisplay:
         self._clock = clock
         self._services: dict[str, ServiceState] = {}
         self._said: dict[str, tuple[int, int, float]] = {}
+        self._warned = 0
 
     def services(self, services: Sequence[ServiceProcess]) -> None:
         """Says which services have changed state."""
@@ -76,6 +80,7 @@ class PlainDisplay:
 
     def run(self, state: RunState) -> None:
         """Says where those stages stand that have news."""
+        self._warned = _warn(self._console, state, self._warned)
         now = self._clock()
         for stage in state.stages.values():
             if not stage.latest:
@@ -92,6 +97,13 @@ class PlainDisplay:
 
     def _line(self, text: str) -> None:
         self._console.say(text)
+
+
+def _warn(console: Terminal, state: RunState, said: int) -> int:
+    """Says the warnings that are new; how many there are now."""
+    for warning in state.warnings[said:]:
+        console.say(styled("warning: ", "yellow"), warning)
+    return len(state.warnings)
 
 
 def services_table(services: Sequence[ServiceProcess]) -> Table:

@@ -120,6 +120,15 @@ class RunState:
         if event.state is State.FAILED and self.failure is None:
             self.failure = event
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the import noticed in the caption files: said before images are paid for."""
+        return [
+            f"{warning['file']}: {warning['message']}"
+            for result in self.results("import")
+            for warning in result.get("warnings", [])
+        ]
+
     def results(self, stage: str) -> list[dict[str, Any]]:
         """The results of a stage's finished shards, in their order."""
         latest = self.stages[stage].latest
