@@ -8,12 +8,14 @@ import pytest
 
 from synthvlm.storage import file_uri, open_store, parse_location
 from tests.caption_sets import commit_caption_set
-from tests.contracts.processes import clean
+from tests.service_process import clean_environment
 
 
 def call(word: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", f"synthvlm.{word}.reindex", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=clean(), check=False)
+    return subprocess.run(
+        command, capture_output=True, text=True, env=clean_environment(), check=False
+    )
 
 
 @pytest.mark.parametrize("word", ["generation", "alignment"])
