@@ -109,6 +109,24 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     assert [path.name for path in disk.path.iterdir()] == ["out"]
 
 
+def test_a_full_disk_of_temporary_files_is_the_one_that_is_named(
+    home: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    small_disk: Callable[[int], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = small_disk(8)
+    monkeypatch.setenv("TMPDIR", str(disk.path))
+    command = [*EXPORT, "parquet", "--to", str(tmp_path / "out")]
+    assert run(command) == 1
+    message = said(capsys)
+    assert message.startswith(f"synthvlm: no space left on the disk of {disk.path} (")
+    assert "for temporary files (TMPDIR); free some and run the same command again" in message
+    monkeypatch.delenv("TMPDIR")
+    assert run(command) == 0
+
+
 def test_the_rest_of_another_version_is_replaced(
     home: Home, tmp_path: Path, small_disk: Callable[[int], Any]
 ) -> None:

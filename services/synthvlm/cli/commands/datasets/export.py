@@ -62,6 +62,8 @@ def export_version(
         try:
             answer = _export(client, request, place)
         except OutOfSpace as error:
+            if error.metadata.get("folder") != str(place):  # of temporary files, or the home's
+                raise
             raise _out_of_space(client, request, place, to) from error
         _remove_leftovers(place)
         if not in_place:
