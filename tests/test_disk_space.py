@@ -24,7 +24,7 @@ ADVICE = "free some and run the same command again: it goes on where this one st
 @pytest.fixture
 def full(small_disk) -> Path:
     """A folder on a disk of which not a byte is free."""
-    place = small_disk(64).path / "home"
+    place: Path = small_disk(64).path / "home"
     place.mkdir()
     with pytest.raises(OSError, match="No space left"), (place / "ballast").open("wb") as file:
         while True:
