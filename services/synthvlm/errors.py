@@ -105,7 +105,10 @@ class QueueFull(RetryableError):
 
 
 class OutOfSpace(DomainError):
-    """A disk is full. Waiting does not help: somebody has to make room."""
+    """A disk is full. Waiting does not help: somebody has to make room.
+
+    ``folder`` in the metadata is the folder that could not be written to, or ``TMPDIR``.
+    """
 
     code = "RESOURCE_EXHAUSTED"
     reason = "OUT_OF_SPACE"

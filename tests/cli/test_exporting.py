@@ -109,6 +109,51 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     assert [path.name for path in disk.path.iterdir()] == ["out"]
 
 
+def test_a_full_disk_of_temporary_files_is_the_one_that_is_named(
+    home: Home,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    small_disk: Callable[[int], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = small_disk(8)
+    monkeypatch.setenv("TMPDIR", str(disk.path))
+    command = [*EXPORT, "parquet", "--to", str(tmp_path / "out")]
+    assert run(command) == 1
+    message = said(capsys)
+    assert message.startswith(f"synthvlm: no space left on the disk of {disk.path} (")
+    assert "for temporary files (TMPDIR); free some and run the same command again" in message
+    monkeypatch.delenv("TMPDIR")
+    assert run(command) == 0
+
+
+@pytest.mark.parametrize("kib", [8, 12, 16])
+def test_a_disk_with_room_for_next_to_nothing(
+    home: Home, capsys: pytest.CaptureFixture[str], small_disk: Callable[[int], Any], kib: int
+) -> None:
+    disk = small_disk(kib)
+    command = [*EXPORT, "llava", "--to", str(disk.path / "out")]
+    assert run(command) == 1
+    assert said(capsys).startswith(f"synthvlm: no space left on the disk of {disk.path / 'out'};")
+    disk.enlarge()
+    assert run(command) == 0
+    assert [path.name for path in disk.path.iterdir()] == ["out"]
+
+
+def test_an_unfinished_export_in_place_is_nobody_elses_to_empty(
+    home: Home, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    to = tmp_path / "out"
+    assert run([*EXPORT, "llava", "--to", str(to)]) == 0
+    record = json.loads((to / "__synthvlm__/export.json").read_text())
+    (to / "__synthvlm__/export.json").write_text(json.dumps({**record, "complete": False}))
+    (to / "mine.txt").write_text("mine")
+    before = files_of(to)
+    assert run([*EXPORT, "parquet", "--to", str(to)]) == 1
+    assert "choose an empty folder" in said(capsys)
+    assert files_of(to) == before
+
+
 def test_the_rest_of_another_version_is_replaced(
     home: Home, tmp_path: Path, small_disk: Callable[[int], Any]
 ) -> None:

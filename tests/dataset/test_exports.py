@@ -5,7 +5,6 @@ import json
 
 import datasets
 import pandas
-import pyarrow.dataset
 import pyarrow.parquet as pq
 import pytest
 import webdataset
@@ -15,29 +14,13 @@ from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.exports.destination import Record
 from synthvlm.dataset.exports.reserved import ExportFormat, ReservedRule
-from synthvlm.dataset.exports.run import Exported
-from synthvlm.dataset.exports.run import export_version as export_with_rule
 from synthvlm.dataset.selection import select
-from synthvlm.errors import AlreadyExists, DataCorrupt, OutOfSpace
+from synthvlm.errors import AlreadyExists, DataCorrupt
 from synthvlm.progress import SILENT
 from synthvlm.storage import Shard, Store, file_location, open_shard, open_store, sha256_digest
 from synthvlm.storage.schemas import PAIRS
-from tests.dataset.shards import Scored, chain_of, run_of
-
-
-def export_version(version, form, target, reporter, rule=ReservedRule.DROP) -> list[str]:
-    return exported(version, form, target, reporter, rule).files
-
-
-def exported(version, form, target, reporter=SILENT, rule=ReservedRule.DROP) -> Exported:
-    return export_with_rule(version, form, rule, target, reporter)
-
-
-def version_of(store, top_k=9, captions=20, shard_size=4):
-    chains = run_of(store, captions=captions)
-    selection = select(store, chains, SelectionRule(top_k=top_k), SILENT).ref
-    wanted = AssemblyRequest(selection, "shapes", shard_size, {"seed": 1})
-    return open_shard(store, assemble(store, wanted, SILENT).ref)
+from tests.dataset.exporting import contents, export_version, exported, version_of
+from tests.dataset.shards import Scored, chain_of
 
 
 @pytest.fixture
@@ -48,10 +31,6 @@ def version(store):
 @pytest.fixture
 def target(tmp_path):
     return open_store(file_location(tmp_path / "export"))
-
-
-def contents(store):
-    return {path: store.read(path) for path in store.list("")}
 
 
 def pairs_of(version):
@@ -208,61 +187,6 @@ def test_other_forms_keep_every_caption_to_the_letter(store, tmp_path):
     urls = sorted(map(str, (tmp_path / "webdataset").glob("*.tar")))
     samples = list(webdataset.WebDataset(urls, shardshuffle=False))
     assert sorted(sample["txt"].decode() for sample in samples) == sorted(POISON)
-
-
-class TestReadersOfAFolder:
-    """Readers that are given the export's folder read it: nothing in it stops them."""
-
-    @pytest.fixture
-    def folder(self, version, tmp_path, request):
-        export_version(version, request.param, open_store(file_location(tmp_path / "out")), SILENT)
-        return tmp_path / "out"
-
-    @pytest.mark.parametrize("folder", [ExportFormat.PARQUET], indirect=True)
-    def test_of_parquet(self, folder, tmp_path):
-        assert len(pandas.read_parquet(folder)) == 9
-        assert pyarrow.dataset.dataset(folder).count_rows() == 9
-        assert pq.read_table(folder).num_rows == 9
-        for given in ({"path": "parquet", "data_dir": str(folder)}, {"path": str(folder)}):
-            loaded = datasets.load_dataset(**given, cache_dir=str(tmp_path / "cache"))
-            assert loaded["train"].num_rows == 9
-
-    @pytest.mark.parametrize("folder", [ExportFormat.WEBDATASET], indirect=True)
-    def test_of_webdataset(self, folder, tmp_path):
-        for given in ({"path": "webdataset", "data_dir": str(folder)}, {"path": str(folder)}):
-            loaded = datasets.load_dataset(**given, cache_dir=str(tmp_path / "cache"))
-            assert loaded["train"].num_rows == 9
-            assert {"jpg", "json", "txt"} <= set(loaded["train"].features)
-
-    @pytest.mark.parametrize("folder", [ExportFormat.LLAVA], indirect=True)
-    def test_of_llava(self, folder, tmp_path):
-        cache = str(tmp_path / "cache")
-        images = datasets.load_dataset("imagefolder", data_dir=str(folder), cache_dir=cache)
-        assert images["train"].num_rows == 9
-        records = datasets.load_dataset(
-            "json", data_files=str(folder / "dataset.json"), cache_dir=cache
-        )
-        assert records["train"].num_rows == 9
-
-
-@pytest.mark.parametrize("form", list(ExportFormat))
-@pytest.mark.parametrize("kib", [8, 12, 16, 24, 32, 40, 48, 56, 64, 76])
-def test_a_full_disk_says_so_and_the_same_again_finishes(version, tmp_path, form, kib, small_disk):
-    expected = open_store(file_location(tmp_path / "expected"))
-    export_version(version, form, expected, SILENT)
-    disk = small_disk(kib)
-    target = open_store(file_location(disk.path / "out"))
-    try:
-        export_version(version, form, target, SILENT)
-    except OutOfSpace as error:
-        assert f"no space left on the disk of {disk.path}" in error.message
-        assert "\n" not in error.message
-        record = disk.path / "out" / "__synthvlm__" / "export.json"
-        if record.exists():
-            assert not json.loads(record.read_text() or "{}").get("complete")
-    disk.enlarge()
-    export_version(version, form, target, SILENT)
-    assert contents(target) == contents(expected)
 
 
 def test_a_version_of_before_truncation_was_recorded_is_exported(version, tmp_path, store):

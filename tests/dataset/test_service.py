@@ -243,7 +243,10 @@ def test_a_garbage_catalogue_is_named_in_one_line(module, tmp_path):
     """The reproduction: it gave SQLAlchemy's traceback."""
     (tmp_path / "catalogue.sqlite").write_bytes(b"garbage" * 1000)
     done = subprocess.run(
-        [sys.executable, "-m", module, "--database", f"sqlite:///{tmp_path}/catalogue.sqlite"],
+        [
+            *(sys.executable, "-m", module, "--store-roots", file_uri(tmp_path / "store")),
+            *("--database", f"sqlite:///{tmp_path}/catalogue.sqlite"),
+        ],
         capture_output=True,
         text=True,
         check=False,

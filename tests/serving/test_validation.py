@@ -91,6 +91,7 @@ class Image(RequestModel):
     digest: str
     media_type: str
     image: bytes
+    truncated: bool | None
 
     @field_validator("scores")
     @classmethod

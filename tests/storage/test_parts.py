@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synthvlm.storage import Store, file_location, open_store
+from synthvlm.storage import Store, file_location, open_store, parse_location
 from synthvlm.storage.made import Made, identity_of
 from synthvlm.storage.parts import (
     Fresh,
@@ -40,7 +40,7 @@ def store(tmp_path) -> Store:
 
 @given(records)
 def test_a_part_holds_what_was_made(made):
-    store = open_store("memory://parts")
+    store = open_store(parse_location("memory://parts"))
     given = [(identity_of(n), fresh(data, w, why)) for n, (w, data, why) in enumerate(made)]
     part = new_part("a/parts", 3, given, COLUMNS)
     assert part == new_part("a/parts", 3, list(given), COLUMNS)

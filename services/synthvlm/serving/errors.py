@@ -68,7 +68,9 @@ async def translated(context: Context, call: Call) -> AsyncIterator[None]:
     except Exception as error:
         if is_disk_full(error):  # stores say so themselves: this is the folder of temporary files
             _log.error("disk full", method=call.method.name, problem=str(error))
-            await abort(context, call, OutOfSpace(full_temporary_folder_text()))
+            await abort(
+                context, call, OutOfSpace(full_temporary_folder_text(), {"folder": "TMPDIR"})
+            )
         _log.exception("unexpected error", method=call.method.name)
         call.code = grpc.StatusCode.INTERNAL
         await context.abort(

@@ -209,7 +209,8 @@ def _errors(uri: str, path: str) -> Iterator[None]:
         raise PreconditionFailed(f"the store {uri} denies access to {path or 'it'}") from error
     except (obstore.exceptions.GenericError, OSError) as error:
         if uri.startswith("file://") and is_disk_full(error):
-            raise OutOfSpace(full_disk_text(Path(uri.removeprefix("file://")))) from error
+            folder = uri.removeprefix("file://")
+            raise OutOfSpace(full_disk_text(Path(folder)), {"folder": folder}) from error
         raise Unavailable(
             f"the store {uri} failed at {path or 'its root'}: "
             f"{redacted(str(error)).splitlines()[0]}",

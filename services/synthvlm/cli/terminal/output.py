@@ -12,8 +12,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-_JOINERS = "\u200c\u200d"
-"""They print nothing and do no harm: scripts and emoji need them."""
+_KEPT = "\n\t\u200c\u200d"
+"""Line ends, tabs, and joiners, which scripts and emoji need: they do no harm."""
 
 # What JSON may contain as it is, but terminals act on or text is reordered by.
 _OBEYED = re.compile("[\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -40,13 +40,10 @@ def styled(text: str | Text, style: str = "") -> Text:
 
 
 def printable(text: str) -> str:
-    """``text`` with every character that does not print, except line ends, as an escape."""
+    """``text`` with all that does not print, except line ends and tabs, as escapes."""
     if text.isprintable():
         return text
-    return "".join(
-        one if one.isprintable() or one == "\n" or one in _JOINERS else ascii(one)[1:-1]
-        for one in text
-    )
+    return "".join(one if one.isprintable() or one in _KEPT else ascii(one)[1:-1] for one in text)
 
 
 def stderr_console() -> Terminal:

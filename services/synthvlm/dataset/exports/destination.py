@@ -152,7 +152,7 @@ class Destination:
     def _note(self, path: str, digest: str) -> None:
         files = {**self.record.files, path: digest}
         self._checked.discard(path)
-        self._write(self.record.model_copy(update={"files": files}))
+        self._write(self.record.model_copy(update={"files": files, "complete": False}))
 
     def _write(self, record: Record) -> None:
         if record != self.record:

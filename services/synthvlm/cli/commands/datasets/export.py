@@ -48,20 +48,21 @@ def export_version(
         CommandError: The disk is full, or somebody else exports to ``to`` at this time.
     """
     to = to.resolve()
-    if to.is_file() or (_holds_something(to) and _record(to) is None):
-        raise WrongUsageError(f"--to {to} exists already; give a new or an empty folder")
-    again = _record(to) is not None
     # What is beside a mount point lies on another disk, and cannot take its place.
-    in_place = again or to.is_mount()
+    in_place = _record(to) is not None or to.is_mount()
     place = to if in_place else to.with_name(f"{to.name}.partial")
-    if not in_place and _holds_something(place) and _record(place) is None:
+    if to.is_file() or _holds_other_files(to) or (not in_place and _holds_something(to)):
+        raise WrongUsageError(f"--to {to} exists already; give a new or an empty folder")
+    if place.is_file() or _holds_other_files(place):
         raise WrongUsageError(f"{place}, where the export is to grow, holds something else")
     with blaming_disk(to):
         place.mkdir(parents=True, exist_ok=True)
     with _locked(place, to), exporting_client(home, file_uri(place)) as client:
         try:
-            answer = _export(client, request, place)
+            answer = _export(client, request, place, may_restart=not in_place)
         except OutOfSpace as error:
+            if error.metadata.get("folder") != str(place):  # of temporary files, or the home's
+                raise
             raise _out_of_space(client, request, place, to) from error
         _remove_leftovers(place)
         if not in_place:
@@ -70,7 +71,11 @@ def export_version(
 
 
 def _export(
-    client: DatasetClient, request: dataset_pb2.ExportVersionRequest, place: Path
+    client: DatasetClient,
+    request: dataset_pb2.ExportVersionRequest,
+    place: Path,
+    *,
+    may_restart: bool,
 ) -> dataset_pb2.ExportVersionResponse:
     request.destination_uri = file_uri(place)
     with _progress() as progress:
@@ -82,8 +87,7 @@ def _export(
         try:
             return client.export_version(request, on_progress=show)
         except (AlreadyExists, DataCorrupt):
-            record = _record(place) or {}
-            if record.get("complete") or _is_of(client, request, record):
+            if not may_restart or _is_of(client, request, _record(place) or {}):
                 raise
         # The rest of another export: of an earlier version, or asked for in another way.
         _empty(place)
@@ -143,6 +147,15 @@ def _record(folder: Path) -> dict[str, Any] | None:
 
 def _holds_something(folder: Path) -> bool:
     return folder.is_dir() and any(folder.iterdir())
+
+
+def _holds_other_files(folder: Path) -> bool:
+    """Whether there are files that no export wrote, not even one that had room for nothing."""
+    if _record(folder) is not None:
+        return False
+    return any(
+        not entry.is_dir() and not _UNFINISHED.fullmatch(entry.name) for entry in folder.rglob("*")
+    )
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -1,0 +1,24 @@
+"""A home on a disk that is full soon: one line says so, and with room the same digest is made."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from synthvlm.local.home import Home
+from tests.e2e.conftest import place_in
+
+
+@pytest.mark.parametrize("kib", [48, 160, 330])
+def test_a_run_that_met_a_full_disk_goes_on_once_there_is_room(
+    undisturbed, tmp_path: Path, small_disk, kib: int
+) -> None:
+    disk = small_disk(kib)
+    place = replace(place_in(tmp_path), home=Home(disk.path / "home"))
+    _, err = place.call(*place.run_command(), status=1)
+    (line,) = [one for one in err.splitlines() if one.startswith("synthvlm: ")]
+    assert err.splitlines()[-1] == line
+    assert f"no space left on the disk of {place.home.root}" in line
+    assert "free some and run the same command again: it goes on where this one stopped" in line
+    disk.enlarge()
+    assert place.make()["digest"] == undisturbed["digest"]
