@@ -7,6 +7,7 @@ import pytest
 
 from synthvlm.caption.config import CaptionSettings
 from synthvlm.caption.service import SERVICE
+from synthvlm.caption.v1.caption_pb2 import ImportCaptionsRequest
 from synthvlm.client import CaptionClient, connect
 from synthvlm.errors import InvalidInput
 from synthvlm.serving.testing import serving
@@ -71,7 +72,9 @@ async def test_the_sample_is_a_caption_set_of_the_caption_service(store, tmp_pat
 
     def draw(address):
         with CaptionClient(connect(address)) as client:
-            return sample(client, store, [str(pool)], "", "paper-rules", 10, 0, file)
+            return sample(
+                client, store, ImportCaptionsRequest(files=[str(pool)]), "paper-rules", 10, 0, file
+            )
 
     async with serving(SERVICE, CaptionSettings(**roots)) as server:
         ref = await asyncio.to_thread(draw, server.address)

@@ -1,9 +1,12 @@
 """Times of cells, and the folder of a search."""
 
+from synthvlm.caption.v1.caption_pb2 import ImportCaptionsRequest
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm.tuning.run import TuneRequest, tune_folder
 from synthvlm.tuning.search import Clock, Timings
 from tests.tuning.cells import FAST, SLOW
+
+FILES = ImportCaptionsRequest(files=["/a.txt"])
 
 
 def test_only_new_images_are_timed():
@@ -23,7 +26,12 @@ def test_times_are_kept_by_cell(tmp_path):
 
 
 def test_the_same_request_has_the_same_folder(tmp_path):
-    request = TuneRequest(["/a.txt"], "", "", [FAST], 10, 0, "clip_score")
+    request = TuneRequest(FILES, "", [FAST], 10, 0, "clip_score")
     assert tune_folder(tmp_path, request, "mini") == tune_folder(tmp_path, request, "mini")
-    other = TuneRequest(["/a.txt"], "", "", [SLOW], 10, 0, "clip_score")
+    other = TuneRequest(FILES, "", [SLOW], 10, 0, "clip_score")
     assert tune_folder(tmp_path, other, "mini") != tune_folder(tmp_path, request, "mini")
+    laid_out = ImportCaptionsRequest(files=["/a.txt"])
+    laid_out.layout.delimiter = ";"
+    for files in (laid_out, ImportCaptionsRequest(files=["/a.txt"], column="text")):
+        changed = TuneRequest(files, "", [FAST], 10, 0, "clip_score")
+        assert tune_folder(tmp_path, changed, "mini") != tune_folder(tmp_path, request, "mini")

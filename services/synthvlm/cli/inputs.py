@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from synthvlm.cli.caption_files import MAX_FILES, expanded
+from synthvlm.caption.v1.caption_pb2 import ImportCaptionsRequest
+from synthvlm.cli.caption_files import MAX_FILES, expanded, file_layout, recipe_column
 from synthvlm.cli.failures import WrongUsageError, blaming
 from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
 from synthvlm.limits import MAX_PROMPT_BYTES, MAX_SEED
@@ -37,6 +38,30 @@ def caption_files(files: Sequence[str]) -> list[str]:
     if len(found) > MAX_FILES:
         raise WrongUsageError(f"{len(found):,} caption files; at most {MAX_FILES:,} can be read")
     return [file if "://" in file else str(readable_file(file, "caption file")) for file in found]
+
+
+def import_request(
+    files: Sequence[str],
+    *,
+    recipe: str,
+    column: str,
+    id_column: str | None,
+    form: str | None,
+    delimiter: str | None,
+    columns: str | None,
+    max_set_aside: float | None,
+) -> ImportCaptionsRequest:
+    """What to import, from the options that ``run`` and ``tune`` have for caption files.
+
+    Raises:
+        WrongUsageError: A file cannot be read, or an option's value is not valid.
+    """
+    return ImportCaptionsRequest(
+        files=caption_files(files),
+        column=unicode_text("--column", column) or recipe_column(recipe),
+        layout=file_layout(form, id_column, delimiter, columns),
+        max_set_aside=share("--max-set-aside", max_set_aside),
+    )
 
 
 def share(option: str, value: float | None) -> float | None:

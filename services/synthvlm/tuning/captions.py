@@ -31,8 +31,7 @@ _ROWS = 4096
 def sample(
     client: CaptionClient,
     store: Store,
-    files: Sequence[str],
-    column: str,
+    files: caption_pb2.ImportCaptionsRequest,
     recipe: str,
     count: int,
     seed: int,
@@ -45,8 +44,7 @@ def sample(
     Args:
         client: The caption service.
         store: Where everything goes.
-        files: Caption files.
-        column: Their text column; empty for the usual ones.
+        files: Caption files, and how they are read; its store is not used.
         recipe: YAML of the recipe, or ``paper-rules``.
         count: Captions to draw, at most ``MOST_CAPTIONS``; all if there are fewer.
         seed: Seed of the draw.
@@ -56,8 +54,9 @@ def sample(
         InvalidInput: Curation keeps no caption.
         DomainError: The caption service refused a file or the recipe.
     """
-    write_sample(store, _curated(client, store, files, column, recipe), count, seed, to)
-    (drawn,) = _curated(client, store, [str(to)], "", recipe, MOST_CAPTIONS)
+    write_sample(store, _curated(client, store, files, recipe), count, seed, to)
+    chosen = caption_pb2.ImportCaptionsRequest(files=[str(to)], shard_size=MOST_CAPTIONS)
+    (drawn,) = _curated(client, store, chosen, recipe)
     return drawn
 
 
@@ -98,15 +97,12 @@ def write_sample(
 def _curated(
     client: CaptionClient,
     store: Store,
-    files: Sequence[str],
-    column: str,
+    files: caption_pb2.ImportCaptionsRequest,
     recipe: str,
-    shard_size: int = 0,
 ) -> list[ShardRef]:
     place = shard_pb2.ShardStore(uri=store.uri)
-    request = caption_pb2.ImportCaptionsRequest(
-        store=place, files=files, column=column, shard_size=shard_size
-    )
+    request = caption_pb2.ImportCaptionsRequest(store=place)
+    request.MergeFrom(files)
     return [
         ref_from_proto(
             client.curate_shard(

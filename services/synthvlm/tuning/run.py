@@ -11,6 +11,7 @@ from google.protobuf import json_format
 from rich.console import Console
 
 from synthvlm.alignment.v1 import alignment_pb2
+from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient
 from synthvlm.errors import InvalidInput
 from synthvlm.generation.v1 import generation_pb2
@@ -31,16 +32,14 @@ class TuneRequest:
     """What the user asked for, once checked.
 
     Attributes:
-        captions: Caption files, absolute paths or URLs.
-        column: Text column; empty for the usual ones.
+        files: Caption files, and how they are read.
         recipe: YAML of the recipe, or `paper-rules`.
         sample: Captions to draw.
         seed: Seed of the draw and of the images.
         metric: Column of the score that decides.
     """
 
-    captions: Sequence[str]
-    column: str
+    files: caption_pb2.ImportCaptionsRequest
     recipe: str
     cells: Sequence[Cell]
     sample: int
@@ -70,7 +69,8 @@ def require_refiner(cells: Sequence[Cell], section: Mapping[str, Any]) -> None:
 
 def tune_folder(parent: Path, request: TuneRequest, profile: str) -> Path:
     """The folder in ``parent`` for a search's result; the same request has the same one."""
-    identity = canonical_json({"profile": profile, **asdict(request)})
+    files = json_format.MessageToDict(request.files, preserving_proto_field_name=True)
+    identity = canonical_json({"profile": profile, **asdict(request), "files": files})
     folder = parent / f"{profile}-{hashlib.sha256(identity).hexdigest()[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -104,8 +104,7 @@ def search(
         caption_set = sample(
             caption,
             store,
-            request.captions,
-            request.column,
+            request.files,
             request.recipe,
             count=request.sample,
             seed=request.seed,

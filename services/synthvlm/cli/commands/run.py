@@ -10,9 +10,8 @@ from typing import Annotated
 import typer
 
 from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
-from synthvlm.caption.v1.caption_pb2 import CurateShardRequest, ImportCaptionsRequest
+from synthvlm.caption.v1.caption_pb2 import CurateShardRequest
 from synthvlm.cli import inputs
-from synthvlm.cli.caption_files import file_layout, recipe_column
 from synthvlm.cli.failures import blaming_disk
 from synthvlm.cli.options import (
     ColumnOption,
@@ -114,14 +113,19 @@ def run(
     reference = inputs.profile_reference(profile)
     inputs.engine_name(engine)
     recipe_yaml = inputs.recipe_text(recipe or inputs.profile_recipe(reference))
+    files = inputs.import_request(
+        [*(captions or []), *(more_captions or [])],
+        recipe=recipe_yaml,
+        column=column,
+        id_column=id_column,
+        form=form,
+        delimiter=delimiter,
+        columns=columns,
+        max_set_aside=max_set_aside,
+    )
+    files.shard_size = inputs.in_range("--shard-size", shard_size, 1, 100_000)
     requests = StageRequests(
-        import_captions=ImportCaptionsRequest(
-            files=inputs.caption_files([*(captions or []), *(more_captions or [])]),
-            column=inputs.unicode_text("--column", column) or recipe_column(recipe_yaml),
-            layout=file_layout(form, id_column, delimiter, columns),
-            max_set_aside=inputs.share("--max-set-aside", max_set_aside),
-            shard_size=inputs.in_range("--shard-size", shard_size, 1, 100_000),
-        ),
+        import_captions=files,
         curate=CurateShardRequest(recipe_yaml=recipe_yaml),
         generate=GenerateShardRequest(
             repeats=inputs.in_range("--repeat", repeat, 1, 100),

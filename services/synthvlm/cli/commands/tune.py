@@ -14,8 +14,13 @@ from synthvlm.cli import inputs
 from synthvlm.cli.failures import blaming
 from synthvlm.cli.options import (
     ColumnOption,
+    ColumnsOption,
+    DelimiterOption,
+    FormatOption,
     HomeOption,
+    IdColumnOption,
     JsonOption,
+    MaxSetAsideOption,
     ProfileOption,
     RecipeOption,
     prepared_home,
@@ -70,6 +75,11 @@ def tune(
         Metric, typer.Option("--metric", help="The score that decides.")
     ] = Metric.CLIP,
     column: ColumnOption = "",
+    id_column: IdColumnOption = None,
+    form: FormatOption = None,
+    delimiter: DelimiterOption = None,
+    columns: ColumnsOption = None,
+    max_set_aside: MaxSetAsideOption = None,
     recipe: RecipeOption = None,
     home: HomeOption = None,
     json: JsonOption = False,
@@ -88,10 +98,19 @@ def tune(
     with blaming("--grid"):
         cells = grids.cells([*grid, *(more_grid or [])])
         require_refiner(cells, loaded.section("generation"))
+    recipe_yaml = inputs.recipe_text(recipe or inputs.profile_recipe(reference))
     request = TuneRequest(
-        captions=inputs.caption_files(captions or []),
-        column=column,
-        recipe=inputs.recipe_text(recipe or inputs.profile_recipe(reference)),
+        files=inputs.import_request(
+            captions or [],
+            recipe=recipe_yaml,
+            column=column,
+            id_column=id_column,
+            form=form,
+            delimiter=delimiter,
+            columns=columns,
+            max_set_aside=max_set_aside,
+        ),
+        recipe=recipe_yaml,
         cells=cells,
         sample=inputs.in_range("--sample", sample, 2, MOST_CAPTIONS),
         seed=inputs.in_range("--seed", seed, 0),
