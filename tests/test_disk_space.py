@@ -18,7 +18,7 @@ from synthvlm.sql.database import open_database
 from synthvlm.sql.settings import DatabaseSettings
 from synthvlm.storage import file_location, open_store
 
-ADVICE = "free some and run the same command again: it goes on where this one stopped"
+ADVICE = "free some and run the same command again: it resumes where this one stopped"
 
 
 @pytest.fixture

@@ -113,7 +113,7 @@ class ScoreSetMaker:
             InvalidInput: The images were made from other captions.
             NotFound: There is no such CaptionSet or ImageSet shard.
             DataCorrupt: Stored bytes are damaged.
-            OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
+            OperationCancelled: The caller has gone; finished batches stay.
             Unavailable: The store or the index cannot be reached.
         """
         key = self._key(request)

@@ -106,7 +106,7 @@ def import_captions(store: Store, request: ImportRequest, reporter: Reporter) ->
         InvalidInput: A file cannot be used at all, see ``read_records``; or more is set aside than
             the request allows.
         PreconditionFailed: A file changed while it was read.
-        OperationCancelled: The reporter says that nobody waits any more; whole shards stay.
+        OperationCancelled: The caller has gone; whole shards stay.
     """
     versions = [file.blob.version() for file in request.files]
     commit = Commit(store, _key(request, reporter))

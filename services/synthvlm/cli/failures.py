@@ -14,7 +14,7 @@ USAGE_STATUS = 2
 FAILURE_STATUS = 1
 """Exit status when a valid request could not be carried out."""
 
-FULL_DISK_ADVICE = "free some and run the same command again: it goes on where this one stopped"
+FULL_DISK_ADVICE = "free some and run the same command again: it resumes where this one stopped"
 
 _NEXT_TO_NOTHING = 64 * 1024
 """With so few bytes left neither a log nor a database can be written."""

@@ -80,7 +80,7 @@ def read_provenance(store: Store, path: str) -> Provenance | None:
     except ValueError as error:
         raise DataCorrupt(
             f"{path}/{PROVENANCE} in {store.uri} is damaged; delete it, and the next run of the "
-            f"same command writes it anew"
+            f"same command writes it again"
         ) from error
 
 

@@ -78,7 +78,7 @@ class ImageSetMaker:
             PreconditionFailed: The engine holds another model than the request expects.
             NotFound: There is no such CaptionSet shard.
             DataCorrupt: Stored bytes are damaged.
-            OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
+            OperationCancelled: The caller has gone; finished batches stay.
             Unavailable: The store or the index cannot be reached.
         """
         key = self._key(request)

@@ -103,7 +103,7 @@ class BatchStage:
 
         Raises:
             DataCorrupt: Stored bytes are damaged.
-            OperationCancelled: The reporter says that nobody waits any more; finished batches stay.
+            OperationCancelled: The caller has gone; finished batches stay.
             Unavailable: The store or the index cannot be reached.
         """
         with self._locks.hold(commit, reporter):

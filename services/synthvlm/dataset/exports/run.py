@@ -41,7 +41,7 @@ def export_version(
         AlreadyExists: The folder holds another export.
         DataCorrupt: The version is damaged, or the export is not what was written.
         OutOfSpace: The disk is full; what was written stays.
-        OperationCancelled: The reporter says that nobody waits any more; what was written stays.
+        OperationCancelled: The caller has gone; what was written stays.
     """
     manifest = version.manifest
     wanted = Record(

@@ -116,7 +116,7 @@ def _out_of_space(
     missing = max(0, needed - written - free_bytes(place))
     return CommandError(
         f"no space left on the disk of {to}; free {missing // 2**20 + 1:,} MiB and run the same "
-        f"command again: it goes on where this one stopped ({place} holds what is there)"
+        f"command again: it resumes where this one stopped ({place} holds what is there)"
     )
 
 
