@@ -24,7 +24,7 @@ EVALUATE_FILE, IMPORT_CAPTIONS = CAPTION + "EvaluateFile", CAPTION + "ImportCapt
 def test_calls(attacked: Attacked, watch: Begin, word: str) -> None:
     target, methods = attacked.services[word], list(declared(word).methods)
     with watch(f"calls of {word}") as one:
-        for random in one.attempts(share=0.16, short=100):
+        for random in one.attempts(share=0.16, short=300):
             # Most that take longer are valid: the service has to see that the caller left.
             call = rpcs.any_call(random, methods, attacked.valid)
             one.record(call.send(target, seconds=2))
@@ -34,14 +34,14 @@ def test_calls(attacked: Attacked, watch: Begin, word: str) -> None:
 def test_sizes(attacked: Attacked, watch: Begin, word: str) -> None:
     target, methods = attacked.services[word], list(declared(word).methods)
     with watch(f"sizes, {word}") as one:
-        for random in one.attempts(share=0.02, short=3):
+        for random in one.attempts(share=0.02, short=5):
             one.record(sizes.large_call(random, random.choice(methods)).send(target))
 
 
 def test_images(attacked: Attacked, watch: Begin) -> None:
     path = rpcs.path_of(declared("alignment").methods_by_name["ScorePairs"])
     with watch("images") as one:
-        for random in one.attempts(share=0.07, short=20):
+        for random in one.attempts(share=0.07, short=60):
             one.record(attacked.services["alignment"].call(path, images.pairs(random)))
 
 
@@ -54,7 +54,7 @@ def test_uris(attacked: Attacked, watch: Begin) -> None:
     }
     outside = sorted(attacked.root.parent.iterdir())
     with watch("URIs") as one:
-        for random in one.attempts(share=0.05, short=60):
+        for random in one.attempts(share=0.05, short=300):
             name = random.choice(sorted(methods))
             word, method = methods[name]
             request = uris.with_uri(random, attacked.valid[name], str(attacked.root))
@@ -71,7 +71,7 @@ def test_uris(attacked: Attacked, watch: Begin) -> None:
 def test_caption_files(attacked: Attacked, watch: Begin) -> None:
     target = attacked.services["caption"]
     with watch("caption files") as one:
-        for random in one.attempts(share=0.07, short=40):
+        for random in one.attempts(share=0.07, short=100):
             ending, data = caption_files.any_file(random)
             file = attacked.root / f"hostile.{ending}"
             file.write_bytes(data)
@@ -100,7 +100,7 @@ def test_connections(attacked: Attacked, watch: Begin) -> None:
     file = connections.large_file(attacked.root)
     caption = attacked.services["caption"]
     with watch("connections") as one:
-        for random in one.attempts(share=0.04, short=6):
+        for random in one.attempts(share=0.04, short=12):
             if random.randrange(3):
                 target = attacked.services[random.choice(SERVICES)]
                 connections.no_grpc(random, target.process.address)
@@ -117,7 +117,7 @@ def test_damaged_stores(attacked: Attacked, watch: Begin) -> None:
     expected = stores.made(stores.run(attacked.services, attacked.valid, attacked.copy.uri))
     assert len(expected) == len(stores.STAGES)
     with watch("damaged stores") as one:
-        for random in one.attempts(share=0.05, short=6):
+        for random in one.attempts(share=0.05, short=24):
             damage = attacked.copy.damage(random)
             outcomes = stores.run(attacked.services, attacked.valid, attacked.copy.uri)
             attacked.copy.mend()
