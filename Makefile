@@ -14,6 +14,10 @@ STAMPS := .venv/stamps
 TEST_WORKERS ?= 2
 TESTS ?= tests
 
+# How long `make test-attack` takes, and the seed that it is told to repeat.
+MINUTES ?= 18
+SEED ?=
+
 # What synthesises the images: diffusers in the service's process, or a Triton server beside it.
 ENGINE ?= diffusers
 TRITON_SERVER := $(if $(filter triton,$(ENGINE)),$(STAMPS)/triton-server)
@@ -89,6 +93,10 @@ breaking: setup ## check the protos for breaking changes since the branch main
 .PHONY: test
 test: setup protos system $(STAMPS)/triton-server $(STAMPS)/charts ## all tests (TESTS=path for some of them)
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
+
+.PHONY: test-attack
+test-attack: setup protos ## attack the services for MINUTES (default 18); SEED=number repeats an attack
+	ATTACK_MINUTES=$(MINUTES) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest tests/attack
 
 .PHONY: system
 system: ## install the Debian packages that tests use: a browser for the report, PostgreSQL for the catalogue

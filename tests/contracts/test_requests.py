@@ -1,7 +1,5 @@
 """Whatever a caller sends, a service answers with what is wrong, never with a breakdown."""
 
-import math
-import struct
 from random import Random
 from typing import Any
 
@@ -15,6 +13,7 @@ from grpc_status import rpc_status
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.contracts.values import BYTES, FLOATS, INTEGERS, TEXTS
 from tests.contracts.words import methods
 
 METHODS = {f"{method.containing_service.name}.{method.name}": method for method in methods()}
@@ -90,43 +89,6 @@ def test_an_empty_request_is_explained(addresses: dict[str, str], name: str) -> 
 def test_a_request_that_needs_nothing_is_answered(addresses: dict[str, str], name: str) -> None:
     method = METHODS[name]
     assert call(addresses, method, message_factory.GetMessageClass(method.input_type)()) is None
-
-
-def single(value: float) -> float:
-    """The nearest value that a proto's ``float`` holds."""
-    return float(struct.unpack("f", struct.pack("f", value))[0])
-
-
-# Values at and beyond the documented limits, but none that are valid and expensive.
-INTEGERS = {
-    FieldDescriptor.CPPTYPE_INT32: [-(2**31), -1, 0, 2**31 - 1],
-    FieldDescriptor.CPPTYPE_INT64: [-(2**63), -1, 0, 2**63 - 1],
-    FieldDescriptor.CPPTYPE_UINT32: [0, 2**32 - 1],
-    FieldDescriptor.CPPTYPE_UINT64: [0, 2**63 - 1, 2**63, 2**64 - 1],
-}
-FLOATS = [math.nan, math.inf, -math.inf, -1.0, 0.0, single(1e30)]
-TEXTS = [
-    "",
-    " ",
-    "\0",
-    "../../etc/passwd",
-    "file:///etc",
-    "memory://",
-    "s3://",
-    "sha256:" + "0" * 64,
-    "sha256:xyz",
-    "captions/00000000000000000000000000000000",
-    "{",
-    "[1]",
-    "process: 7",
-    "process: [{no_such_filter: {}}]",
-    "name@0",
-    "name@sha256:",
-    "\N{PILE OF POO}" * 70,
-    "x" * 70_000,
-    "x" * 300_000,
-]
-BYTES = [b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"x" * 9_000_000]
 
 
 def values(field: FieldDescriptor, depth: int) -> st.SearchStrategy[Any]:

@@ -97,6 +97,9 @@ def test_no_disguise_of_a_step_up_is_read(scheme: str, escape: str) -> None:
         ),
         *(
             "s3://user:pass@b/x",
+            "s3://user:a pass@b/x",
+            "s3:user:pass@b/x",
+            "https:/user:pass@b/x",
             "s3://b@c/x",
             "s3://a..b/x",
             "s3://%62/x",

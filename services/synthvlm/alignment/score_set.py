@@ -22,6 +22,7 @@ from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
 from synthvlm.storage.batch_stage import Attempt, BatchStage, Item, MadeShard
 from synthvlm.storage.made import NOTHING, MadeIndex
+from synthvlm.storage.manifest import damaged
 from synthvlm.storage.parts import Fresh
 from synthvlm.storage.schemas import (
     IMAGES,
@@ -129,7 +130,9 @@ class ScoreSetMaker:
                     records=images.manifest.records,
                     items=self._items(images, texts_of(captions), request),
                     batch_size=self._scorer.batch_size,
-                    make=partial(self._score, tar=tar, request=request, reporter=reporter),
+                    make=partial(
+                        self._score, images=images, tar=tar, request=request, reporter=reporter
+                    ),
                     columns=MADE,
                     files=partial(ScoreSetFiles, weighting=request.parameters.weighting),
                     index=self._index,
@@ -155,6 +158,7 @@ class ScoreSetMaker:
     def _score(
         self,
         items: Sequence[Item],
+        images: Shard,
         tar: BinaryIO,
         request: ScoreSetRequest,
         reporter: Reporter,
@@ -162,7 +166,7 @@ class ScoreSetMaker:
         """Scores a batch."""
         rows = [item.names for item in items]
         readable = [row for row in rows if row["size"] <= MAX_IMAGE_BYTES]
-        pairs = [Pair(_image(row, tar), row["text"]) for row in readable]
+        pairs = [Pair(_image(row, images, tar), row["text"]) for row in readable]
         scores = self._scorer.score(pairs, request.parameters, reporter)
         by_id = {row["image_id"]: score for row, score in zip(readable, scores, strict=True)}
         return [_fresh(by_id.get(row["image_id"], _TOO_LARGE)) for row in rows]
@@ -190,13 +194,17 @@ def _require_same_captions(captions: Shard, images: Shard) -> None:
         raise InvalidInput(f"caption_set {message}", [FieldViolation("caption_set", message)])
 
 
-def _image(row: Mapping[str, Any], tar: BinaryIO) -> bytes:
+def _image(row: Mapping[str, Any], images: Shard, tar: BinaryIO) -> bytes:
     # Damage is an error, not a failed image: it must not be committed under the key of good bytes.
     tar.seek(row["offset"])
     data = bytes(tar.read(row["size"]))
     if sha256_digest(data) != row["sha256"]:
         raise DataCorrupt(
-            f"the image {row['image_id']} ({row['file']}) does not have the digest {row['sha256']}",
+            damaged(
+                images.store,
+                images.path(IMAGES_TAR),
+                f"{row['file']} does not have the digest {row['sha256']}",
+            ),
             {"image_id": row["image_id"]},
         )
     return data

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from synthvlm.errors import FieldViolation, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.storage import Location, Roots, Store, open_store, parse_location
-from synthvlm.storage.location import FILE, redacted
+from synthvlm.storage.location import FILE, redacted, shown
 
 _LOCAL = "file://"
 _OPENED = Path("/proc/self/fd")
@@ -143,7 +143,7 @@ class Locations:
         folder, _, name = reference.rpartition("/")
         if not name or folder.endswith("/"):
             raise _invalid(
-                field, f"{reference!r} does not name an object; give s3://bucket/folder/file"
+                field, f"{shown(reference)} does not name an object; give s3://bucket/folder/file"
             )
         try:
             store = open_store(self._roots.require(parse_location(folder)))
@@ -177,7 +177,7 @@ def _local_path(reference: str, field: str) -> Path:
         except InvalidInput as error:
             raise _invalid(field, error.message) from error
     if not reference.startswith("/") or "\0" in reference:
-        raise _invalid(field, f"{reference!r} is neither an absolute path nor a URL")
+        raise _invalid(field, f"{shown(reference)} is neither an absolute path nor a URL")
     return Path(reference)
 
 

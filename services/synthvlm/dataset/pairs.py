@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage import Shard, Store, sha256_digest
+from synthvlm.storage.manifest import damaged
 from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
 
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
@@ -60,10 +61,15 @@ def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
     try:
         data = store.read_range(path, row["offset"], row["size"])
     except NotFound as error:
-        raise DataCorrupt(f"{path}, which holds image {row['image_id']}, is missing") from error
+        raise DataCorrupt(
+            f"{path} in {store.uri}, which holds image {row['image_id']}, is gone; run the same "
+            f"command again"
+        ) from error
     if sha256_digest(data) != row["sha256"]:
         raise DataCorrupt(
-            f"image {row['image_id']} in {path} does not have the digest {row['sha256']}"
+            damaged(
+                store, path, f"image {row['image_id']} does not have the digest {row['sha256']}"
+            )
         )
     return data
 

@@ -7,6 +7,7 @@ from PIL import Image
 
 from synthvlm.errors import DataCorrupt
 from synthvlm.storage import Store, sha256_digest
+from synthvlm.storage.manifest import damaged
 
 MAX_SIDE = 384
 """Longest side of an image on the page, in pixels: sharp at the size of a card on most screens."""
@@ -22,7 +23,7 @@ def read_image(store: Store, path: str, offset: int, size: int, sha256: str) -> 
     """
     data = store.read_range(path, offset, size)
     if sha256_digest(data) != sha256:
-        raise DataCorrupt(f"an image of {path} does not have the digest {sha256}")
+        raise DataCorrupt(damaged(store, path, f"an image does not have the digest {sha256}"))
     return data
 
 

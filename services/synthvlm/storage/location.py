@@ -21,7 +21,8 @@ SCHEMES = (FILE, "s3", "gs", "az", MEMORY)
 _AUTHORITY = re.compile(r"[A-Za-z0-9$](?:[A-Za-z0-9_-]|\.(?!\.)){0,254}")
 _ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _ESCAPED = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
-_USER_INFORMATION = re.compile(r"(?<=://)\S*@")
+_USER_INFORMATION = re.compile(r"(?<=:)(/*)\S*@")
+_BEFORE_HOST = re.compile(r"(?<=:)(/*).*@", re.DOTALL)
 _QUERY = re.compile(r"\?[^\s'\")]*")
 
 
@@ -95,7 +96,7 @@ def parse_location(uri: str) -> Location:
     """
     location = _parse(uri)
     if location.scheme != FILE and not location.authority:
-        raise refused(f"{redacted(uri)!r} names no bucket; give {location.scheme}://bucket/prefix")
+        raise refused(f"{shown(uri)} names no bucket; give {location.scheme}://bucket/prefix")
     return location
 
 
@@ -164,8 +165,11 @@ class Roots:
 
 
 def redacted(text: str) -> str:
-    """``text`` without what may be a secret: user information and queries of URLs in it."""
-    return _QUERY.sub("", _USER_INFORMATION.sub("", text))
+    """``text`` without what may be a secret: user information and queries of URLs in it.
+
+    URLs that are wrong count too: ``https:name:password@host`` lacks its slashes, not its password.
+    """
+    return _QUERY.sub("", _USER_INFORMATION.sub(r"\1", text))
 
 
 def refused(message: str) -> InvalidInput:
@@ -177,7 +181,7 @@ def _parse(uri: str) -> Location:
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme not in SCHEMES:
         raise refused(
-            f"{redacted(uri)!r} is not an object store; give file:///folder, s3://bucket/prefix, "
+            f"{shown(uri)} is not an object store; give file:///folder, s3://bucket/prefix, "
             f"gs:// or az://"
         )
     authority, _, path = rest.partition("/")
@@ -194,8 +198,13 @@ def _parse(uri: str) -> Location:
             problem = problem or "has an encoded percent sign"
         decoded.append(text)
     if problem:
-        raise refused(f"{redacted(uri)!r} is not the URI of a store: it {problem}")
+        raise refused(f"{shown(uri)} is not the URI of a store: it {problem}")
     return Location(scheme, authority, tuple(decoded))
+
+
+def shown(uri: str) -> str:
+    """A URI as errors repeat it: blanks in a password do not end it."""
+    return repr(redacted(_BEFORE_HOST.sub(r"\1", uri)))
 
 
 def _authority_problem(scheme: str, authority: str) -> str:

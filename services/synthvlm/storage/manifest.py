@@ -119,9 +119,15 @@ def read_manifest(store: Store, path: str) -> Manifest:
     return manifest
 
 
-def damaged(store: Store, path: str) -> str:
-    """What to say of a damaged object that a stage can make again."""
+def damaged(store: Store, path: str, detail: str = "") -> str:
+    """What to say of a damaged object that a stage can make again.
+
+    Args:
+        store: The store.
+        path: The object's path in it.
+        detail: What shows the damage, where it is more than a digest of the whole object.
+    """
     return (
-        f"{path} in {store.uri} is damaged; delete it and run the same command again, which makes "
-        f"the same bytes"
+        f"{path} in {store.uri} is damaged{detail and ': '}{detail}; delete it and run the same "
+        f"command again, which makes the same bytes"
     )

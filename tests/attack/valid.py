@@ -1,0 +1,81 @@
+"""A valid request of every method, about a small dataset that was made before."""
+
+from google.protobuf.message import Message
+
+from synthvlm.alignment.v1 import alignment_pb2 as alignment
+from synthvlm.caption.v1 import caption_pb2 as caption
+from synthvlm.dataset.v1 import dataset_pb2 as dataset
+from synthvlm.generation.v1 import generation_pb2 as generation
+from synthvlm.storage.v1 import shard_pb2 as shard
+from tests.contracts.chain import CAPTIONS, Made
+from tests.image_sets import picture
+
+RECIPE = "process:\n- words_num_filter: {lang: en, min_num: 2, max_num: 40}\n"
+
+
+def valid_requests(made: Made, image_id: str, export_uri: str) -> dict[str, Message]:
+    """A request by the name of its method, as ``CaptionService.EvaluateFile``.
+
+    Args:
+        made: The dataset, and the shards on the way to it.
+        image_id: One of its images.
+        export_uri: Where to export it to.
+    """
+    (pool,) = made.imported.shards
+    chain = dataset.ShardChain(
+        caption_set=made.curated.caption_set,
+        image_set=made.generated.image_set,
+        score_set=made.scored.score_set,
+    )
+    return {
+        "CaptionService.EvaluateCaptions": caption.EvaluateCaptionsRequest(
+            captions=[{"id": str(number), "text": text} for number, text in enumerate(CAPTIONS)],
+            recipe_yaml=RECIPE,
+        ),
+        "CaptionService.EvaluateFile": caption.EvaluateFileRequest(file=str(made.captions_file)),
+        "CaptionService.ImportCaptions": caption.ImportCaptionsRequest(
+            store=made.store, files=[str(made.captions_file)], layout={"format": "txt"}
+        ),
+        "CaptionService.CurateShard": caption.CurateShardRequest(store=made.store, pool=pool),
+        "GenerationService.GenerateImage": generation.GenerateImageRequest(
+            prompt=CAPTIONS[0], seed=3, parameters={"steps": 1, "width": 64, "height": 64}
+        ),
+        "GenerationService.GetModel": generation.GetModelRequest(),
+        "GenerationService.GenerateShard": generation.GenerateShardRequest(
+            store=made.store, caption_set=made.curated.caption_set, repeats=2, run_seed=1
+        ),
+        "AlignmentService.ScorePairs": alignment.ScorePairsRequest(
+            pairs=[{"image": picture(1), "caption": CAPTIONS[0]}]
+        ),
+        "AlignmentService.GetModel": alignment.GetModelRequest(),
+        "AlignmentService.ScoreShard": alignment.ScoreShardRequest(
+            store=made.store,
+            caption_set=made.curated.caption_set,
+            image_set=made.generated.image_set,
+        ),
+        "DatasetService.Select": dataset.SelectRequest(
+            store=made.store, shards=[chain], rule={"top_k": 3}
+        ),
+        "DatasetService.Assemble": dataset.AssembleRequest(
+            store=made.store, selection=made.selected.selection, name="shapes", request_id="one"
+        ),
+        "DatasetService.ListVersions": dataset.ListVersionsRequest(name="shapes", page_size=1),
+        "DatasetService.GetVersion": dataset.GetVersionRequest(version="shapes@1"),
+        "DatasetService.DiffVersions": dataset.DiffVersionsRequest(
+            **{"from": "shapes@1", "to": "shapes@2"}
+        ),
+        "DatasetService.GetImage": dataset.GetImageRequest(image_id=image_id, include_image=True),
+        "DatasetService.ExportVersion": dataset.ExportVersionRequest(
+            version="shapes@2",
+            format=dataset.EXPORT_FORMAT_LLAVA,
+            destination_uri=export_uri,
+        ),
+    }
+
+
+def in_store(request: Message, uri: str) -> Message:
+    """The same request of another store."""
+    changed = type(request)()
+    changed.CopyFrom(request)
+    changed.store.CopyFrom(shard.ShardStore(uri=uri))
+    return changed
