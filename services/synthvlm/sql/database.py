@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from synthvlm.disk_space import says_disk_is_full
+from synthvlm.disk_space import full_disk_text, says_disk_is_full
 from synthvlm.errors import DataCorrupt, OutOfSpace, PreconditionFailed, Unavailable
 from synthvlm.sql.settings import DatabaseSettings
 
@@ -41,7 +41,7 @@ class Database:
             Unavailable: The database failed.
         DataCorrupt: Its file is damaged.
         """
-        with database_errors(), self._sessions.begin() as session:
+        with database_errors(self.engine), self._sessions.begin() as session:
             yield session
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ def open_database(
         }
         # Replaces a connection that the server has closed before it is used.
         engine = create_engine(url, connect_args=connect, pool_pre_ping=True, **options)
-    with database_errors():
+    with database_errors(engine):
         migrate(engine, migrations, version_table)
     return Database(engine)
 
@@ -115,7 +115,7 @@ def migrate(engine: Engine, migrations: str, version_table: str = VERSION_TABLE)
 
 
 @contextmanager
-def database_errors() -> Iterator[None]:
+def database_errors(engine: Engine) -> Iterator[None]:
     """Turns failures of the database itself into errors of the domain.
 
     Raises:
@@ -126,7 +126,7 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise _unavailable(error) from error
+        raise _unavailable(engine, error) from error
     except DBAPIError as error:
         if type(error.orig) is sqlite3.DatabaseError:  # what SQLite says of a damaged file
             raise DataCorrupt(
@@ -135,12 +135,14 @@ def database_errors() -> Iterator[None]:
             ) from error
         if not error.connection_invalidated:
             raise
-        raise _unavailable(error) from error
+        raise _unavailable(engine, error) from error
 
 
-def _unavailable(error: DBAPIError) -> Unavailable | OutOfSpace:
+def _unavailable(engine: Engine, error: DBAPIError) -> Unavailable | OutOfSpace:
     reason = str(error.orig).strip().partition("\n")[0]
     if says_disk_is_full(reason):
+        if engine.dialect.name == "sqlite":
+            return OutOfSpace(full_disk_text(Path(str(engine.url.database))))
         return OutOfSpace(f"no space left for the database: {reason}")
     return Unavailable(f"the database failed: {reason}", _RETRY_SECONDS)
 
