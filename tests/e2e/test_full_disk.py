@@ -9,7 +9,7 @@ from synthvlm.local.home import Home
 from tests.e2e.conftest import place_in
 
 
-@pytest.mark.parametrize("kib", [48, 160, 330])
+@pytest.mark.parametrize("kib", [160, 330])
 def test_a_run_that_met_a_full_disk_goes_on_once_there_is_room(
     undisturbed, tmp_path: Path, small_disk, kib: int
 ) -> None:
