@@ -18,11 +18,11 @@ BREAKDOWNS = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode
 INNARDS = re.compile(
     r"\b(?!TProtocolException)[A-Z]\w*(Error|Exception)\b|Traceback|object at 0x|\.py\b"
 )
-"""What callers must not be told: names of Python's classes and files. What pyarrow says of a damaged
-Parquet file, in Thrift's words, is repeated."""
+"""What callers must not be told: names of Python's classes and files. What pyarrow says of a
+damaged Parquet file, in Thrift's words, is repeated."""
 MAX_KEPT_MIB = 100
 MAX_KEPT_OF_LARGE_MIB = 300
-"""After messages of tens of MiB the allocator keeps more, once; it does not grow with their number."""
+"""After messages of tens of MiB the allocator keeps more."""
 MAX_PEAK_MIB = 512
 MAX_HEALTH_SECONDS = 5.0
 """Of a busy machine; what is aimed at is 1 s, and the table tells what was measured."""
