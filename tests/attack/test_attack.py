@@ -71,7 +71,7 @@ def test_uris(attacked: Attacked, watch: Begin) -> None:
 def test_caption_files(attacked: Attacked, watch: Begin) -> None:
     target = attacked.services["caption"]
     with watch("caption files") as one:
-        for random in one.attempts(share=0.07, short=100):
+        for random in one.attempts(share=0.07, short=50):
             ending, data = caption_files.any_file(random)
             file = attacked.root / f"hostile.{ending}"
             file.write_bytes(data)

@@ -21,8 +21,10 @@ INNARDS = re.compile(
 """What callers must not be told: names of Python's classes and files. What pyarrow says of a
 damaged Parquet file, in Thrift's words, is repeated."""
 MAX_KEPT_MIB = 100
-MAX_KEPT_OF_LARGE_MIB = 300
-"""After messages of tens of MiB the allocator keeps more."""
+MAX_KEPT_OF_LARGE_MIB = 400
+"""After many messages of up to 49 MiB more is kept; docs/attack.md has figures."""
+MAX_KEPT_AT_FIRST_MIB = 250
+"""In the short form, which does not last until services are warm."""
 MAX_PEAK_MIB = 512
 MAX_HEALTH_SECONDS = 5.0
 """Of a busy machine; what is aimed at is 1 s, and the table tells what was measured."""
@@ -56,7 +58,8 @@ class Watch:
         self, kind: str, services: Mapping[str, Target], budget: Budget, max_kept_mib: int
     ) -> None:
         self.row = Row(kind)
-        self._max_kept_mib = max_kept_mib
+        at_first = 0 if budget.minutes else MAX_KEPT_AT_FIRST_MIB
+        self._max_kept_mib = max(max_kept_mib, at_first)
         self._services = services
         self._budget = budget
         self._number = 0
