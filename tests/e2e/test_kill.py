@@ -15,7 +15,8 @@ from synthvlm.local.processes import silent, wait_ready
 from synthvlm.local.services import as_services, own_services, register
 from synthvlm.local.words import WORDS
 from synthvlm_pipelines.events import StageEvent
-from tests.e2e.conftest import Place, place_in
+from tests.e2e.place import Place, place_in
+from tests.e2e.victims import find_victim
 
 pytestmark = pytest.mark.e2e
 
@@ -36,8 +37,9 @@ def service(word: str) -> Victim:
 
 
 def pipeline(_place: Place, command: psutil.Process) -> int:
-    (child,) = [c for c in command.children() if "synthvlm_pipelines" in c.cmdline()]
-    return int(child.pid)
+    process = find_victim("pipeline", command)
+    assert process is not None
+    return int(process.pid)
 
 
 KILLS: list[tuple[str, Condition, Victim, str]] = [
