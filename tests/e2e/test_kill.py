@@ -36,15 +36,23 @@ def service(word: str) -> Victim:
     return lambda place, _command: place.service_pids()[word]
 
 
-def pipeline(_place: Place, command: psutil.Process) -> int:
-    process = find_victim("pipeline", command)
-    assert process is not None
-    return int(process.pid)
+def process_of(victim: str) -> Victim:
+    def find(_place: Place, command: psutil.Process) -> int:
+        process = find_victim(victim, command)
+        assert process is not None
+        return int(process.pid)
+
+    return find
 
 
 KILLS: list[tuple[str, Condition, Victim, str]] = [
     ("caption", begins("curate"), service("caption"), "the caption service ended during the run"),
-    ("pipeline", begins("generate"), pipeline, "the pipeline's process was killed by signal 9"),
+    (
+        "pipeline",
+        begins("generate"),
+        process_of("pipeline"),
+        "the pipeline's process was killed by signal 9",
+    ),
     (
         "generation",
         in_the_middle_of("generate", 8),
@@ -56,6 +64,12 @@ KILLS: list[tuple[str, Condition, Victim, str]] = [
         begins("score"),
         service("alignment"),
         "the alignment service ended during the run",
+    ),
+    (
+        "step",
+        begins("select"),
+        process_of("step"),
+        "the step of the stage select ended without a result",
     ),
     ("dataset", begins("select"), service("dataset"), "the dataset service ended during the run"),
 ]
