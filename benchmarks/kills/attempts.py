@@ -120,7 +120,7 @@ class Attempt:
     def last_line(self) -> str:
         """The line of its own that it said last; what follows is the end of a log."""
         lines = [line for line in self.err.splitlines() if line.startswith("synthvlm: ")]
-        return lines[-1] if lines else ""
+        return lines[-1].partition(" (log: ")[0] if lines else ""
 
     def problem(self) -> str | None:
         """What is wrong with how it ended."""
