@@ -29,6 +29,10 @@ DEMO_REPEAT ?= 2
 DEMO_FRACTION ?= 0.4
 DEMO_SHARD ?= 250
 
+# Kills of random processes, at moments that follow from the seed.
+KILLS ?= 100
+KILLS_SEED ?= 1
+
 MINI := build/mini-models
 UP_HOME ?= .synthvlm
 
@@ -117,6 +121,10 @@ bench: setup $(STAMPS)/triton-server ## measure rates and memory: 100,000 captio
 	$(BIN)/python -m benchmarks.generation.throughput
 	$(BIN)/python -m benchmarks.alignment.score_pairs
 	$(BIN)/python -m benchmarks.scenes.throughput
+
+.PHONY: kills
+kills: setup ## kill random processes of runs KILLS times (default 100; up to an hour) and compare the datasets
+	$(BIN)/python -m benchmarks.kills --kills $(KILLS) --seed $(KILLS_SEED)
 
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml

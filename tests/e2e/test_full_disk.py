@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthvlm.local.home import Home
-from tests.e2e.conftest import place_in
+from tests.e2e.place import place_in
 
 
 @pytest.mark.parametrize("kib", [160, 330])

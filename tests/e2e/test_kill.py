@@ -15,7 +15,8 @@ from synthvlm.local.processes import silent, wait_ready
 from synthvlm.local.services import as_services, own_services, register
 from synthvlm.local.words import WORDS
 from synthvlm_pipelines.events import StageEvent
-from tests.e2e.conftest import Place, place_in
+from tests.e2e.place import Place, place_in
+from tests.e2e.victims import find_victim
 
 pytestmark = pytest.mark.e2e
 
@@ -35,14 +36,23 @@ def service(word: str) -> Victim:
     return lambda place, _command: place.service_pids()[word]
 
 
-def pipeline(_place: Place, command: psutil.Process) -> int:
-    (child,) = [c for c in command.children() if "synthvlm_pipelines" in c.cmdline()]
-    return int(child.pid)
+def process_of(victim: str) -> Victim:
+    def find(_place: Place, command: psutil.Process) -> int:
+        process = find_victim(victim, command)
+        assert process is not None
+        return int(process.pid)
+
+    return find
 
 
 KILLS: list[tuple[str, Condition, Victim, str]] = [
     ("caption", begins("curate"), service("caption"), "the caption service ended during the run"),
-    ("pipeline", begins("generate"), pipeline, "the pipeline's process was killed by signal 9"),
+    (
+        "pipeline",
+        begins("generate"),
+        process_of("pipeline"),
+        "the pipeline's process was killed by signal 9",
+    ),
     (
         "generation",
         in_the_middle_of("generate", 8),
@@ -54,6 +64,12 @@ KILLS: list[tuple[str, Condition, Victim, str]] = [
         begins("score"),
         service("alignment"),
         "the alignment service ended during the run",
+    ),
+    (
+        "step",
+        begins("select"),
+        process_of("step"),
+        "the step of the stage select ended without a result",
     ),
     ("dataset", begins("select"), service("dataset"), "the dataset service ended during the run"),
 ]

@@ -11,7 +11,7 @@ import pytest
 import yaml
 import zstandard
 
-from tests.e2e.conftest import place_in
+from tests.e2e.place import place_in
 
 pytestmark = pytest.mark.e2e
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.conftest import STAGE_SECONDS, Place, place_in
+from tests.e2e.place import STAGE_SECONDS, Place, place_in
 
 pytestmark = pytest.mark.e2e
 

@@ -110,7 +110,7 @@ def _follow(
         if status is not None:
             if status == 0 and state.stages["assemble"].is_finished:
                 return state
-            raise _process_error(status, log)
+            raise _process_error(state, status, log)
         time.sleep(_POLL_SECONDS)
 
 
@@ -138,14 +138,22 @@ def _stage_error(state: RunState, log: Path) -> CommandError:
     )
 
 
-def _process_error(status: int, log: Path) -> CommandError:
+def _process_error(state: RunState, status: int, log: Path) -> CommandError:
     if status < 0:
         return CommandError(
             f"the pipeline's process was killed by signal {-status}; {RESUME_ADVICE}", log=log
         )
-    full = full_disk(log.parent, log.read_text(errors="replace"))
-    return full or CommandError(
-        f"the pipeline ended with status {status}", log=log, tail=log_tail(log, 0)
+    if full := full_disk(log.parent, log.read_text(errors="replace")):
+        return full
+    # Only a step that was killed has reported neither a result nor a failure.
+    for event in (event for stage in state.stages.values() for event in stage.at_work):
+        where = f" on shard {event.shard + 1} of {event.shards}" if event.shards > 1 else ""
+        return CommandError(
+            f"the step of the stage {event.stage} ended without a result{where}; {RESUME_ADVICE}",
+            log=log,
+        )
+    return CommandError(
+        f"the pipeline ended with status {status}; {RESUME_ADVICE}", log=log, tail=log_tail(log, 0)
     )
 
 
