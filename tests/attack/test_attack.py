@@ -24,7 +24,7 @@ EVALUATE_FILE, IMPORT_CAPTIONS = CAPTION + "EvaluateFile", CAPTION + "ImportCapt
 def test_calls(attacked: Attacked, watch: Begin, word: str) -> None:
     target, methods = attacked.services[word], list(declared(word).methods)
     with watch(f"calls of {word}") as one:
-        for random in one.attempts(share=0.16, short=300):
+        for random in one.attempts(share=0.16, short=200):
             # Most that take longer are valid: the service has to see that the caller left.
             call = rpcs.any_call(random, methods, attacked.valid)
             one.record(call.send(target, seconds=2))
@@ -41,7 +41,7 @@ def test_sizes(attacked: Attacked, watch: Begin, word: str) -> None:
 def test_images(attacked: Attacked, watch: Begin) -> None:
     path = rpcs.path_of(declared("alignment").methods_by_name["ScorePairs"])
     with watch("images") as one:
-        for random in one.attempts(share=0.07, short=60):
+        for random in one.attempts(share=0.07, short=40):
             one.record(attacked.services["alignment"].call(path, images.pairs(random)))
 
 
@@ -54,7 +54,7 @@ def test_uris(attacked: Attacked, watch: Begin) -> None:
     }
     outside = sorted(attacked.root.parent.iterdir())
     with watch("URIs") as one:
-        for random in one.attempts(share=0.05, short=300):
+        for random in one.attempts(share=0.05, short=200):
             name = random.choice(sorted(methods))
             word, method = methods[name]
             request = uris.with_uri(random, attacked.valid[name], str(attacked.root))
