@@ -2,13 +2,9 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-DIGEST_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
-"""What a digest looks like, everywhere."""
 
 _CHUNK = 1 << 20
 _SEAL = "digest"
