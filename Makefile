@@ -96,7 +96,7 @@ breaking: setup ## check the protos for breaking changes since the branch main
 
 .PHONY: test
 test: setup protos system $(STAMPS)/triton-server $(STAMPS)/charts ## all tests (TESTS=path for some of them)
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadscope $(TESTS)
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(TESTS)
 
 .PHONY: test-attack
 test-attack: setup protos ## attack the services for MINUTES (default 18); SEED=number repeats an attack
