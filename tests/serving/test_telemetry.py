@@ -3,8 +3,6 @@
 import asyncio
 import json
 import logging
-import urllib.request
-from collections import defaultdict
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
@@ -17,7 +15,6 @@ from opentelemetry import trace
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import SpanContext
-from prometheus_client.parser import text_string_to_metric_families
 
 from synthvlm.client import GenerationClient, RetryPolicy, connect
 from synthvlm.client.call import Reflection
@@ -27,23 +24,10 @@ from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.testing import serving
 from tests.serving.probe import SERVICE, ProbeSettings, image_request, shard_request
+from tests.serving.scraping import samples
 from tests.serving.waiting import until, until_exists
 
 NO_RETRY = RetryPolicy(total_seconds=0)
-
-
-async def samples(address: str) -> dict[str, dict[tuple[str, ...], float]]:
-    def read() -> str:
-        with urllib.request.urlopen(f"http://{address}/metrics") as answer:
-            return str(answer.read().decode())
-
-    found: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
-    for family in text_string_to_metric_families(await asyncio.to_thread(read)):
-        for sample in family.samples:
-            found[sample.name][tuple(value for _, value in sorted(sample.labels.items()))] = (
-                sample.value
-            )
-    return found
 
 
 async def test_metrics_count_calls_by_method_and_code(tmp_path: Path) -> None:
@@ -82,6 +66,8 @@ async def test_metrics_count_calls_by_method_and_code(tmp_path: Path) -> None:
         ("NOT_FOUND", "GenerateImage"): 1.0,
     }
     assert quiet["synthvlm_probe_request_seconds_count"][("GenerateImage",)] == 4.0
+    assert quiet["synthvlm_probe_queue_seconds_count"] == {("item",): 4.0, ("shard",): 1.0}
+    assert quiet["synthvlm_probe_queue_seconds_sum"][("item",)] > 0.01  # one waited for the other
     assert quiet["process_resident_memory_bytes"][()] > 0
 
 

@@ -127,6 +127,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with translated(context, call):
                 self._check_token(context)
                 place = await self._admission.enter(method.kind)
+                self._metrics.admitted(method.kind, time.monotonic() - began)
                 try:
                     yield
                 finally:

@@ -12,6 +12,7 @@ from synthvlm.serving.calls import Call, Kind
 
 _ITEM_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _SHARD_SECONDS = (120, 300, 600, 1800, 3600, 7200)
+_QUEUE_SECONDS = (0.01, 0.1, 1, 5, 15, 30, 60, 120, 300, 900, 3600)
 
 
 class Metrics:
@@ -40,6 +41,13 @@ class Metrics:
             buckets=_ITEM_SECONDS + _SHARD_SECONDS,
             registry=self.registry,
         )
+        self._queue_seconds = Histogram(
+            f"{prefix}_queue_seconds",
+            "Seconds that calls waited before they ran.",
+            ["kind"],
+            buckets=_QUEUE_SECONDS,
+            registry=self.registry,
+        )
         in_flight = Gauge(
             f"{prefix}_in_flight", "Calls that run.", ["kind"], registry=self.registry
         )
@@ -48,6 +56,10 @@ class Metrics:
             lane = admission.lanes[kind]
             in_flight.labels(kind).set_function(partial(getattr, lane, "running"))
             queued.labels(kind).set_function(partial(getattr, lane, "queued"))
+
+    def admitted(self, kind: Kind, seconds: float) -> None:
+        """Counts a call that begins to run after it waited for ``seconds``."""
+        self._queue_seconds.labels(kind).observe(seconds)
 
     def observe(self, call: Call, seconds: float) -> None:
         """Counts a call that has ended."""

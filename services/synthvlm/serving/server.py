@@ -201,7 +201,15 @@ class Server(Generic[S]):
 
 def _options(settings: ServiceSettings, max_request_bytes: int) -> list[tuple[str, int]]:
     size = settings.max_message_mib * 2**20
+    age: list[tuple[str, int]] = []
+    if settings.max_connection_age_seconds:
+        grace = settings.max_connection_age_grace_seconds
+        age = [
+            ("grpc.max_connection_age_ms", round(settings.max_connection_age_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", round(grace * 1000)),
+        ]
     return [
+        *age,
         ("grpc.max_receive_message_length", min(size, max_request_bytes)),
         ("grpc.max_send_message_length", size),
         # gRPC inflates a message before it looks at its size, and before anyone is asked for a

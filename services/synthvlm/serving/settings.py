@@ -33,6 +33,7 @@ _WHEREABOUTS = {
     *("profile", "listen", "address_file", "metrics_listen", "health_listen"),
     *("tls_certificate_file", "tls_key_file", "tls_client_ca_file", "token_file"),
     *("log_level", "log_format", "otlp_endpoint", "database_password_file", "reuse"),
+    *("max_connection_age_seconds", "max_connection_age_grace_seconds"),
 }
 """Settings that decide where a service is, not what it does."""
 
@@ -106,6 +107,11 @@ class ServiceSettings(BaseSettings):
     be that large."""
     send_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 60.0
     """Seconds that a caller may take to take one answer of a stream; then the call ends."""
+    max_connection_age_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Seconds after which a client is asked to connect again, so that new replicas get calls; 0:
+    never."""
+    max_connection_age_grace_seconds: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 86_400.0
+    """Seconds that calls of a connection that has come of age have to finish."""
     drain_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     """Seconds that running calls have to finish after SIGTERM."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
