@@ -48,7 +48,7 @@ async def test_a_wrong_recipe_is_found_first(
         curate=CurateShardRequest(recipe_yaml=recipe),
     )
     with pytest.raises(InvalidInput, match="the recipe"):
-        await asyncio.to_thread(plan_run, wanted, services, "mini", tmp_path)
+        await asyncio.to_thread(plan_run, wanted, services, "mini", tmp_path.as_uri())
 
 
 def test_unset_parameters_take_the_profiles_values() -> None:

@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
+from synthvlm.local.places import Places, places_of
 from synthvlm.local.sockets import keep_private
+from synthvlm.storage import Location, file_location
 
 DEFAULT_HOME = Path(".synthvlm")
 HOME_VARIABLE = "SYNTHVLM_HOME"
@@ -31,17 +33,46 @@ class Home:
 
     @property
     def store(self) -> Path:
-        """The object store of all shards and datasets."""
+        """The folder of all shards and datasets, unless the home's file names another place."""
         return self.root / "store"
 
     @property
+    def store_location(self) -> Location:
+        """Where the object store is: that folder, or what the home's file names."""
+        return self.places.location or file_location(self.store)
+
+    @property
+    def store_uri(self) -> str:
+        """The URI of the object store."""
+        return self.store_location.uri
+
+    @property
     def catalogue(self) -> Path:
-        """The dataset service's database."""
+        """The file of the dataset service's database."""
         return (self.scratch or self.root) / "catalogue.sqlite"
 
     @property
+    def catalogue_url(self) -> str:
+        """The dataset service's database: that file, or what the home's file names."""
+        return self.places.catalogue or f"sqlite:///{self.catalogue}"
+
+    @property
+    def reuse_url(self) -> str:
+        """The index of images and scores that the store holds, likewise."""
+        return self.places.reuse or f"sqlite:///{self.reuse_index}"
+
+    @property
+    def places(self) -> Places:
+        """What the home's file says.
+
+        Raises:
+            InvalidInput: It is damaged.
+        """
+        return places_of(self.root)
+
+    @property
     def reuse_index(self) -> Path:
-        """The index of the images and scores that the store holds."""
+        """The file of the index of images and scores."""
         return (self.scratch or self.root) / "reuse.sqlite"
 
     @property
@@ -77,10 +108,11 @@ class Home:
         """Creates the folders.
 
         Raises:
-            InvalidInput: The home cannot be written to.
+            InvalidInput: The home cannot be written to, or its file is damaged.
         """
+        stores = () if self.places.store else (self.store,)
         try:
-            for folder in (self.store, self.runs, self.state, self.root / "logs"):
+            for folder in (*stores, self.runs, self.state, self.root / "logs"):
                 folder.mkdir(parents=True, exist_ok=True)
             keep_private(self.state)
             if not os.access(self.root, os.W_OK):
@@ -103,7 +135,7 @@ class Home:
             self.prepare()
             yield self
             return
-        if not self.store.is_dir():
+        if not self.places.store and not self.store.is_dir():
             raise InvalidInput(f"{self.root} is read-only and holds no datasets")
         with tempfile.TemporaryDirectory(prefix="synthvlm-home-") as folder:
             copy = Home(self.root, Path(folder))

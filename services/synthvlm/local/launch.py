@@ -110,13 +110,13 @@ def _common(profile: str) -> list[str]:
 
 
 def _settings(word: str, home: Home) -> list[str]:
-    options = {"--store-roots": [home.store.as_uri()]}
+    options = {"--store-roots": [home.store_uri]}
     if word == "caption":
         options["--caption-roots"] = CAPTION_ROOTS
     if word in ("generation", "alignment"):
-        options["--reuse.database"] = [f"sqlite:///{home.reuse_index}"]
+        options["--reuse.database"] = [home.reuse_url]
     if word == "dataset":
-        options["--database"] = [f"sqlite:///{home.catalogue}"]
+        options["--database"] = [home.catalogue_url]
     return [part for name, values in options.items() for v in values for part in (name, v)]
 
 

@@ -42,7 +42,7 @@ from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.report.write import report_run
-from synthvlm.storage import file_location, file_uri, open_store
+from synthvlm.storage import open_store
 from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
@@ -155,18 +155,18 @@ def _execute(
             blaming_disk(home.root),
             run_services(home, profile, display.services, engine) as services,
         ):
-            plan = plan_run(requests, services, profile, home.store)
+            plan = plan_run(requests, services, profile, home.store_uri)
             folder = home.new_run(requests.assemble.name)
             state = run_pipeline(plan.arguments, services, folder, display.run)
     finally:
         display.close()
     outcome = RunOutcome(state)
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
-    report = report_run(file_uri(home.store), record, folder, _warn)
+    report = report_run(home.store_uri, record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
     _tell(console, outcome, report, seconds)
-    if truncated := outcome.truncated(open_store(file_location(home.store))):
+    if truncated := outcome.truncated(open_store(home.store_location)):
         console.say(
             f"{truncated:,} images have a caption longer than the text encoders' window: its end "
             f"did not reach the model"

@@ -30,7 +30,7 @@ from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_cons
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import Profile, load_profile
-from synthvlm.storage import file_location, open_store
+from synthvlm.storage import open_store
 from synthvlm.tuning import grid as grids
 from synthvlm.tuning.captions import MOST_CAPTIONS
 from synthvlm.tuning.result import Result
@@ -134,7 +134,7 @@ def _execute(
     try:
         with run_services(home, reference, display.services) as services:
             display.close()  # before the search shows itself
-            store = open_store(file_location(home.store))
+            store = open_store(home.store_location)
             found = search(request, services.connect, store, folder, console)
     finally:
         display.close()

@@ -19,7 +19,7 @@ from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Services
 from synthvlm.local.words import WORDS
 from synthvlm.profiles import load_profile
-from synthvlm.storage import file_digest, file_uri
+from synthvlm.storage import file_digest
 from synthvlm_pipelines.requests import StageRequests
 
 
@@ -36,14 +36,14 @@ class RunPlan:
     arguments: dict[str, Any]
 
 
-def plan_run(wanted: StageRequests, services: Services, profile: str, store: Path) -> RunPlan:
+def plan_run(wanted: StageRequests, services: Services, profile: str, store_uri: str) -> RunPlan:
     """Asks the services for their models and parameters, and writes everything down.
 
     Args:
         wanted: What the user asked for; unset parameters take the profile's values.
         services: The services that the run will call.
         profile: The profile that they run: a shipped one's name, or a file.
-        store: Folder of the run's object store.
+        store_uri: The run's object store.
 
     Raises:
         InvalidInput: The recipe is wrong; this is checked before any file is read.
@@ -59,7 +59,7 @@ def plan_run(wanted: StageRequests, services: Services, profile: str, store: Pat
         generator = generation.get_model(generation_pb2.GetModelRequest())
     with AlignmentClient(services.connect("alignment")) as alignment:
         scorer = alignment.get_model(alignment_pb2.GetModelRequest())
-    requests = complete(wanted, generator, scorer, file_uri(store))
+    requests = complete(wanted, generator, scorer, store_uri)
     configuration = configuration_of(requests, profile_digest(profile), generator.numerics)
     requests.assemble.configuration_json = json.dumps(
         configuration, sort_keys=True, ensure_ascii=False

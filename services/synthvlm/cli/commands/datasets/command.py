@@ -218,7 +218,7 @@ def reindex(
     [dim]Example:[/] synthvlm datasets reindex --home moved
     """
     place = chosen_home(context, home)
-    if not place.store.is_dir():
+    if not place.places.store and not place.store.is_dir():
         raise WrongUsageError(f"{place.root} is not a home: it has no folder `store`")
     place.prepare()
     found = reindexed(place)
@@ -227,7 +227,7 @@ def reindex(
     else:
         stdout_console().say(
             f"{found['versions']:,} versions and {found['indexes']:,} indexes of images in "
-            f"{place.store}"
+            f"{place.places.store or place.store}"
         )
 
 

@@ -6,7 +6,6 @@ import sys
 
 from synthvlm.cli.failures import CommandError
 from synthvlm.local.home import Home
-from synthvlm.storage import file_uri
 
 
 def reindexed(home: Home) -> dict[str, int]:
@@ -18,8 +17,8 @@ def reindexed(home: Home) -> dict[str, int]:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "synthvlm.dataset.reindex", "--log-level", "ERROR"),
-            *("--store-roots", file_uri(home.store)),
-            *("--database", f"sqlite:///{home.catalogue}"),
+            *("--store-roots", home.store_uri),
+            *("--database", home.catalogue_url),
         ],
         capture_output=True,
         text=True,
@@ -28,5 +27,5 @@ def reindexed(home: Home) -> dict[str, int]:
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["it ended without a word"]
         raise CommandError(f"the catalogue cannot be filled: {lines[-1]}")
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])[file_uri(home.store)]
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])[home.store_uri]
     return found

@@ -23,7 +23,7 @@ from synthvlm.cli.terminal.output import print_json, stderr_console, stdout_cons
 from synthvlm.cluster.engine_job import EngineJob
 from synthvlm.cluster.objects import as_yaml
 from synthvlm.profiles import load_profile, setting
-from synthvlm.storage import Store, file_location, file_uri, open_store, parse_location
+from synthvlm.storage import Store, open_store, parse_location
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -78,7 +78,7 @@ def build(
     """
     reference = inputs.profile_reference(profile)
     place = prepared_home(context, home)
-    uri = store or _profile_store(reference) or file_uri(place.store)
+    uri = store or _profile_store(reference) or place.store_uri
     arguments = ["--profile", reference, "--store", uri]
     if calibration is not None:
         arguments += ["--calibration", str(inputs.readable_file(str(calibration), "caption file"))]
@@ -244,7 +244,7 @@ def _profile_store(reference: str) -> str | None:
 def _store(context: typer.Context, store: str | None, home: Path | None) -> Store:
     if store is not None:
         return open_store(parse_location(store))
-    return open_store(file_location(chosen_home(context, home).store))
+    return open_store(chosen_home(context, home).store_location)
 
 
 def _run(room: str, arguments: list[str], *, json: bool) -> dict[str, Any]:
