@@ -155,17 +155,13 @@ def _statistics(
     samples: Sequence[EncodedSample | MaskMismatch], batch: dict[str, torch.Tensor], images: int
 ) -> Statistics:
     fitting = [one for one in samples if isinstance(one, EncodedSample)]
-    counts = Counter(one.kind for one in samples if isinstance(one, MaskMismatch))
-    return Statistics(
-        Counter(
-            {
-                **counts,
-                "samples": len(samples),
-                "images": images,
-                "tokens": sum(one.length for one in fitting),
-                "learnt": int((batch["labels"] != IGNORED).sum()),
-                "places": batch["labels"].numel(),
-                "truncated": sum(one.truncated for one in fitting),
-            }
-        )
+    counts = Counter[str](one.kind for one in samples if isinstance(one, MaskMismatch))
+    counts.update(
+        samples=len(samples),
+        images=images,
+        tokens=sum(one.length for one in fitting),
+        learnt=int((batch["labels"] != IGNORED).sum()),
+        places=batch["labels"].numel(),
+        truncated=sum(one.truncated for one in fitting),
     )
+    return Statistics(counts)

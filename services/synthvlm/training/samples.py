@@ -6,6 +6,7 @@ the worker processes of a loader.
 
 import io
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch.utils.data import Dataset
 
-from synthvlm.errors import DataCorrupt, InvalidInput, NotFound
+from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.storage import (
     ShardRef,
     Store,
@@ -35,6 +36,10 @@ from synthvlm.training.conversation import IMAGE, MaskMismatch, Sample, Turn
 from synthvlm.training.encoder import EncodedSample, Encoder
 
 _log = structlog.get_logger(__name__)
+
+WORKER_START = "forkserver"
+"""How the worker processes of a loader are to be started: not by a fork of a process that has used
+a store."""
 
 _PROMPT = f"{IMAGE}\nDescribe the image."
 _COLUMNS = pa.schema(
@@ -98,6 +103,7 @@ class VersionPairs:
         version = open_shard(store, ShardRef(location.path, self.digest, manifest.records))
         self._index = version.table(PAIRS_FILE, _COLUMNS).combine_chunks()
         self._store: Store | None = store
+        self._process = os.getpid()
 
     def __len__(self) -> int:
         return int(self._index.num_rows)
@@ -107,11 +113,10 @@ class VersionPairs:
 
         Raises:
             DataCorrupt: The picture is not the one that was assembled.
+            PreconditionFailed: This process is a fork of the one that opened the version.
         """
         row = self._index.slice(index, 1).to_pylist()[0]
-        if self._store is None:
-            self._store = self._open()
-        data = verified_image(self._store, f"{self.location.path}/{row['shard']}", row)
+        data = verified_image(self._opened(), f"{self.location.path}/{row['shard']}", row)
         turns = [Turn("user", _PROMPT), Turn("assistant", row["text"])]
         return Sample(opened(data, row["image_id"]), turns, row["image_id"])
 
@@ -128,6 +133,17 @@ class VersionPairs:
 
     def _open(self) -> Store:
         return open_store(parse_location(self.location.store))
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            self._store, self._process = self._open(), os.getpid()
+        if self._process != os.getpid():
+            # The store's threads are not there, and it would wait for them without end.
+            raise PreconditionFailed(
+                f"a store that was opened before a fork cannot be read after it; start loaders' "
+                f"workers with multiprocessing_context={WORKER_START!r}"
+            )
+        return self._store
 
     def __getstate__(self) -> dict[str, Any]:
         # A store's connections belong to the process that opened them.

@@ -37,12 +37,14 @@ def questions_of(caption: str, rng: random.Random) -> list[Question]:
         points[:2] = [
             (SIZE / 2 + sign * right * _FAR, SIZE / 2 + sign * down * _FAR) for sign in (1, -1)
         ]
+    # One size that is not told may be any: then no thing can be told by its size.
+    has_sizes = all(group.size for group in groups)
     things = tuple(
-        Thing(group.shape, group.colour, group.size or "", x, y)
+        Thing(group.shape, group.colour, has_sizes and group.size or "", x, y)
         for group, (x, y) in zip(groups, points, strict=False)
     )
     told = {
-        "size": all(thing.size for thing in things),
+        "size": has_sizes,
         "background": meaning.background is not None,
         "relation": meaning.relation is not None,
         "place": meaning.place is not None,
