@@ -4,10 +4,11 @@ from itertools import islice
 
 import numpy as np
 import pytest
+import torch
 from accelerate.data_loader import BatchSamplerShard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 
 from synthvlm.errors import InvalidInput
 from synthvlm.training.sampler import GlobalOrder
@@ -80,8 +81,9 @@ def _steps(order, processes):
 @pytest.mark.parametrize("workers", [0, 1, 2])
 def test_any_number_of_workers_reads_the_same(workers) -> None:
     order = GlobalOrder(30, 1, 6, 6, end=42)
-    loader = DataLoader(range(30), batch_size=3, sampler=order, num_workers=workers)
-    assert [int(index) for batch in loader for index in batch] == list(order)
+    numbers = TensorDataset(torch.arange(30))
+    loader = DataLoader(numbers, batch_size=3, sampler=order, num_workers=workers)
+    assert [int(index) for (batch,) in loader for index in batch] == list(order)
     assert order.position == 6  # what was read ahead has not been trained on
 
 
@@ -142,7 +144,7 @@ def test_steps_of_similar_length_come_in_no_order_of_length() -> None:
         ({"groups": [[1] * 10]}, "groups"),
     ],
 )
-def test_what_is_no_order(made, problem) -> None:
+def test_orders_that_are_invalid(made, problem) -> None:
     with pytest.raises(InvalidInput, match=problem):
         GlobalOrder(**{"length": 10, "seed": 0, "global_batch": 4, **made})
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -92,6 +92,8 @@ class Collator:
         image_processor: Of the vision tower.
         aspect: What is done with pictures that are not square.
         row_length: Tokens a row when samples are packed; None: a row a sample.
+        attention: Implementation of attention in transformers: one takes a mask of four dimensions
+            as truths, the other as numbers to add, and neither says when it gets the wrong ones.
     """
 
     def __init__(
@@ -100,11 +102,13 @@ class Collator:
         image_processor: Any,
         aspect: Aspect = "pad",
         row_length: int | None = None,
+        attention: Literal["sdpa", "eager"] = "sdpa",
     ) -> None:
         self._pad = pad_token_id
         self._image_processor = image_processor
         self._aspect: Aspect = aspect
         self._row_length = row_length
+        self._attention = attention
 
     def __call__(self, samples: Sequence[EncodedSample | MaskMismatch]) -> dict[str, torch.Tensor]:
         """The batch; its rows and pictures are in the order of the samples, unless packed."""
@@ -138,8 +142,11 @@ class Collator:
         positions = [
             [at for one in row for at in one.positions or range(one.length)] for row in rows
         ]
+        mask = packing.visible(numbers, self._padded(parts, 0))
+        if self._attention == "eager":
+            mask = torch.zeros(mask.shape).masked_fill(~mask, torch.finfo(torch.float32).min)
         return {
-            "attention_mask": packing.visible(numbers, self._padded(parts, 0)),
+            "attention_mask": mask,
             "position_ids": self._padded(positions, 0),
         }
 
