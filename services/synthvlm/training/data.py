@@ -92,6 +92,7 @@ def stage_data(
         processor.image_processor,
         "pad" if own.pad_images else "crop",
         settings.max_length if own.packed else None,
+        settings.attention,
     )
     if name == PRETRAIN:
         order = _order(own, len(pairs), seed, end, lengths=pairs.lengths)

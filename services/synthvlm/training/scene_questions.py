@@ -40,7 +40,7 @@ def questions_of(caption: str, rng: random.Random) -> list[Question]:
     # One size that is not told may be any: then no thing can be told by its size.
     has_sizes = all(group.size for group in groups)
     things = tuple(
-        Thing(group.shape, group.colour, has_sizes and group.size or "", x, y)
+        Thing(group.shape, group.colour, (has_sizes and group.size) or "", x, y)
         for group, (x, y) in zip(groups, points, strict=False)
     )
     told = {

@@ -28,7 +28,7 @@ from synthvlm.training.curve import Point
 from synthvlm.training.model import trained_parameters
 from synthvlm.training.processes import Processes, StopSignal
 from synthvlm.training.sampler import GlobalOrder
-from synthvlm.training.samples import EncodedSamples
+from synthvlm.training.samples import WORKER_START, EncodedSamples
 from synthvlm.training.settings import TrainingSettings
 
 ORDER_FILE = "order.json"
@@ -161,6 +161,7 @@ class StageTrainer(Trainer):
             ),
             collate_fn=self._data.collate,
             num_workers=workers,
+            multiprocessing_context=WORKER_START if workers else None,
             persistent_workers=workers > 0,
             pin_memory=self._settings.device == "cuda",
         )
