@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from synthvlm.dataset.columns import combine_columns
 from synthvlm.dataset.exports.reserved import RESERVED, ExportFormat, Guard, ReservedRule
-from synthvlm.dataset.pairs import extension, image_path, tar_name, verified_image
+from synthvlm.dataset.pairs import extension, image_path, tar_name
 from synthvlm.dataset.prompts import llava_record
 from synthvlm.dataset.readahead import read_ahead
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput, NotFound, PreconditionFailed
@@ -34,6 +34,7 @@ from synthvlm.storage import (
     canonical_json,
     file_digest,
     open_shard,
+    verified_image,
 )
 from synthvlm.storage.schemas import (
     CHAINS,

@@ -11,7 +11,7 @@ import structlog
 from synthvlm.dataset.catalogue import Catalogue, Entry, IndexEntry
 from synthvlm.dataset.chains import stage_configuration
 from synthvlm.dataset.lookup import rows_by_prefix
-from synthvlm.dataset.pairs import stored_columns, verified_image
+from synthvlm.dataset.pairs import stored_columns
 from synthvlm.dataset.versions import Stores
 from synthvlm.errors import (
     DataCorrupt,
@@ -20,7 +20,7 @@ from synthvlm.errors import (
     NotFound,
     PreconditionFailed,
 )
-from synthvlm.storage import ShardRef, Store, canonical_json, open_shard
+from synthvlm.storage import ShardRef, Store, canonical_json, open_shard, verified_image
 from synthvlm.storage.schemas import (
     CAPTIONS_FILE,
     CHAINS,

@@ -7,9 +7,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from synthvlm.errors import DataCorrupt, NotFound
-from synthvlm.storage import Shard, Store, sha256_digest
-from synthvlm.storage.manifest import damaged
+from synthvlm.errors import DataCorrupt
+from synthvlm.storage import Shard
 from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
 
 _EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
@@ -45,33 +44,6 @@ def extension(row: Mapping[str, Any]) -> str:
         raise DataCorrupt(
             f"image {row['image_id']} has the unknown media type {row['media_type']}"
         ) from None
-
-
-def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
-    """The bytes of one image, read from the tar that holds it.
-
-    Args:
-        store: The store that holds the tar.
-        path: The tar.
-        row: ``image_id``, ``offset``, ``size`` and ``sha256`` of the image.
-
-    Raises:
-        DataCorrupt: The tar is missing, or the bytes do not have the recorded digest.
-    """
-    try:
-        data = store.read_range(path, row["offset"], row["size"])
-    except NotFound as error:
-        raise DataCorrupt(
-            f"{path} in {store.uri}, which holds image {row['image_id']}, is gone; run the same "
-            f"command again"
-        ) from error
-    if sha256_digest(data) != row["sha256"]:
-        raise DataCorrupt(
-            damaged(
-                store, path, f"image {row['image_id']} does not have the digest {row['sha256']}"
-            )
-        )
-    return data
 
 
 def stored_columns(schema: pa.Schema, shard: Shard) -> pa.Schema:

@@ -12,7 +12,7 @@ from synthvlm.storage.location import (
 )
 from synthvlm.storage.manifest import FileEntry, Manifest
 from synthvlm.storage.refs import ShardRef, is_safe_path
-from synthvlm.storage.shards import Shard, committed_shards, open_shard
+from synthvlm.storage.shards import Shard, committed_shards, open_shard, verified_image
 from synthvlm.storage.store import Store, open_store
 
 __all__ = [
@@ -35,4 +35,5 @@ __all__ = [
     "open_store",
     "parse_location",
     "sha256_digest",
+    "verified_image",
 ]

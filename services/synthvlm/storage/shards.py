@@ -1,8 +1,9 @@
 """Reading committed shards, every byte checked against its digest."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -94,6 +95,33 @@ class Shard:
             if index < 0 or stored.field(index).type != column.type:
                 raise DataCorrupt(f"{self.path(name)} has no column {column.name}: {column.type}")
         return file
+
+
+def verified_image(store: Store, path: str, row: Mapping[str, Any]) -> bytes:
+    """The bytes of one image, read from the tar that holds it.
+
+    Args:
+        store: The store that holds the tar.
+        path: The tar.
+        row: ``image_id``, ``offset``, ``size`` and ``sha256`` of the image.
+
+    Raises:
+        DataCorrupt: The tar is missing, or the bytes do not have the recorded digest.
+    """
+    try:
+        data = store.read_range(path, row["offset"], row["size"])
+    except NotFound as error:
+        raise DataCorrupt(
+            f"{path} in {store.uri}, which holds image {row['image_id']}, is gone; run the same "
+            f"command again"
+        ) from error
+    if sha256_digest(data) != row["sha256"]:
+        raise DataCorrupt(
+            damaged(
+                store, path, f"image {row['image_id']} does not have the digest {row['sha256']}"
+            )
+        )
+    return data
 
 
 def open_shard(store: Store, ref: ShardRef) -> Shard:

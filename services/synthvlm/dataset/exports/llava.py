@@ -8,12 +8,12 @@ from typing import Any
 
 from synthvlm.dataset.exports.destination import Destination, Written
 from synthvlm.dataset.exports.reserved import Guard
-from synthvlm.dataset.pairs import image_path, pairs_by_tar, stored_columns, verified_image
+from synthvlm.dataset.pairs import image_path, pairs_by_tar, stored_columns
 from synthvlm.dataset.prompts import llava_record
 from synthvlm.dataset.readahead import read_ahead
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.progress import Reporter
-from synthvlm.storage import Shard, file_digest, sha256_digest
+from synthvlm.storage import Shard, file_digest, sha256_digest, verified_image
 from synthvlm.storage.schemas import PAIRS
 
 IMAGES = "images"

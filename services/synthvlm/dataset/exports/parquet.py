@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from synthvlm.dataset.exports.destination import Destination, Written
-from synthvlm.dataset.pairs import pairs_by_tar, truncated_pairs, verified_image
+from synthvlm.dataset.pairs import pairs_by_tar, truncated_pairs
 from synthvlm.dataset.readahead import read_ahead
 from synthvlm.errors import DataCorrupt
 from synthvlm.progress import Reporter
-from synthvlm.storage import Shard
+from synthvlm.storage import Shard, verified_image
 from synthvlm.storage.schemas import PAIRS
 
 _GROUP_ROWS = 100

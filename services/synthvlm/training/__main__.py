@@ -1,0 +1,57 @@
+"""``python -m torch.distributed.run … -m synthvlm.training --request FILE.json``."""
+
+import argparse
+import sys
+import traceback
+from pathlib import Path
+
+from synthvlm.errors import DomainError, OperationCancelled
+from synthvlm.training.events import State, TrainingEvent, emit
+from synthvlm.training.processes import STOPPED_STATUS, Processes, StopSignal
+from synthvlm.training.request import read_request
+
+FAILED_STATUS = 1
+INVALID_STATUS = 2
+"""Exit status where trying again cannot help."""
+
+
+def main() -> int:
+    """Trains what the request asks for, as one of the processes that do; returns the status."""
+    parser = argparse.ArgumentParser(prog="python -m synthvlm.training", description=__doc__)
+    parser.add_argument("--request", type=Path, required=True, metavar="FILE", help="JSON")
+    request_file = parser.parse_args().request
+    stop = StopSignal()
+    stop.install()
+    processes: Processes | None = None
+    try:
+        request = read_request(request_file)
+        processes = Processes(request.settings())
+        from synthvlm.training.stages import train
+
+        outcome = train(request, processes, stop, emit)
+        if processes.is_first:
+            values = {
+                "path": outcome.model.ref.path,
+                "digest": outcome.model.ref.digest,
+                "found": outcome.found,
+            }
+            emit(TrainingEvent(State.FINISHED, values=values))
+        processes.end()
+    except OperationCancelled as error:
+        if processes is not None and processes.is_first:
+            emit(TrainingEvent(State.STOPPED, code=error.code, reason=error.message))
+        return STOPPED_STATUS
+    except DomainError as error:
+        if processes is None or processes.is_first:
+            emit(TrainingEvent(State.FAILED, code=error.code, reason=error.message))
+        return INVALID_STATUS if error.code == "INVALID_ARGUMENT" else FAILED_STATUS
+    except Exception as error:
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
+        emit(TrainingEvent(State.FAILED, code="UNKNOWN", reason=reason))
+        return FAILED_STATUS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

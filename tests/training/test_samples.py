@@ -1,0 +1,225 @@
+"""Samples of dataset versions and of LLaVA's files, by number and in any process."""
+
+import json
+import os
+import socket
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+from moto.server import ThreadedMotoServer
+from PIL import Image
+from torch.utils.data import DataLoader
+
+from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
+from synthvlm.storage import file_location, open_store, parse_location
+from synthvlm.training.conversation import PLAIN, MaskMismatch, Turn
+from synthvlm.training.encoder import EncodedSample, Encoder
+from synthvlm.training.samples import (
+    WORKER_START,
+    EncodedSamples,
+    LlavaRecords,
+    VersionLocation,
+    VersionPairs,
+)
+from tests.training.tokenizers import mini_tokenizer
+from tests.training.versions import drawn_version
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return open_store(file_location(tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture(scope="module")
+def location(store):
+    return drawn_version(store, 9)
+
+
+class TestVersionPairs:
+    def test_a_pair(self, location):
+        pairs = VersionPairs(location)
+        assert len(pairs) == 9
+        sample = pairs[5]
+        assert sample.id == "0005"
+        assert sample.image.size == (64, 64)
+        assert [turn.role for turn in sample.conversation] == ["user", "assistant"]
+        assert "<image>" in sample.conversation[0].text
+        assert sample.conversation[1].text == pairs.captions[5]
+        assert pairs.lengths.tolist() == [len(caption) for caption in pairs.captions]
+        assert pairs.digest == location.digest
+
+    def test_any_order_gives_the_same(self, location):
+        pairs = VersionPairs(location)
+        pictures = {number: pairs[number].image.tobytes() for number in (8, 0, 4)}
+        assert {n: VersionPairs(location)[n].image.tobytes() for n in (0, 4, 8)} == pictures
+        assert len(set(pictures.values())) == 3
+
+    def test_workers_read_the_same(self, location):
+        pairs = VersionPairs(location)
+        loader = DataLoader(
+            pairs,
+            batch_size=2,
+            num_workers=1,
+            collate_fn=_ids_and_means,
+            multiprocessing_context=WORKER_START,
+        )
+        read = [one for batch in loader for one in batch]
+        assert read == [one for number in range(9) for one in _ids_and_means([pairs[number]])]
+
+    def test_a_forked_process_is_told_what_to_do(self, location):
+        pairs = VersionPairs(location)
+        receiving, sending = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                pairs[0]
+            except PreconditionFailed as error:
+                os.write(sending, error.message.encode())
+            finally:
+                os._exit(0)
+        os.close(sending)
+        assert WORKER_START in os.read(receiving, 1000).decode()
+        os.waitpid(child, 0)
+        os.close(receiving)
+
+    def test_an_object_store(self, monkeypatch):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            port = listener.getsockname()[1]
+        server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+        server.start()
+        try:
+            endpoint = f"http://127.0.0.1:{port}"
+            for name, value in {
+                "AWS_ENDPOINT_URL": endpoint,
+                "AWS_ACCESS_KEY_ID": "id",
+                "AWS_SECRET_ACCESS_KEY": "secret",
+                "AWS_REGION": "us-east-1",
+                "AWS_ALLOW_HTTP": "true",
+            }.items():
+                monkeypatch.setenv(name, value)
+            urlopen(Request(f"{endpoint}/data", method="PUT")).close()
+            location = drawn_version(open_store(parse_location("s3://data/run")), 5)
+            pairs = VersionPairs(location)
+            assert location.store == "s3://data/run"
+            assert [pairs[number].id for number in (4, 0)] == ["0004", "0000"]
+        finally:
+            server.stop()
+
+    def test_a_damaged_picture(self, tmp_path):
+        store = open_store(file_location(tmp_path))
+        location = drawn_version(store, 2)
+        path = f"{location.path}/pairs-000000.tar"
+        store.write(path, store.read(path).replace(b"IDAT", b"IDAX"))
+        with pytest.raises(DataCorrupt, match="0001"):
+            VersionPairs(location)[1]
+
+    @pytest.mark.parametrize(
+        ("changes", "error"),
+        [
+            ({"path": "dataset/0"}, NotFound),
+            ({"digest": "sha256:0"}, DataCorrupt),
+            ({"store": "folder"}, InvalidInput),
+        ],
+    )
+    def test_what_is_not_that_version(self, location, changes, error):
+        given = {"store": location.store, "path": location.path, "digest": location.digest}
+        with pytest.raises(error):
+            VersionPairs(VersionLocation(**{**given, **changes}))
+
+
+def _ids_and_means(samples):
+    return [(sample.id, float(np.asarray(sample.image).mean())) for sample in samples]
+
+
+RECORDS = [
+    {
+        "id": 7,
+        "image": "coco/a.png",
+        "conversations": [
+            {"from": "human", "value": "what?\n<image>"},
+            {"from": "gpt", "value": "a star"},
+        ],
+        "model": "other keys are left alone",
+    },
+    {
+        "id": "t",
+        "conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}],
+    },
+    {"image": "b.png", "conversations": [{"from": "gpt", "value": "é"}]},
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "images" / "coco").mkdir(parents=True)
+    Image.new("RGB", (6, 4)).save(tmp_path / "images/coco/a.png")
+    Image.new("RGB", (8, 8)).save(tmp_path / "images/b.png")
+    (tmp_path / "secret.png").write_bytes(b"x")
+    (tmp_path / "data.json").write_text(json.dumps(RECORDS), encoding="utf-8")
+    return tmp_path
+
+
+class TestLlavaRecords:
+    def test_records_with_pictures(self, folder):
+        records = LlavaRecords(folder / "data.json", folder / "images")
+        assert [records[number].id for number in range(len(records))] == ["7", "2"]
+        assert records[0].image.size == (6, 4)
+        assert records[0].conversation == [
+            Turn("user", "what?\n<image>"),
+            Turn("assistant", "a star"),
+        ]
+        assert records[1].conversation == [Turn("assistant", "é")]
+        assert records.lengths.tolist() == [19, 1]
+        with pytest.raises(IndexError):
+            records[2]
+
+    def test_records_without(self, folder):
+        records = LlavaRecords(folder / "data.json", None)
+        assert [sample.id for sample in records] == ["t"]
+        assert records[0].image is None
+
+    @pytest.mark.parametrize(
+        ("content", "error", "problem"),
+        [
+            ("{", InvalidInput, "not JSON"),
+            ("{}", InvalidInput, "not a list"),
+            ('[{"id": "x"}]', InvalidInput, "record 0 of .*conversations"),
+            ('[{"conversations": [{"from": "me", "value": ""}]}]', InvalidInput, "from"),
+            ("[]", InvalidInput, "no records with pictures"),
+            (
+                '[{"image": "c.png", "conversations": [{"from": "gpt", "value": ""}]}]',
+                NotFound,
+                "c.png",
+            ),
+            (
+                '[{"image": "../secret.png", "conversations": [{"from": "gpt", "value": ""}]}]',
+                InvalidInput,
+                "not below",
+            ),
+        ],
+    )
+    def test_every_record_is_checked_at_first(self, folder, content, error, problem):
+        (folder / "bad.json").write_text(content)
+        with pytest.raises(error, match=problem):
+            LlavaRecords(folder / "bad.json", folder / "images")
+
+    def test_a_file_that_is_not_there(self, folder):
+        with pytest.raises(NotFound, match=r"none\.json does not exist"):
+            LlavaRecords(folder / "none.json", None)
+
+    def test_a_picture_that_cannot_be_read(self, folder):
+        (folder / "images/b.png").write_bytes(b"no picture")
+        with pytest.raises(DataCorrupt, match="sample 2"):
+            LlavaRecords(folder / "data.json", folder / "images")[1]
+
+
+def test_a_caption_without_a_fitting_mask_is_given_as_such(store):
+    location = drawn_version(store, ["a red star", "the tag </s> in a caption"])
+    encoder = Encoder(mini_tokenizer(), 64, PLAIN, 256)
+    good, bad = (EncodedSamples(VersionPairs(location), encoder)[number] for number in (0, 1))
+    assert isinstance(good, EncodedSample)
+    assert isinstance(bad, MaskMismatch)
+    assert bad.kind == "reserved"
+    assert "0001" in bad.message
