@@ -15,6 +15,7 @@ SHARED = {
     "cli",
     "client",
     "cluster",
+    "evaluation",
     "local",
     "profiles",
     "report",
@@ -31,7 +32,9 @@ ONE_MEANING = {
     *{"models", "parquet", "reindex", "warm_up"},
 }
 """Names of modules that mean the same in each service that has one."""
-OTHER_EXTRAS = {"cli", "dev", "pipelines", "scenes"}
+JOBS = {"evaluation"}
+"""Packages that run once and end, with a section of the profiles."""
+OTHER_EXTRAS = {"cli", "dev", "evaluation", "pipelines", "scenes", "training"}
 """Extras that do not belong to a service."""
 
 
@@ -76,9 +79,10 @@ def test_a_module_name_means_one_thing() -> None:
     assert shared <= ONE_MEANING
 
 
-def test_profiles_have_a_section_for_nothing_but_services() -> None:
+def test_profiles_have_a_section_for_nothing_but_services_and_jobs() -> None:
     for path in sorted((PACKAGE / "profiles").glob("*.yaml")):
-        assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) <= set(SERVICES), path.name
+        sections = set(yaml.safe_load(path.read_text(encoding="utf-8")))
+        assert sections <= set(SERVICES) | JOBS, path.name
 
 
 def test_the_chart_has_a_key_for_every_service() -> None:

@@ -104,7 +104,8 @@ class Harness:
     def _template_begins(self) -> bool:
         """Whether the chat template writes the beginning of the sequence itself."""
         begin = self._model.tokenizer.bos_token
-        template = getattr(self._model, "processor", self._model.tokenizer).chat_template
+        writer: Any = getattr(self._model, "processor", self._model.tokenizer)
+        template = writer.chat_template
         if not begin or not template:
             return False
         message = {"role": "user", "content": "x"}
