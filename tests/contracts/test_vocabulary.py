@@ -15,6 +15,7 @@ SHARED = {
     "cli",
     "client",
     "cluster",
+    "evaluation",
     "local",
     "profiles",
     "report",
@@ -32,7 +33,7 @@ ONE_MEANING = {
     *{"models", "parquet", "reindex", "warm_up"},
 }
 """Names of modules that mean the same in each service that has one."""
-JOBS = {"training"}
+JOBS = {"evaluation", "training"}
 """Packages that run once and end, with a section of the profiles."""
 OTHER_EXTRAS = {"cli", "dev", "evaluation", "pipelines", "scenes", "training"}
 """Extras that do not belong to a service."""

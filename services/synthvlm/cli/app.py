@@ -66,6 +66,7 @@ COMMANDS = (
         "datasets.command:app",
         "List, show, compare and export dataset versions.",
     ),
+    Entry("evaluations", "evaluations:app", "Show and compare evaluations of models."),
     Entry("images", "images.command:app", "Look at single images."),
     Entry("captions", "captions:app", "Try recipes on captions."),
     Entry(

@@ -5,6 +5,8 @@ tables of different versions are never mixed. All scores are float32; all digest
 ``sha256:`` and 64 hexadecimal digits; all offsets and sizes are in bytes.
 """
 
+import json
+
 import pyarrow as pa
 
 SCHEMA_VERSION = 2
@@ -156,3 +158,62 @@ PAIRS_FILE = "pairs.parquet"
 LLAVA_FILE = "llava.json"
 """The pairs of a dataset version as LLaVA's training reads them, without those whose caption has a
 word that is reserved there."""
+
+PROBES = pa.schema(
+    [
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("cluster", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),
+    ]
+)
+"""What a model is asked or reads in an evaluation: ``cluster`` names what several questions are
+about, ``kind`` what they ask for or what is wrong with a text."""
+
+_PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+_VALUE = {"dtype": "string", "_type": "Value"}
+QUESTIONS = pa.schema(
+    [
+        *PROBES,
+        pa.field("things", pa.string(), nullable=False),
+        pa.field("image", _PICTURE),
+        pa.field("blank", _PICTURE),
+    ],
+    metadata={
+        "huggingface": json.dumps(
+            {
+                "info": {
+                    "features": {
+                        **dict.fromkeys((*PROBES.names, "things"), _VALUE),
+                        "image": {"_type": "Image"},
+                        "blank": {"_type": "Image"},
+                    }
+                }
+            },
+            sort_keys=True,
+        )
+    },
+)
+"""Questions about pictures, each with the picture and an empty one; the metadata tells the library
+``datasets`` that they are images."""
+
+QUESTIONS_FILE = "questions.parquet"
+
+ANSWERS = pa.schema(
+    [
+        pa.field("benchmark", pa.string(), nullable=False),
+        pa.field("condition", pa.string(), nullable=False),
+        pa.field("question_id", pa.string(), nullable=False),
+        pa.field("cluster", pa.string(), nullable=False),
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("truth", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),
+        pa.field("score", pa.float64(), nullable=False),
+        pa.field("weight", pa.float64(), nullable=False),
+        pa.field("groups", pa.map_(pa.string(), pa.string()), nullable=False),
+    ]
+)
+"""Every answer of an evaluation; ``groups`` are the properties by which results are shown."""
+
+ANSWERS_FILE = "answers.parquet"
