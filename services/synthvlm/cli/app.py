@@ -67,6 +67,7 @@ COMMANDS = (
         "List, show, compare and export dataset versions.",
     ),
     Entry("images", "images.command:app", "Look at single images."),
+    Entry("ask", "ask:ask", "Ask a trained model a question about a picture."),
     Entry("captions", "captions:app", "Try recipes on captions."),
     Entry(
         "scenes",
