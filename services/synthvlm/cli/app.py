@@ -68,6 +68,7 @@ COMMANDS = (
     ),
     Entry("evaluations", "evaluations:app", "Show and compare evaluations of models."),
     Entry("images", "images.command:app", "Look at single images."),
+    Entry("ask", "ask:ask", "Ask a trained model a question about a picture."),
     Entry("captions", "captions:app", "Try recipes on captions."),
     Entry(
         "scenes",

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
+from transformers.utils.logging import disable_progress_bar
 
 from synthvlm.training.settings import TrainingSettings
 
@@ -32,6 +33,7 @@ class Processes:
 
     def __init__(self, settings: TrainingSettings) -> None:
         torch.set_num_threads(settings.threads)
+        disable_progress_bar()
         self._state = PartialState(cpu=settings.device == "cpu", timeout=_PATIENCE)
         self.count: int = self._state.num_processes
         self.rank: int = self._state.process_index

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 import synthvlm
@@ -13,6 +14,7 @@ from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.model_folders import model_digest
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, committed_shards, open_shard
 from synthvlm.storage.digests import sealed, unsealed
+from synthvlm.training.curve import CURVE, CURVE_FILE
 from synthvlm.training.settings import TrainingSettings
 
 KIND = "models"
@@ -142,6 +144,15 @@ def download_model(store: Store, ref: ShardRef, folder: Path) -> Path:
     for entry in shard.manifest.files:
         shard.download(entry.name, folder)
     return folder
+
+
+def open_curve(store: Store, model: TrainedModel) -> pa.Table:
+    """The loss curve of a model: a table of the schema ``curve.CURVE``.
+
+    Raises:
+        DataCorrupt: It is damaged.
+    """
+    return open_shard(store, model.ref).table(CURVE_FILE, CURVE)
 
 
 def _opened(store: Store, ref: ShardRef) -> TrainedModel:
