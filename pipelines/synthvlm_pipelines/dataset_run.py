@@ -1,18 +1,21 @@
-"""The dataset run: captions in, dataset version out."""
+"""The dataset run: captions in, dataset version out, and a model that was trained on it."""
 
 from kfp import dsl
 
 from synthvlm_pipelines.components.assemble import assemble
 from synthvlm_pipelines.components.curate import curate
+from synthvlm_pipelines.components.evaluate import evaluate
 from synthvlm_pipelines.components.generate import generate
 from synthvlm_pipelines.components.import_captions import import_captions
 from synthvlm_pipelines.components.score import score
 from synthvlm_pipelines.components.select import select
+from synthvlm_pipelines.components.train import train
 
 
 @dsl.pipeline(
     name="dataset-run",
-    description="Curates captions, synthesises and scores images, publishes the best pairs.",
+    description="Curates captions, synthesises and scores images, publishes the best pairs; "
+    "trains a model on them and evaluates it.",
 )
 def dataset_run(
     caption_address: str,
@@ -27,8 +30,12 @@ def dataset_run(
     assemble_request: str,
     caption_file_digests: list[str],
     code_version: str,
+    train_request: str = "",
+    evaluate_request: str = "",
 ) -> str:
-    """Runs import; curate, generate and score for each shard; select and assemble.
+    """Runs import; curate, generate and score for each shard; select, assemble, train and evaluate.
+
+    The last two run if they have a request.
 
     A stage's request is its proto message as JSON (``StageRequests.arguments``).
     The loop uses only pipeline parameters, its item and the outputs of its own steps, because
@@ -78,4 +85,8 @@ def dataset_run(
         selected=selected.output,
         code_version=code_version,
     )
+    with dsl.If(train_request != ""):
+        trained = train(request=train_request, version=version.output, code_version=code_version)
+        with dsl.If(evaluate_request != ""):
+            evaluate(request=evaluate_request, model=trained.output, code_version=code_version)
     return version.output

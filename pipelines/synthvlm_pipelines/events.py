@@ -31,7 +31,8 @@ class StageEvent:
     """Something that happened to one stage on one shard.
 
     Attributes:
-        stage: ``import``, ``curate``, ``generate``, ``score``, ``select`` or ``assemble``.
+        stage: ``import``, ``curate``, ``generate``, ``score``, ``select``, ``assemble``, ``train``
+            or ``evaluate``.
         state: What happened.
         shard: Number of the shard, from 0.
         shards: Shards of the run; 1 for a stage that runs once.

@@ -8,7 +8,7 @@ inside lists and maps, which become floats there.
 import dataclasses
 import json
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf import json_format
 from google.protobuf.message import Message
@@ -35,19 +35,31 @@ class StageRequests:
     score: ScoreShardRequest = dataclasses.field(default_factory=ScoreShardRequest)
     select: SelectRequest = dataclasses.field(default_factory=SelectRequest)
     assemble: AssembleRequest = dataclasses.field(default_factory=AssembleRequest)
+    train: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The TrainingRequest without dataset and store; empty: no model is trained."""
+    evaluate: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """The EvaluationRequest without model and store; empty: no model is evaluated."""
 
     def set_store(self, uri: str) -> None:
         """Lets every stage read and write below ``uri``."""
-        for name in _names():
-            getattr(self, name).store.uri = uri
+        for request in self._all().values():
+            if isinstance(request, Message):
+                request.store.uri = uri  # type: ignore[attr-defined]
+            elif request:
+                request["store"] = uri
 
     def arguments(self) -> dict[str, str]:
-        """The pipeline's arguments ``<stage>_request``."""
-        return {f"{name}_request": to_json(getattr(self, name)) for name in _names()}
+        """The pipeline's arguments ``<stage>_request``; empty for a stage that is left out."""
+        return {f"{name}_request": _text(request) for name, request in self._all().items()}
+
+    def _all(self) -> dict[str, Message | dict[str, Any]]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
 
-def _names() -> list[str]:
-    return [field.name for field in dataclasses.fields(StageRequests)]
+def _text(request: Message | dict[str, Any]) -> str:
+    if isinstance(request, Message):
+        return to_json(request)
+    return json.dumps(request, sort_keys=True) if request else ""
 
 
 def stage_request(text: str, kind: type[M], **outputs: str) -> M:

@@ -2,15 +2,17 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
 from synthvlm import __version__
 from synthvlm.errors import DomainError, PreconditionFailed
+from synthvlm.jobs.events import JobEvent
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm_pipelines.connection import service_channel
 from synthvlm_pipelines.events import StageEvent, State, emit
@@ -32,13 +34,22 @@ class Stage:
         self._progress = progress
         emit(self._event(State.RUNNING))
 
-    def finish(self, result: Message) -> str:
+    def job_progress(self, event: JobEvent) -> None:
+        """Reports a job's progress."""
+        self.progress(
+            shard_pb2.ShardProgress(done=event.done, total=event.total, resumed=event.resumed)
+        )
+
+    def finish(self, result: Message | Mapping[str, Any]) -> str:
         """Reports the result.
 
         Returns:
             The result as JSON, as steps hand it on.
         """
-        text = to_json(result)
+        if isinstance(result, Message):
+            text = to_json(result)
+        else:
+            text = json.dumps(result, sort_keys=True)
         emit(self._event(State.FINISHED, result=text))
         return text
 

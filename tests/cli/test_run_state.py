@@ -28,7 +28,7 @@ def running(stage: str, shard: int, shards: int, done: int, total: int) -> Stage
 
 def test_a_stage_adds_up_its_shards_and_estimates_the_rest() -> None:
     clock = Clock()
-    state = RunState(clock)
+    state = RunState(clock=clock)
     state.apply(replace(running("generate", 0, 3, 40, 100), resumed=20))
     clock.now += 10
     state.apply(running("generate", 1, 3, 20, 60))
@@ -42,7 +42,7 @@ def test_a_stage_adds_up_its_shards_and_estimates_the_rest() -> None:
 
 def test_what_was_found_is_told_and_does_not_count_as_work() -> None:
     clock = Clock()
-    state = RunState(clock)
+    state = RunState(clock=clock)
     state.apply(replace(running("generate", 0, 1, 50, 80), resumed=8, reused=22))
     clock.now += 10
     stage = state.stages["generate"]
@@ -52,7 +52,7 @@ def test_what_was_found_is_told_and_does_not_count_as_work() -> None:
 
 def test_a_finished_stage_keeps_its_time() -> None:
     clock = Clock()
-    state = RunState(clock)
+    state = RunState(clock=clock)
     state.apply(StageEvent("select", State.STARTED))
     clock.now += 3
     state.apply(StageEvent("select", State.FINISHED, done=5, total=5, result={"selected": "5"}))
@@ -65,7 +65,7 @@ def test_a_finished_stage_keeps_its_time() -> None:
 
 def test_a_pause_between_shards_does_not_count_for_the_stage() -> None:
     clock = Clock()
-    state = RunState(clock)
+    state = RunState(clock=clock)
     for shard in (0, 1):
         state.apply(StageEvent("curate", State.STARTED, shard, 2))
         clock.now += 2
@@ -106,7 +106,7 @@ EVENTS = st.builds(
 @given(st.lists(EVENTS, max_size=30))
 def test_any_order_of_events_can_be_shown(events: list[StageEvent]) -> None:
     clock = Clock()
-    state = RunState(clock)
+    state = RunState(clock=clock)
     console = Terminal(file=io.StringIO(), width=100)
     display = PlainDisplay(console, clock)
     for event in events:
@@ -122,7 +122,7 @@ def test_any_order_of_events_can_be_shown(events: list[StageEvent]) -> None:
 
 def test_plain_lines_are_few() -> None:
     clock, out = Clock(), io.StringIO()
-    state, display = RunState(clock), PlainDisplay(Terminal(file=out, width=200), clock)
+    state, display = RunState(clock=clock), PlainDisplay(Terminal(file=out, width=200), clock)
     for done in range(1, 101):
         clock.now += 0.1
         state.apply(running("generate", 0, 1, done, 100))
@@ -136,7 +136,7 @@ def test_plain_lines_are_few() -> None:
 
 def test_a_line_names_the_shards_at_work() -> None:
     clock = Clock()
-    state = RunState(clock)
+    state = RunState(clock=clock)
     state.apply(StageEvent("curate", State.FINISHED, 0, 3, done=10, total=10))
     state.apply(running("curate", 1, 3, 4, 10))
     clock.now += 2

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from synthvlm.training.events import TrainingEvent, parse_event
+from synthvlm.jobs.events import JobEvent, parse_event
 from synthvlm.training.request import TrainingRequest
 
 _FORKS = multiprocessing.get_context("forkserver")
@@ -49,7 +49,7 @@ class Attempt:
     """
 
     statuses: list[int]
-    events: list[TrainingEvent] = field(default_factory=list)
+    events: list[JobEvent] = field(default_factory=list)
     output: str = ""
 
 
@@ -156,7 +156,7 @@ def _signal_all(started, number) -> None:
                 os.kill(process.pid, number)
 
 
-def _events(log: Path) -> list[TrainingEvent]:
+def _events(log: Path) -> list[JobEvent]:
     if not log.exists():
         return []
     lines = log.read_text().splitlines()

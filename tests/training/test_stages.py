@@ -4,10 +4,10 @@ import signal
 
 import pytest
 
+from synthvlm.jobs.events import State
 from synthvlm.storage import file_location, open_store
 from synthvlm.training.checkpoints import KIND as CHECKPOINTS
 from synthvlm.training.curve import CURVE, CURVE_FILE
-from synthvlm.training.events import State
 from synthvlm.training.processes import STOPPED_STATUS
 from synthvlm.training.trained import last_model, open_curve
 from tests.training.attempts import STEPS, attempt, tiny_request

@@ -1,34 +1,34 @@
 """``python -m synthvlm.evaluation --request FILE.json``: one evaluation.
 
-The shard's reference is printed as JSON; progress and the harnesses' own bars go to stderr. Status
-2: the request is wrong; 1: it could not be carried out.
+What happens is told on stdout, a JSON line each, the last one with the record's place; the
+harnesses' own bars go to stderr. Status 2: the request is wrong; 1: it could not be carried out.
 """
 
 import argparse
-import json
 import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.errors import DomainError
+from synthvlm.jobs.events import JobEvent, State, emit
 
 USAGE_STATUS, FAILURE_STATUS = 2, 1
 
 
 class _Told:
-    """Tells of finished parts on stderr."""
+    """Tells of finished parts."""
 
     def report(self, done: int, total: int, resumed: int = 0, reused: int = 0) -> None:
         del reused
-        sys.stderr.write(f"evaluation: {done} of {total} parts, {resumed} of them resumed\n")
+        emit(JobEvent(State.RUNNING, done=done, total=total, resumed=resumed))
 
     def check(self) -> None:
         """A job is ended by a signal."""
 
 
 def main(arguments: list[str]) -> int:
-    """Evaluates and prints; the exit status."""
+    """Evaluates and tells; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m synthvlm.evaluation", description=__doc__)
     parser.add_argument("--request", type=Path, required=True, metavar="FILE", help="JSON file")
     path = parser.parse_args(arguments).request
@@ -42,9 +42,9 @@ def main(arguments: list[str]) -> int:
     try:
         ref = evaluate(read_request(path), _Told())
     except DomainError as error:
-        sys.stderr.write(f"{error.message}\n")
-        return USAGE_STATUS if isinstance(error, InvalidInput) else FAILURE_STATUS
-    sys.stdout.write(f"{json.dumps({'evaluation': asdict(ref)})}\n")
+        emit(JobEvent(State.FAILED, code=error.code, reason=error.message))
+        return USAGE_STATUS if error.code == "INVALID_ARGUMENT" else FAILURE_STATUS
+    emit(JobEvent(State.FINISHED, values=asdict(ref)))
     return 0
 
 

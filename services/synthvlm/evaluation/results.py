@@ -112,6 +112,23 @@ class EvaluationRecord(_Frozen):
     results: list[Result]
     margins: list[Margin] = []
 
+    def headlines(self) -> list[str]:
+        """A line on each benchmark that was asked with the image, and its distance to baselines."""
+        lines = []
+        for one in self.results:
+            if one.condition != "image":
+                continue
+            value = one.estimate.value
+            text = f"{100 * value:.1f} %" if one.unit == "share" else f"{value:.2f}"
+            apart = ", ".join(
+                f"{100 * margin.difference:+.1f} points over {margin.over} "
+                f"({100 * margin.low:+.1f} to {100 * margin.high:+.1f})"
+                for margin in self.margins
+                if margin.benchmark == one.benchmark
+            )
+            lines.append(f"{one.benchmark} {text}{f', {apart}' if apart else ''}")
+        return lines
+
     def result(self, benchmark: str, condition: Condition) -> Result | None:
         """The result of a benchmark under a condition; None if there is none."""
         for one in self.results:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synthvlm.storage.refs import ShardRef
 
-Stage = Literal["import", "curate", "generate", "score", "select", "assemble"]
+Stage = Literal["import", "curate", "generate", "score", "select", "assemble", "train", "evaluate"]
 """A stage of a run, named by its verb; ``import`` reads the caption files."""
 
 
@@ -68,6 +68,8 @@ class RunRecord(_Frozen):
         quarantine: The quarantine shard; None when every record was good.
         pool: Pool shards, in input order.
         shards: What curation, generation and scoring made of each pool shard, in its order.
+        model: The model that was trained on the version, if one was.
+        evaluation: Its evaluation, if it was evaluated.
         configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
             score parameters, selection rule. Nested mappings are shown by dotted keys.
     """
@@ -84,4 +86,6 @@ class RunRecord(_Frozen):
     shards: list[RunShard]
     selection: ShardRef
     version: VersionRecord
+    model: ShardRef | None = None
+    evaluation: ShardRef | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)

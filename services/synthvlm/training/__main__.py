@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 from synthvlm.errors import DomainError, OperationCancelled
-from synthvlm.training.events import State, TrainingEvent, emit
+from synthvlm.jobs.events import JobEvent, State, emit
 from synthvlm.training.processes import STOPPED_STATUS, Processes, StopSignal
 from synthvlm.training.request import read_request
 
@@ -33,22 +33,23 @@ def main() -> int:
             values = {
                 "path": outcome.model.ref.path,
                 "digest": outcome.model.ref.digest,
+                "records": outcome.model.ref.records,
                 "found": outcome.found,
             }
-            emit(TrainingEvent(State.FINISHED, values=values))
+            emit(JobEvent(State.FINISHED, values=values))
         processes.end()
     except OperationCancelled as error:
         if processes is not None and processes.is_first:
-            emit(TrainingEvent(State.STOPPED, code=error.code, reason=error.message))
+            emit(JobEvent(State.STOPPED, code=error.code, reason=error.message))
         return STOPPED_STATUS
     except DomainError as error:
         if processes is None or processes.is_first:
-            emit(TrainingEvent(State.FAILED, code=error.code, reason=error.message))
+            emit(JobEvent(State.FAILED, code=error.code, reason=error.message))
         return INVALID_STATUS if error.code == "INVALID_ARGUMENT" else FAILED_STATUS
     except Exception as error:
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}"
-        emit(TrainingEvent(State.FAILED, code="UNKNOWN", reason=reason))
+        emit(JobEvent(State.FAILED, code="UNKNOWN", reason=reason))
         return FAILED_STATUS
     return 0
 

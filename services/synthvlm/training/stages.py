@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from synthvlm.errors import InvalidInput, OperationCancelled
+from synthvlm.jobs.events import JobEvent, State
 from synthvlm.model_folders import resolve_model
 from synthvlm.storage import ShardKey, Store, open_store, parse_location
 from synthvlm.training.card import model_card
@@ -27,7 +28,6 @@ from synthvlm.training.curve import (
     throughput_lines,
 )
 from synthvlm.training.data import load_mixture, mixture_digest, stage_data, stage_steps
-from synthvlm.training.events import State, TrainingEvent
 from synthvlm.training.model import (
     Parts,
     assemble,
@@ -55,7 +55,7 @@ from synthvlm.training.trainer import (
 
 CARD_FILE = "README.md"
 
-Watch = Callable[[TrainingEvent], None]
+Watch = Callable[[JobEvent], None]
 """Told of progress, in the first process."""
 
 
@@ -209,7 +209,7 @@ class Training:
             folder,
             earlier,
             lambda point: self._watch(
-                TrainingEvent(
+                JobEvent(
                     State.RUNNING,
                     stage.name,
                     before + point.step,

@@ -3,6 +3,7 @@
 import signal
 import time
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -12,7 +13,7 @@ import typer
 from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest
 from synthvlm.cli import inputs
-from synthvlm.cli.failures import blaming_disk
+from synthvlm.cli.failures import WrongUsageError, blaming_disk
 from synthvlm.cli.options import (
     ColumnOption,
     ColumnsOption,
@@ -38,12 +39,23 @@ from synthvlm.cli.terminal.output import (
     styled,
 )
 from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
+from synthvlm.evaluation.comparison import record_of
 from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
+from synthvlm.profiles import load_profile
 from synthvlm.report.write import report_run
-from synthvlm.storage import open_store
+from synthvlm.storage import Store, open_shard, open_store
 from synthvlm_pipelines.requests import StageRequests
+
+
+class Until(StrEnum):
+    """The stages that a run can end with."""
+
+    ASSEMBLE = "assemble"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
 
 DEFAULT_FRACTION = 0.5
 """Fraction of the captions that is kept when no limit is given."""
@@ -98,6 +110,14 @@ def run(
     shard_size: Annotated[
         int, typer.Option("--shard-size", metavar="N", help="Captions per shard.")
     ] = DEFAULT_SHARD_SIZE,
+    until: Annotated[
+        Until,
+        typer.Option(
+            "--until",
+            help="Last stage: assemble publishes the dataset version, train trains a model on it, "
+            "evaluate examines that model.",
+        ),
+    ] = Until.ASSEMBLE,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line on stdout.")
     ] = False,
@@ -105,6 +125,7 @@ def run(
     """Make a dataset version from caption files.
 
     Curates the captions, synthesises and scores images, keeps the best pairs and publishes them.
+    With --until evaluate it also trains a vision-language model on them, and examines it.
     Run again, the same command resumes where it stopped, and gives the same dataset.
 
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
@@ -135,9 +156,23 @@ def run(
         select=SelectRequest(rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION)),
         assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
+    if until is not Until.ASSEMBLE:
+        _require_section(reference, "training")
+        requests.train["profile"] = reference
+    if until is Until.EVALUATE:
+        _require_section(reference, "evaluation")
+        requests.evaluate.update(profile=reference, name=requests.assemble.name)
     place = prepared_home(context, home)
     signal.signal(signal.SIGTERM, _interrupt)
     _execute(requests, place, reference, engine, json)
+
+
+def _require_section(profile: str, section: str) -> None:
+    if not load_profile(profile).section(section):
+        raise WrongUsageError(
+            f"the profile {Path(profile).stem} has no section {section}; choose another --profile, "
+            f"or end --until assemble"
+        )
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -165,8 +200,9 @@ def _execute(
     report = report_run(home.store_uri, record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
-    _tell(console, outcome, report, seconds)
-    if truncated := outcome.truncated(open_store(home.store_location)):
+    store = open_store(home.store_location)
+    _tell(console, store, outcome, report, seconds)
+    if truncated := outcome.truncated(store):
         console.say(
             f"{truncated:,} images have a caption longer than the text encoders' window: its end "
             f"did not reach the model"
@@ -184,7 +220,9 @@ def _warn(problem: str) -> None:
     )
 
 
-def _tell(console: Terminal, outcome: RunOutcome, report: Path | None, seconds: float) -> None:
+def _tell(
+    console: Terminal, store: Store, outcome: RunOutcome, report: Path | None, seconds: float
+) -> None:
     counts, version = outcome.counts(), outcome.version
     console.say(
         styled(f"{version.name}@{version.version}", "bold"),
@@ -199,5 +237,10 @@ def _tell(console: Terminal, outcome: RunOutcome, report: Path | None, seconds: 
         parts = [f"{made[noun]:,} {noun} made, {reused[noun]:,} reused" for noun in made]
         console.say("; ".join(parts))
     console.say(f"digest  {version.digest}")
+    if outcome.model is not None:
+        console.say(f"model   {outcome.model.path}")
+    if outcome.evaluation is not None:
+        for line in record_of(open_shard(store, outcome.evaluation)).headlines():
+            console.say(f"        {line}")
     if report is not None:
         console.say(f"report  {report}")

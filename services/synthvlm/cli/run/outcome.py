@@ -11,7 +11,7 @@ from synthvlm.cli.run.state import RunState
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
-from synthvlm.storage import Store, open_shard
+from synthvlm.storage import ShardRef, Store, open_shard
 from synthvlm.storage.protos import counts_by_rule, ref_from_proto
 
 _MADE = {"images": "generate", "scores": "score"}
@@ -29,6 +29,8 @@ class RunOutcome:
         self.scored = parsed(state, "score", alignment_pb2.ScoreResult)
         self.selected = parsed(state, "select", dataset_pb2.SelectResult)[0]
         self.version = parsed(state, "assemble", dataset_pb2.VersionSummary)[0]
+        self.model = _job(state, "train")
+        self.evaluation = _job(state, "evaluate")
 
     def counts(self) -> dict[str, int]:
         """How many records each stage made."""
@@ -100,6 +102,8 @@ class RunOutcome:
                 bytes=version.bytes,
                 path=version.path,
             ),
+            model=self.model,
+            evaluation=self.evaluation,
             configuration=configuration,
         )
 
@@ -112,6 +116,8 @@ class RunOutcome:
             "counts": self.counts(),
             "made": self.made(),
             "reused": self.reused(),
+            "model": _shown(self.model),
+            "evaluation": _shown(self.evaluation),
             "report": None if report is None else str(report),
             "seconds": round(seconds, 3),
         }
@@ -127,3 +133,15 @@ class RunOutcome:
             )
             for stage in self._state.stages.values()
         ]
+
+
+def _job(state: RunState, stage: str) -> ShardRef | None:
+    """What a job committed; None where the run has no such job."""
+    if stage not in state.stages:
+        return None
+    (result,) = state.results(stage)
+    return ShardRef(result["path"], result["digest"], int(result["records"]))
+
+
+def _shown(ref: ShardRef | None) -> dict[str, str] | None:
+    return None if ref is None else {"path": ref.path, "digest": ref.digest}

@@ -19,7 +19,7 @@ from synthvlm.cli.failures import (
     full_disk,
 )
 from synthvlm.cli.run.nothing_left import why_nothing_is_left
-from synthvlm.cli.run.state import RunState
+from synthvlm.cli.run.state import JOBS, RunState
 from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
 from synthvlm.local.parent_death import ending_with_parent
@@ -51,6 +51,7 @@ def run_pipeline(
     Raises:
         CommandError: A stage failed, or a service or the pipeline's process ended.
     """
+    jobs = [name for name in JOBS if arguments.get(f"{name}_request")]
     arguments_file, log = folder / "arguments.json", folder / "pipeline.log"
     arguments_file.write_text(json.dumps(arguments, indent=2, sort_keys=True))
     progress = folder / "progress.jsonl"
@@ -74,7 +75,7 @@ def run_pipeline(
             start_new_session=True,
         )
     try:
-        return _follow(process, EventReader(progress), services, log, on_change)
+        return _follow(process, RunState(jobs), EventReader(progress), services, log, on_change)
     finally:
         _end(process)
 
@@ -85,12 +86,12 @@ def _token(services: Services) -> dict[str, str]:
 
 def _follow(
     process: "subprocess.Popen[bytes]",
+    state: RunState,
     events: EventReader,
     services: Services,
     log: Path,
     on_change: Callable[[RunState], None],
 ) -> RunState:
-    state = RunState()
     while True:
         status = process.poll()  # before the events, so that its last ones are read too
         for event in events.new():
@@ -108,7 +109,7 @@ def _follow(
         if state.failure is not None:
             raise _stage_error(state, log)
         if status is not None:
-            if status == 0 and state.stages["assemble"].is_finished:
+            if status == 0 and state.is_finished:
                 return state
             raise _process_error(state, status, log)
         time.sleep(_POLL_SECONDS)

@@ -22,6 +22,9 @@ from synthvlm.profiles import load_profile
 from synthvlm.storage import file_digest
 from synthvlm_pipelines.requests import StageRequests
 
+_DECIDING = ("caption", "generation", "alignment", "dataset")
+"""Sections of a profile that decide a version's content."""
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -124,13 +127,17 @@ def configuration_of(
 
 
 def profile_digest(profile: str) -> str:
-    """``sha256:`` digest of what a profile says, whatever its file is called.
+    """``sha256:`` digest of what a profile says of the services, whatever its file is called.
+
+    What it says of training and evaluation decides nothing of a version.
 
     Raises:
         InvalidInput: There is no such profile, or it is damaged.
     """
     # Dates and the like, which YAML knows and JSON does not, go by their text.
-    content = json.dumps(load_profile(profile).sections, sort_keys=True, default=str)
+    sections = load_profile(profile).sections
+    deciding = {word: sections[word] for word in _DECIDING if word in sections}
+    content = json.dumps(deciding, sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 

@@ -1,7 +1,7 @@
 """Where a run stands, put together from the events of its stages."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,9 @@ from synthvlm_pipelines.events import StageEvent, State
 
 STAGES: tuple[Stage, ...] = ("import", "curate", "generate", "score", "select", "assemble")
 """The stages of a dataset run, in its order."""
+
+JOBS: tuple[Stage, ...] = ("train", "evaluate")
+"""The stages that may follow, in their order."""
 
 LOOPED = ("curate", "generate", "score")
 """Stages that run once per shard."""
@@ -104,11 +107,19 @@ class StageProgress:
 
 
 class RunState:
-    """Where a run stands."""
+    """Where a run stands.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        jobs: Which of ``JOBS`` it has.
+        clock: Seconds that pass.
+    """
+
+    def __init__(
+        self, jobs: Sequence[Stage] = (), clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.clock = clock
-        self.stages: dict[str, StageProgress] = {name: StageProgress(name) for name in STAGES}
+        stages = (*STAGES, *jobs)
+        self.stages: dict[str, StageProgress] = {name: StageProgress(name) for name in stages}
         self.failure: StageEvent | None = None
 
     def apply(self, event: StageEvent) -> None:
@@ -119,6 +130,11 @@ class RunState:
                 self.stages[name].shards = event.shards
         if event.state is State.FAILED and self.failure is None:
             self.failure = event
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether every stage is finished."""
+        return all(stage.is_finished for stage in self.stages.values())
 
     @property
     def warnings(self) -> list[str]:

@@ -1,10 +1,12 @@
-"""What a training tells its caller: JSON lines on stdout, from its first process."""
+"""What a job tells its caller: JSON lines on stdout."""
 
 import json
 import sys
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
+
+_MARK = "synthvlm.job"
 
 
 class State(StrEnum):
@@ -17,18 +19,17 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class TrainingEvent:
-    """Something that happened in a training.
+class JobEvent:
+    """Something that happened in a job.
 
     Attributes:
-        state: ``running``: steps were done. ``stopped``: SIGTERM came, a checkpoint is committed,
+        state: ``running``: work was done. ``stopped``: SIGTERM came, what was done is committed,
             and the same command goes on from it. ``finished`` and ``failed`` are the last.
-        stage: ``pretrain`` or ``finetune``; empty outside of them.
-        done: Steps done of all stages together.
-        total: Steps of all stages together.
-        resumed: Of ``done``, steps of an earlier attempt.
-        values: The latest point of the loss curve, while it is running; the model once it is
-            finished: ``path``, ``digest``, and ``found``: whether it had been trained before.
+        stage: What of the job is being worked on; empty for a job of one piece.
+        done: Steps or parts done, of all stages together.
+        total: Steps or parts of all stages together.
+        resumed: Of ``done``, those of an earlier attempt.
+        values: The latest measurements while it is running; what it made once it is finished.
         code: Name of the gRPC status code, if it failed.
         reason: What went wrong, if it failed.
     """
@@ -43,16 +44,13 @@ class TrainingEvent:
     reason: str = ""
 
 
-_MARK = "synthvlm.training"
-
-
-def emit(event: TrainingEvent) -> None:
+def emit(event: JobEvent) -> None:
     """Writes an event to stdout."""
     sys.stdout.write(json.dumps({"event": _MARK, **asdict(event)}) + "\n")
     sys.stdout.flush()
 
 
-def parse_event(line: str) -> TrainingEvent | None:
+def parse_event(line: str) -> JobEvent | None:
     """The event that a line of stdout tells of; None for any other line."""
     try:
         content = json.loads(line)
@@ -60,4 +58,4 @@ def parse_event(line: str) -> TrainingEvent | None:
         return None
     if not isinstance(content, dict) or content.pop("event", None) != _MARK:
         return None
-    return TrainingEvent(**{**content, "state": State(content["state"])})
+    return JobEvent(**{**content, "state": State(content["state"])})

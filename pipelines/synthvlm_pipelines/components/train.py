@@ -1,0 +1,24 @@
+"""Training: a dataset version becomes a model."""
+
+from kfp import dsl
+
+from synthvlm_pipelines.settings import IMAGE
+
+
+@dsl.component(base_image=IMAGE, install_kfp_package=False)
+def train(request: str, version: str, code_version: str) -> str:
+    """Trains a vision-language model on a dataset version.
+
+    Args:
+        request: The TrainingRequest as JSON, without the dataset.
+        version: The VersionSummary as JSON.
+        code_version: Version that the run was submitted for.
+
+    Returns:
+        The model's shard as JSON: store, path and digest, and whether it was found made.
+    """
+    from synthvlm_pipelines.jobs import train as train_on
+    from synthvlm_pipelines.stage import stage
+
+    with stage("train", code_version) as current:
+        return current.finish(train_on(request, version, current.job_progress))
