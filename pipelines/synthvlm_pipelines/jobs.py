@@ -27,7 +27,8 @@ def train(request: str, version: str, watch: Watch) -> dict[str, Any]:
         watch: Gets what the training tells of.
 
     Returns:
-        The model's shard: ``store``, ``path``, ``digest``, ``records``, and ``found``: whether it was there.
+        The model's shard: ``store``, ``path``, ``digest`` and ``records``, and whether it was
+        ``found``.
 
     Raises:
         InvalidInput: This is not such a request.

@@ -135,6 +135,9 @@ def place_in(
     folder.mkdir(parents=True, exist_ok=True)
     sections = load_profile("mini").sections
     sections["generation"] |= {"steps": 6, "batch_size": 4}
+    for stage in ("pretrain", "finetune"):
+        sections["training"][stage]["steps"] = 3
+    sections["evaluation"]["scenes"] |= {"scenes": 12, "texts": 6}
     for section, settings in (changes or {}).items():
         sections[section] |= settings
     profile = folder / "quick.yaml"

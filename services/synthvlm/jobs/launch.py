@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from synthvlm.errors import DomainError, OperationCancelled
 from synthvlm.jobs.events import JobEvent, State, parse_event
+from synthvlm.local.parent_death import ending_with_parent
 
 _TAIL_LINES = 30
 
@@ -39,7 +40,8 @@ def run_job(
 ) -> Generator[JobEvent, None, JobEvent]:
     """Runs a job in processes of its own; yields what it tells of, and returns its last event.
 
-    A caller that stops iterating, by whatever exception, has it save what it has done and end.
+    When the caller stops iterating, by whatever exception, or is killed, it saves what it has done
+    and ends.
 
     Args:
         name: What errors call it.
@@ -54,7 +56,7 @@ def run_job(
         file = Path(folder) / "request.json"
         file.write_text(json.dumps(request.model_dump(mode="json")), encoding="utf-8")
         with subprocess.Popen(
-            [*command, "--request", str(file)],
+            ending_with_parent([*command, "--request", str(file)]),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
