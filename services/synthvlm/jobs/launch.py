@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from synthvlm.errors import DomainError, OperationCancelled
 from synthvlm.jobs.events import JobEvent, State, parse_event
-from synthvlm.local.parent_death import ending_with_parent
+from synthvlm.parent_death import ending_with_parent
 
 _TAIL_LINES = 30
 

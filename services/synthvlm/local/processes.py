@@ -17,7 +17,7 @@ import psutil
 from synthvlm.local.errors import ProcessFailed
 from synthvlm.local.health import is_serving
 from synthvlm.local.logs import log_tail
-from synthvlm.local.parent_death import ending_with_parent
+from synthvlm.parent_death import ending_with_parent
 
 READY_SECONDS = 600.0
 """How long a server may take to load its model."""

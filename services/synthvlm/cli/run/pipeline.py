@@ -22,8 +22,8 @@ from synthvlm.cli.run.nothing_left import why_nothing_is_left
 from synthvlm.cli.run.state import JOBS, RunState
 from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
-from synthvlm.local.parent_death import ending_with_parent
 from synthvlm.local.services import Services
+from synthvlm.parent_death import ending_with_parent
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE, TOKEN_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 

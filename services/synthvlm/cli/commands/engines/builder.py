@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from synthvlm.cli.failures import FAILURE_STATUS, USAGE_STATUS, CommandError
-from synthvlm.local.parent_death import ending_with_parent
+from synthvlm.parent_death import ending_with_parent
 
 _LINES = 4  # of its output, when a process ends without giving a reason
 

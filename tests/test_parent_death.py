@@ -12,7 +12,7 @@ from tests.local.waiting import until
 def test_a_command_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     child_file = tmp_path / "child"
     parent = (
-        "import subprocess, sys; from synthvlm.local.parent_death import ending_with_parent;"
+        "import subprocess, sys; from synthvlm.parent_death import ending_with_parent;"
         "command = ['sh', '-c', f'echo $$ > {sys.argv[1]}; exec sleep 600'];"
         "subprocess.run(ending_with_parent(command))"
     )

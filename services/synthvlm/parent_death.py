@@ -1,6 +1,6 @@
 """Starts a command that ends when its parent does, even when the parent is killed.
 
-``python -m synthvlm.local.parent_death PARENT_PID COMMAND…`` asks the kernel to send SIGTERM when
+``python -m synthvlm.parent_death PARENT_PID COMMAND…`` asks the kernel to send SIGTERM when
 the parent dies, then becomes the command. A service gets to drain, and none is left behind by
 ``kill -9``.
 """
@@ -18,7 +18,7 @@ def ending_with_parent(command: list[str]) -> list[str]:
 
     The kernel watches the calling thread: start the command from one that outlives it.
     """
-    return [sys.executable, "-m", "synthvlm.local.parent_death", str(os.getpid()), *command]
+    return [sys.executable, "-m", "synthvlm.parent_death", str(os.getpid()), *command]
 
 
 def main() -> None:

@@ -1,0 +1,22 @@
+"""A run that goes on to a model and its evaluation."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.place import Place
+
+pytestmark = pytest.mark.e2e
+
+
+def test_a_run_trains_and_evaluates_a_model_once(up: Place, undisturbed: dict[str, Any]) -> None:
+    first = up.make("--until", "evaluate")
+    assert first["digest"] == undisturbed["digest"]
+    assert undisturbed["model"] is undisturbed["evaluation"] is None
+    assert (up.home.store / first["model"]["path"] / "model.safetensors").is_file()
+    shown = up.json("evaluations", "show", "scenes", "--json")
+    assert shown["digest"] == first["evaluation"]["digest"]
+
+    again = up.make("--until", "evaluate")
+    for what in ("digest", "model", "evaluation"):
+        assert again[what] == first[what]
