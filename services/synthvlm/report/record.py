@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synthvlm.storage.refs import ShardRef
 
-Stage = Literal["import", "curate", "generate", "score", "select", "assemble"]
+Stage = Literal["import", "curate", "generate", "score", "select", "assemble", "train", "evaluate"]
 """A stage of a run, named by its verb; ``import`` reads the caption files."""
 
 
@@ -70,6 +70,8 @@ class RunRecord(_Frozen):
         shards: What curation, generation and scoring made of each pool shard, in its order.
         configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
             score parameters, selection rule. Nested mappings are shown by dotted keys.
+        model: The model that was trained on the version; None for none.
+        evaluation: The evaluation of that model; None for none.
     """
 
     name: str
@@ -85,3 +87,5 @@ class RunRecord(_Frozen):
     selection: ShardRef
     version: VersionRecord
     configuration: dict[str, Any] = Field(default_factory=dict)
+    model: ShardRef | None = None
+    evaluation: ShardRef | None = None
