@@ -9,6 +9,7 @@ import pytest
 
 from synthvlm.cli.__main__ import run
 from synthvlm.cli.commands.capacity.estimates import GPUS, Plan, estimates
+from synthvlm.cli.commands.capacity.training import GIVEN, RATES, TrainingPlan, training_estimates
 from synthvlm.errors import InvalidInput
 
 TEXT = (Path(__file__).parents[2] / "docs" / "capacity.md").read_text(encoding="utf-8")
@@ -93,3 +94,64 @@ def test_the_table_for_people_has_the_same_numbers(capsys: pytest.CaptureFixture
     printed = capsys.readouterr().out
     assert "1,000,000 images of 60 steps" in printed
     assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,415", printed)
+
+
+LLAVA = {"pretrain": 558_128, "finetune": 665_298}
+
+
+def test_llava_s_own_data_takes_the_hours_that_llava_published() -> None:
+    hours = {
+        model: [round(one.hours, 6) for one in training_estimates(TrainingPlan(model, LLAVA))]
+        for model in RATES
+    }
+    assert hours == {"7b": [3.5, 10.0], "13b": [5.5, 20.0]}
+
+
+def test_a_measured_rate_replaces_the_published_one_and_says_so() -> None:
+    samples = {"pretrain": 3600, "finetune": 1}
+    plan = TrainingPlan("7b", samples, gpus=2, rates={"pretrain": 1.0}, efficiency=0.5)
+    pretrain, finetune = training_estimates(plan)
+    assert (pretrain.source, pretrain.gpu_hours, pretrain.hours) == (GIVEN, 2.0, 1.0)
+    assert finetune.source.startswith("published")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--train", "70b"], "--train must be one of 7b, 13b"),
+        (["--train", "7b", "--gpu", "H100"], "published for the A100 alone"),
+        (["--train", "7b", "--gpu", "Z9"], "no GPU is called 'Z9'"),
+        (["--train", "7b", "--rate", "both=3"], "give pretrain or finetune"),
+        (["--train", "7b", "--rate", "pretrain"], "not of the form STAGE=SAMPLES"),
+        (["--train", "7b", "--pretrain-samples", "0"], "--pretrain-samples must be at least 1"),
+        (["--train", "7b", "--gpu", "A100", "--gpu", "L4"], "one product at a time"),
+    ],
+)
+def test_a_wrong_training_is_rejected(
+    options: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["capacity", *options]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_document_s_trainings_are_the_command_s(capsys: pytest.CaptureFixture[str]) -> None:
+    documented = rows("Training")
+    for model in RATES:
+        assert run(["capacity", "--train", model, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert [cells[1:] for cells in documented if cells[0] == model] == [
+            [
+                one["stage"],
+                f"{one['samples']:,}",
+                f"{one['rate']:,.2f}",
+                f"{one['gpu_hours']:,.1f}",
+                f"{one['hours']:,.1f}",
+                f"{one['cost']:,.0f}",
+                one["source"].partition(":")[0],
+            ]
+            for one in found
+        ]
+    assert run(["capacity", "--train", "7b", "--rate", "pretrain=9"]) == 0
+    printed = capsys.readouterr().out
+    assert "training of 7b on A100" in printed
+    assert "given" in printed

@@ -6,6 +6,7 @@ from playwright.async_api import async_playwright
 from synthvlm.report.write import write_report
 from synthvlm.storage import file_location, open_store
 from tests.report.reported_run import make_run
+from tests.report.trained_run import with_training
 
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 360, "height": 740}
@@ -16,6 +17,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
     store = open_store(file_location(folder / "store"))
     record = make_run(store, captions=40, repeats=2, top_k=8, more=["a word of " + "m" * 300])
+    record = with_training(store, record)
     return write_report(store.uri, record, folder / "report.html")
 
 

@@ -18,7 +18,7 @@ def histogram(distribution: Distribution) -> Markup:
     """A histogram of a score: all images, with the selected ones in front."""
     shown = distribution.histogram
     most = max(*shown.everything, 1)
-    step = _round_step(most / 3)
+    step = round_step(most / 3)
     top = step * math.ceil(most / step)
     parts = [
         *_grid(top, step),
@@ -89,7 +89,7 @@ def _grid(top: float, step: float) -> Iterator[Markup]:
 
 def _axis(shown: Histogram) -> Iterator[Markup]:
     high = shown.low + shown.width * len(shown.everything)
-    step = _round_step((high - shown.low) / _TICKS)
+    step = round_step((high - shown.low) / _TICKS)
     tick = math.ceil(shown.low / step - 1e-9) * step
     while tick <= high + step * 1e-6:
         yield Markup(
@@ -121,7 +121,7 @@ def _x(shown: Histogram, value: float) -> float:
     return _LEFT + (value - shown.low) / (shown.width * len(shown.everything)) * _PLOT_WIDTH
 
 
-def _round_step(least: float) -> float:
+def round_step(least: float) -> float:
     """The smallest of 1, 2, 5, 10… (times any power of ten) that is not below ``least``."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least * (1 - 1e-9))

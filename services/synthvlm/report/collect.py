@@ -13,10 +13,12 @@ import pyarrow.compute as pc
 
 from synthvlm.report.distributions import Sketch, distribution
 from synthvlm.report.drops import Drops, quarantined
+from synthvlm.report.evaluation import evaluation_part
 from synthvlm.report.extremes import Extremes, Row, Spreads
 from synthvlm.report.gallery import Cards
 from synthvlm.report.model import SCORES, Counts, Distribution, Gallery, RunReport, ShardRow
 from synthvlm.report.record import RunRecord
+from synthvlm.report.training import stage_curves
 from synthvlm.storage import Manifest, Store, open_shard, schemas
 from synthvlm.storage.parts import failures_of
 from synthvlm.storage.schemas import SCORES_FILE, SELECTION_FILE
@@ -67,6 +69,13 @@ def collect(store: Store, record: RunRecord) -> RunReport:
         digests["generation model"] = images.model_digest
         digests["alignment model"] = scored.model_digest
     digests["selection"] = record.selection.digest
+    curves = evaluation = None
+    if record.model is not None:
+        curves = stage_curves(open_shard(store, record.model))
+        digests["trained model"] = record.model.digest
+    if record.evaluation is not None:
+        evaluation = evaluation_part(open_shard(store, record.evaluation))
+        digests["evaluation"] = record.evaluation.digest
     quarantine = None if record.quarantine is None else open_shard(store, record.quarantine)
     return RunReport(
         version=record.version,
@@ -103,6 +112,8 @@ def collect(store: Store, record: RunRecord) -> RunReport:
             )
             for shard in record.shards
         ],
+        curves=curves or [],
+        evaluation=evaluation,
     )
 
 

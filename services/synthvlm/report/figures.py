@@ -49,3 +49,8 @@ def size(count: int) -> str:
             return f"{shown:,.0f} {unit}" if unit == "bytes" else f"{shown:,.1f} {unit}"
         shown /= 1024
     return f"{shown:,.1f} TiB"
+
+
+def figure(number: float, unit: str) -> str:
+    """A result of an evaluation in its unit."""
+    return f"{100 * number:.1f} %" if unit == "share" else f"{number:,.2f}"

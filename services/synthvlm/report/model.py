@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from synthvlm.evaluation.results import EvaluationRecord
 from synthvlm.report.record import StageTiming, VersionRecord
 
 SCORES = {
@@ -199,6 +200,63 @@ class ShardRow:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """The loss at a step, and the learning rate there."""
+
+    step: int
+    loss: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class StageCurve:
+    """How a stage of the training went.
+
+    Attributes:
+        stage: ``pretrain`` or ``finetune``.
+        samples_per_second: Median over the stage, all processes together; None if not recorded.
+        padding: Mean share of padding in what was computed, 0 to 1; None if not recorded.
+    """
+
+    stage: str
+    points: Sequence[CurvePoint]
+    samples_per_second: float | None
+    padding: float | None
+
+
+@dataclass(frozen=True)
+class QuestionCard:
+    """A question about a picture, what the model answered, and the truth.
+
+    Attributes:
+        image: The picture as a ``data:`` URI.
+        width: Pixels of ``image``.
+        height: Pixels of ``image``.
+        kind: What the question asks for.
+        things: Number of things in the picture.
+        right: Whether the answer is the truth.
+    """
+
+    image: str
+    width: int
+    height: int
+    question: str
+    answer: str
+    truth: str
+    kind: str
+    things: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class EvaluationPart:
+    """What the page shows of an evaluation: its record, and some of the questions, by kind."""
+
+    record: EvaluationRecord
+    questions: Sequence[QuestionCard]
+
+
+@dataclass(frozen=True)
 class RunReport:
     """Everything that the page shows.
 
@@ -210,6 +268,8 @@ class RunReport:
         distributions: The scores' distributions, in the order of ``SCORES``.
         digests: Digests by what they identify: models, selection, version.
         configuration: The run's configuration by dotted key.
+        curves: The stages of the training, in order; none without a model.
+        evaluation: The evaluation of the model; None for none.
     """
 
     version: VersionRecord
@@ -225,3 +285,5 @@ class RunReport:
     digests: dict[str, str]
     configuration: dict[str, Any]
     shards: Sequence[ShardRow]
+    curves: Sequence[StageCurve] = ()
+    evaluation: EvaluationPart | None = None

@@ -72,6 +72,8 @@ class RunRecord(_Frozen):
         evaluation: Its evaluation, if it was evaluated.
         configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
             score parameters, selection rule. Nested mappings are shown by dotted keys.
+        model: The model that was trained on the version; None for none.
+        evaluation: The evaluation of that model; None for none.
     """
 
     name: str
@@ -89,3 +91,5 @@ class RunRecord(_Frozen):
     model: ShardRef | None = None
     evaluation: ShardRef | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)
+    model: ShardRef | None = None
+    evaluation: ShardRef | None = None

@@ -7,6 +7,8 @@ import jinja2
 
 from synthvlm.report import figures
 from synthvlm.report.charts import histogram
+from synthvlm.report.curves import loss_curve
+from synthvlm.report.evaluation import CONDITIONS, compared
 from synthvlm.report.model import SCORES, FilterDrops, RunReport
 
 
@@ -60,6 +62,10 @@ def render_report(data: RunReport) -> str:
         captions_funnel=_captions_funnel(data),
         images_funnel=_images_funnel(data),
         histogram=histogram,
+        loss_curve=loss_curve,
+        conditions=CONDITIONS,
+        groups=[] if data.evaluation is None else compared(data.evaluation.record),
+        figure=figures.figure,
         limits=_limits,
         seconds=(data.finished - data.started).total_seconds(),
         slowest=max([stage.seconds for stage in data.stages], default=0) or 1,

@@ -1,1 +1,1 @@
-"""``synthvlm capacity``: GPU hours and cost of a number of images."""
+"""``synthvlm capacity``: GPU hours and cost of a number of images, or of a training."""

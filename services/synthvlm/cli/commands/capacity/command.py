@@ -1,4 +1,4 @@
-"""``synthvlm capacity``: GPU hours and cost of a number of images."""
+"""``synthvlm capacity``: GPU hours and cost of a number of images, or of a training."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,6 +8,12 @@ import typer
 from rich.table import Table
 
 from synthvlm.cli.commands.capacity.estimates import USUAL, Estimate, Plan, estimates
+from synthvlm.cli.commands.capacity.training import (
+    PUBLISHED_GPU,
+    StageEstimate,
+    TrainingPlan,
+    training_estimates,
+)
 from synthvlm.cli.options import JsonOption
 from synthvlm.cli.terminal.output import print_json, stdout_console
 from synthvlm.errors import InvalidInput
@@ -41,16 +47,58 @@ def capacity(
         list[str] | None,
         typer.Option("--price", metavar="NAME=DOLLARS", help="Price of one GPU hour."),
     ] = None,
+    train: Annotated[
+        str | None,
+        typer.Option(
+            "--train", metavar="SIZE", help="Estimate a training instead of images: 7b or 13b."
+        ),
+    ] = None,
+    pretrain_samples: Annotated[
+        int, typer.Option("--pretrain-samples", metavar="N", help="Pairs that stage 1 learns from.")
+    ] = 100_000,
+    finetune_samples: Annotated[
+        int, typer.Option("--finetune-samples", metavar="N", help="Conversations of stage 2.")
+    ] = 665_298,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rate",
+            metavar="STAGE=N",
+            help="Measured samples a second of one GPU in pretrain or finetune.",
+            show_default="LLaVA-1.5's published ones, of an A100",
+        ),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """Estimate GPU hours and cost of SDXL images from published throughput.
+    """Estimate GPU hours and cost of SDXL images or of a training, from published throughput.
 
     docs/capacity.md explains the arithmetic and names the sources. Give your own
     prices: the defaults are round placeholders.
 
     [dim]Examples:[/] synthvlm capacity --images 5000000 --steps 30 --gpus 64
     synthvlm capacity --gpu L4 --price L4=0.35 --efficiency 0.8
+    synthvlm capacity --train 7b --pretrain-samples 100000
     """
+    if train is not None:
+        if gpu is not None and len(gpu) > 1:
+            raise InvalidInput("--gpu: a training is estimated for one product at a time")
+        # The checks of GPUs, efficiency and prices are those of a plan for images.
+        checked = Plan(images, steps, gpus, efficiency, dict(_price(text) for text in price or ()))
+        training = TrainingPlan(
+            train,
+            {"pretrain": pretrain_samples, "finetune": finetune_samples},
+            checked.gpus,
+            gpu[0] if gpu else PUBLISHED_GPU,
+            dict(_rate(text) for text in rate or ()),
+            checked.efficiency,
+            checked.prices,
+        )
+        stages = training_estimates(training)
+        if json:
+            print_json([asdict(one) for one in stages], indent=2)
+        else:
+            _show_training(training, stages)
+        return
     plan = Plan(images, steps, gpus, efficiency, dict(_price(text) for text in price or ()))
     found = estimates(plan, gpu or USUAL)
     if json:
@@ -65,6 +113,41 @@ def _price(text: str) -> tuple[str, float]:
         return name, float(dollars)
     except ValueError as error:
         raise InvalidInput(f"--price: {text!r} is not of the form NAME=DOLLARS") from error
+
+
+def _rate(text: str) -> tuple[str, float]:
+    stage, _, samples = text.partition("=")
+    try:
+        return stage, float(samples)
+    except ValueError as error:
+        raise InvalidInput(f"--rate: {text!r} is not of the form STAGE=SAMPLES") from error
+
+
+def _show_training(plan: TrainingPlan, stages: Sequence[StageEstimate]) -> None:
+    table = Table("stage", box=None)
+    right = (
+        "samples",
+        "samples/s a GPU",
+        "GPU hours",
+        f"hours on {plan.gpus:,} GPUs",
+        "US dollars",
+    )
+    for heading in right:
+        table.add_column(heading, justify="right")
+    table.add_column("rate")
+    for one in stages:
+        table.add_row(
+            one.stage,
+            f"{one.samples:,}",
+            f"{one.rate:,.2f}",
+            f"{one.gpu_hours:,.1f}",
+            f"{one.hours:,.1f}",
+            f"{one.cost:,.0f}",
+            one.source,
+        )
+    console = stdout_console()
+    console.say(f"training of {plan.model} on {plan.gpu}")
+    console.print(table)
 
 
 def _show(plan: Plan, found: Sequence[Estimate]) -> None:
