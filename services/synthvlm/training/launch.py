@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from synthvlm.errors import DomainError, OperationCancelled
@@ -82,7 +82,7 @@ def _followed(
     started: "subprocess.Popen[str]", tail: deque[str]
 ) -> Generator[TrainingEvent, None, TrainingEvent | None]:
     last: TrainingEvent | None = None
-    for line in _lines(started):
+    for line in started.stdout or ():
         event = parse_event(line)
         if event is None:
             tail.append(line)
@@ -90,8 +90,3 @@ def _followed(
         last = event
         yield event
     return last
-
-
-def _lines(started: "subprocess.Popen[str]") -> Iterator[str]:
-    assert started.stdout is not None
-    yield from started.stdout
