@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from synthvlm.model_folders import resolve_model
 from synthvlm.training.conversation import PLAIN, V1, V1_BRIEF, MaskMismatch, Sample, Turn
 from synthvlm.training.encoder import IGNORED, Encoder
+from synthvlm.training.model import Parts, load_processor
 from tests.training.counting import IMAGE_ID, counted_labels, prompt_of, tokens_of
 from tests.training.test_conversation import talk
 from tests.training.tokenizers import llama_style_tokenizer, mini_tokenizer
@@ -172,3 +174,29 @@ def test_a_token_across_the_border_of_an_answer_is_a_mismatch() -> None:
     with pytest.raises(MaskMismatch, match="': red' is partly in an answer") as raised:
         Encoder(tokenizer, 2, V1_BRIEF, 400).encode(sample(talk("what?", "red")))
     assert raised.value.kind == "boundary"
+
+
+@pytest.mark.parametrize("template", [V1, V1_BRIEF], ids=lambda template: template.name)
+@pytest.mark.parametrize("has_image", [True, False])
+def test_a_model_is_asked_in_the_tokens_that_it_has_learnt(template, has_image) -> None:
+    """What the processor makes of a chat is what stands before the answer in training."""
+    processor = load_processor(
+        Parts(resolve_model("bundled:mini-clip"), resolve_model("bundled:mini-llm")), template
+    )
+    texts = ["what colour?", "red", "what shape?", "a star"]
+    chat = [
+        {
+            "role": "assistant" if at % 2 else "user",
+            "content": [{"type": "image"}] * (has_image and at == 0)
+            + [{"type": "text", "text": text}],
+        }
+        for at, text in enumerate(texts[:3])
+    ]
+    prompt = processor.apply_chat_template(chat, add_generation_prompt=True)
+    images = {"images": PICTURE} if has_image else {}
+    asked = processor(text=prompt, add_special_tokens=False, **images)["input_ids"][0]
+    turns = talk(*[f"<image>\n{texts[0]}" if has_image else texts[0], *texts[1:]])
+    encoder = Encoder(processor.tokenizer, 64, template, 400)
+    learnt = encoder.encode(sample(turns)).input_ids
+    assert list(asked) == learnt[: len(asked)]
+    assert processor.decode(learnt[len(asked) :]) == " a star</s>"

@@ -149,7 +149,7 @@ def test_orders_that_are_invalid(made, problem) -> None:
         GlobalOrder(**{"length": 10, "seed": 0, "global_batch": 4, **made})
 
 
-@pytest.mark.parametrize("other", [{"seed": 1}, {"length": 11}, {"global_batch": 2}])
+@pytest.mark.parametrize("other", [{"seed": 1}, {"length": 11}, {"global_batch": 2}, {"window": 3}])
 def test_a_position_in_another_order_is_refused(other) -> None:
     state = GlobalOrder(10, 0, 4).state_dict()
     with pytest.raises(InvalidInput, match="another order"):

@@ -1,6 +1,5 @@
-"""Samples of dataset versions and of LLaVA's files, by number and in any process."""
+"""Samples of dataset versions, by number and in any process."""
 
-import json
 import os
 import socket
 from urllib.request import Request, urlopen
@@ -8,17 +7,15 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 from moto.server import ThreadedMotoServer
-from PIL import Image
 from torch.utils.data import DataLoader
 
 from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.storage import file_location, open_store, parse_location
-from synthvlm.training.conversation import PLAIN, MaskMismatch, Turn
+from synthvlm.training.conversation import PLAIN, MaskMismatch
 from synthvlm.training.encoder import EncodedSample, Encoder
 from synthvlm.training.samples import (
     WORKER_START,
     EncodedSamples,
-    LlavaRecords,
     VersionLocation,
     VersionPairs,
 )
@@ -131,88 +128,6 @@ class TestVersionPairs:
 
 def _ids_and_means(samples):
     return [(sample.id, float(np.asarray(sample.image).mean())) for sample in samples]
-
-
-RECORDS = [
-    {
-        "id": 7,
-        "image": "coco/a.png",
-        "conversations": [
-            {"from": "human", "value": "what?\n<image>"},
-            {"from": "gpt", "value": "a star"},
-        ],
-        "model": "other keys are left alone",
-    },
-    {
-        "id": "t",
-        "conversations": [{"from": "human", "value": "hi"}, {"from": "gpt", "value": "ho"}],
-    },
-    {"image": "b.png", "conversations": [{"from": "gpt", "value": "é"}]},
-]
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "images" / "coco").mkdir(parents=True)
-    Image.new("RGB", (6, 4)).save(tmp_path / "images/coco/a.png")
-    Image.new("RGB", (8, 8)).save(tmp_path / "images/b.png")
-    (tmp_path / "secret.png").write_bytes(b"x")
-    (tmp_path / "data.json").write_text(json.dumps(RECORDS), encoding="utf-8")
-    return tmp_path
-
-
-class TestLlavaRecords:
-    def test_records_with_pictures(self, folder):
-        records = LlavaRecords(folder / "data.json", folder / "images")
-        assert [records[number].id for number in range(len(records))] == ["7", "2"]
-        assert records[0].image.size == (6, 4)
-        assert records[0].conversation == [
-            Turn("user", "what?\n<image>"),
-            Turn("assistant", "a star"),
-        ]
-        assert records[1].conversation == [Turn("assistant", "é")]
-        assert records.lengths.tolist() == [19, 1]
-        with pytest.raises(IndexError):
-            records[2]
-
-    def test_records_without(self, folder):
-        records = LlavaRecords(folder / "data.json", None)
-        assert [sample.id for sample in records] == ["t"]
-        assert records[0].image is None
-
-    @pytest.mark.parametrize(
-        ("content", "error", "problem"),
-        [
-            ("{", InvalidInput, "not JSON"),
-            ("{}", InvalidInput, "not a list"),
-            ('[{"id": "x"}]', InvalidInput, "record 0 of .*conversations"),
-            ('[{"conversations": [{"from": "me", "value": ""}]}]', InvalidInput, "from"),
-            ("[]", InvalidInput, "no records with pictures"),
-            (
-                '[{"image": "c.png", "conversations": [{"from": "gpt", "value": ""}]}]',
-                NotFound,
-                "c.png",
-            ),
-            (
-                '[{"image": "../secret.png", "conversations": [{"from": "gpt", "value": ""}]}]',
-                InvalidInput,
-                "not below",
-            ),
-        ],
-    )
-    def test_every_record_is_checked_at_first(self, folder, content, error, problem):
-        (folder / "bad.json").write_text(content)
-        with pytest.raises(error, match=problem):
-            LlavaRecords(folder / "bad.json", folder / "images")
-
-    def test_a_file_that_is_not_there(self, folder):
-        with pytest.raises(NotFound, match=r"none\.json does not exist"):
-            LlavaRecords(folder / "none.json", None)
-
-    def test_a_picture_that_cannot_be_read(self, folder):
-        (folder / "images/b.png").write_bytes(b"no picture")
-        with pytest.raises(DataCorrupt, match="sample 2"):
-            LlavaRecords(folder / "data.json", folder / "images")[1]
 
 
 def test_a_caption_without_a_fitting_mask_is_given_as_such(store):

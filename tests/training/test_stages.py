@@ -1,4 +1,4 @@
-"""A whole training: the same curve however many processes, whatever ends it, wherever it goes on."""
+"""A whole training: one curve, however many processes, whatever ends it, wherever it goes on."""
 
 import signal
 

@@ -68,8 +68,6 @@ class RunRecord(_Frozen):
         quarantine: The quarantine shard; None when every record was good.
         pool: Pool shards, in input order.
         shards: What curation, generation and scoring made of each pool shard, in its order.
-        model: The model that was trained on the version, if one was.
-        evaluation: Its evaluation, if it was evaluated.
         configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
             score parameters, selection rule. Nested mappings are shown by dotted keys.
         model: The model that was trained on the version; None for none.
@@ -91,5 +89,3 @@ class RunRecord(_Frozen):
     model: ShardRef | None = None
     evaluation: ShardRef | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)
-    model: ShardRef | None = None
-    evaluation: ShardRef | None = None

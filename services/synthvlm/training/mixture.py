@@ -15,7 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from synthvlm.errors import InvalidInput, NotFound
 from synthvlm.training.conversation import IMAGE, Sample, Turn
-from synthvlm.training.samples import LlavaRecords, Samples, VersionPairs
+from synthvlm.training.instructions import LlavaRecords
+from synthvlm.training.samples import Samples, VersionPairs
 from synthvlm.yaml_text import load_yaml
 
 Kind = Literal["pairs", "questions", "instructions", "text", "lessons"]

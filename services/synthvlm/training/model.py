@@ -184,11 +184,11 @@ def assemble(
     )
     if config.text_config.vocab_size > language_model.config.vocab_size:
         _grow(language_model, config.text_config.vocab_size)
-    tower = load_tower(parts.vision_tower, frozen)
-    tower.set_attn_implementation(attention)
     with torch.random.fork_rng(devices=[]):
+        tower = load_tower(parts.vision_tower, frozen)
         torch.manual_seed(seed)
         projector = LlavaMultiModalProjector(config).float()
+    tower.set_attn_implementation(attention)
     model.model.vision_tower = tower
     model.model.multi_modal_projector = projector
     model.model.language_model = language_model.model

@@ -93,6 +93,7 @@ class GlobalOrder(Sampler[int]):
             "length": self.length,
             "seed": self.seed,
             "global_batch": self.global_batch,
+            "window": self.window,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:

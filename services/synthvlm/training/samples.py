@@ -1,16 +1,12 @@
-"""What is learnt from: the pairs of a dataset version, and files of LLaVA's instruction data.
+"""Samples by their number: the pairs of a dataset version, and any samples in tokens.
 
-Both give any sample by its number, so that the order of samples is free, and both can be handed to
-the worker processes of a loader.
+The order of samples is free, and they can be handed to the worker processes of a loader.
 """
 
 import io
-import json
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import structlog
 from PIL import Image
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch.utils.data import Dataset
 
-from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
+from synthvlm.errors import DataCorrupt, InvalidInput, PreconditionFailed
 from synthvlm.storage import (
     ShardRef,
     Store,
@@ -150,92 +145,6 @@ class VersionPairs:
         return {**self.__dict__, "_store": None}
 
 
-class _Message(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-    sender: Literal["human", "gpt"] = Field(alias="from")
-    value: str
-
-
-class _Record(BaseModel):
-    """A record of LLaVA's instruction data; other keys are left alone."""
-
-    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=True)
-
-    id: str = ""
-    image: str | None = None
-    conversations: list[_Message] = Field(min_length=1)
-
-
-class LlavaRecords:
-    """Instruction data in LLaVA's JSON: of one file, the records with pictures or those without.
-
-    Every record is checked when the file is opened, not in the middle of a run. Records are kept as
-    JSON and read anew each time, which costs a fraction of the memory of Python's objects.
-
-    Args:
-        file: A JSON list of records with ``conversations``, and ``image`` where they have one.
-        images: The folder that the records' pictures are below, to have the records with pictures;
-            None for those without.
-
-    Raises:
-        NotFound: The file, or a picture, does not exist.
-        InvalidInput: The file is not LLaVA's JSON, a picture's path leaves its folder, or no record
-            is of the wanted sort.
-    """
-
-    def __init__(self, file: Path, images: Path | None) -> None:
-        self.has_images = images is not None
-        self._images = images
-        records = [
-            (number, record)
-            for number, record in enumerate(_records(file))
-            if (record.image is not None) == self.has_images
-        ]
-        if not records:
-            sort = "with" if self.has_images else "without"
-            raise InvalidInput(f"{file} has no records {sort} pictures")
-        for number, record in records:
-            if images is not None and record.image is not None:
-                _require_below(images, record.image, f"record {number} of {file}")
-        lines = [record.model_dump_json(by_alias=True).encode() for _, record in records]
-        self._numbers = np.array([number for number, _ in records], np.int64)
-        self._ends = np.cumsum([len(line) for line in lines], dtype=np.int64)
-        self._lines = b"".join(lines)
-        self._letters = np.array(
-            [sum(len(message.value) for message in record.conversations) for _, record in records],
-            np.int64,
-        )
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def __getitem__(self, index: int) -> Sample:
-        """A record.
-
-        Raises:
-            DataCorrupt: Its picture cannot be read.
-        """
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        start = int(self._ends[index - 1]) if index else 0
-        record = _Record.model_validate_json(self._lines[start : int(self._ends[index])])
-        name = record.id or str(self._numbers[index])
-        image = None
-        if self._images is not None and record.image is not None:
-            image = opened((self._images / record.image).read_bytes(), name)
-        turns = [
-            Turn("user" if message.sender == "human" else "assistant", message.value)
-            for message in record.conversations
-        ]
-        return Sample(image, turns, name)
-
-    @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Letters of each conversation."""
-        return self._letters
-
-
 class EncodedSamples(Dataset[EncodedSample | MaskMismatch]):
     """Samples in tokens, for a loader.
 
@@ -270,29 +179,3 @@ def opened(data: bytes, name: str) -> Image.Image:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataCorrupt(f"the picture of sample {name} cannot be read: {error}") from error
     return image
-
-
-def _records(file: Path) -> Iterator[_Record]:
-    try:
-        records: Sequence[Any] = json.loads(file.read_bytes())
-    except FileNotFoundError as error:
-        raise NotFound(f"the instruction file {file} does not exist") from error
-    except ValueError as error:
-        raise InvalidInput(f"{file} is not JSON: {error}") from error
-    if not isinstance(records, list):
-        raise InvalidInput(f"{file} is not a list of records with 'conversations'")
-    for number, record in enumerate(records):
-        try:
-            yield _Record.model_validate(record)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise InvalidInput(f"record {number} of {file}: {place}: {first['msg']}") from error
-
-
-def _require_below(folder: Path, name: str, record: str) -> None:
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise InvalidInput(f"{record}: the picture {name!r} is not below {folder}")
-    if not path.is_file():
-        raise NotFound(f"{record}: there is no picture {name!r} below {folder}")
