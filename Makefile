@@ -48,11 +48,12 @@ help: ## list these targets
 setup: $(STAMPS)/package ## make the virtual environment .venv with everything in it
 
 .PHONY: demo
-demo: setup $(TRITON_SERVER) ## a whole dataset run on this machine: captions to a published version and its report (ENGINE=triton: images by a Triton server)
+demo: setup $(TRITON_SERVER) ## the whole run on this machine: captions, a published version, a model trained on it, its report (ENGINE=triton: images by a Triton server)
 	@mkdir -p "$(DEMO_HOME)"
 	$(BIN)/python -m synthvlm.scenes captions --count $(DEMO_CAPTIONS) --out "$(DEMO_HOME)/captions.jsonl"
 	$(BIN)/synthvlm --home "$(DEMO_HOME)" run --captions "$(DEMO_HOME)/captions.jsonl" --name demo \
-	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION) --shard-size $(DEMO_SHARD) --engine $(ENGINE)
+	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION) --shard-size $(DEMO_SHARD) --engine $(ENGINE) \
+	  --until evaluate
 
 .PHONY: up
 up: setup $(TRITON_SERVER) ## start all services locally, state in UP_HOME (default .synthvlm); Ctrl-C stops them
