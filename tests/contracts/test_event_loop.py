@@ -75,7 +75,7 @@ async def longest_hold() -> AsyncIterator[list[float]]:
 async def test_the_largest_valid_requests(
     tmp_path: Path, service: Service[Any], method: str, largest: Any, answer: str
 ) -> None:
-    values = {"store_roots": [tmp_path.as_uri()]}
+    values: dict[str, Any] = {"store_roots": [tmp_path.as_uri()]}
     if service is DATASET:
         values["database"] = f"sqlite:///{tmp_path}/catalogue.db"
     data = largest(tmp_path).SerializeToString()

@@ -115,19 +115,18 @@ async def test_a_connection_has_a_limit_of_open_calls(monkeypatch: pytest.Monkey
     """Those that send no message are answered by nobody; further ones wait at the client."""
     monkeypatch.setattr("synthvlm.serving.server.MAX_OPEN_CALLS", 2)
     async with serving(SERVICE, ProbeSettings()) as server:
-        async with grpc.aio.insecure_channel(server.address) as channel:
+        async with grpc.aio.insecure_channel(server.address) as untyped:
+            channel: Any = untyped
             check = health_pb2_grpc.HealthStub(channel).Check
             silent = [channel.stream_stream(METHODS["unary"])() for _ in range(2)]
             await asyncio.gather(*(call.wait_for_connection() for call in silent))
-            # Several are under way before the client learns of the limit.
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await check(health_pb2.HealthCheckRequest(), timeout=1)
             assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
             silent[0].cancel()
             await check(health_pb2.HealthCheckRequest(), timeout=30)
-            # Whoever has another connection is not concerned.
-        async with grpc.aio.insecure_channel(server.address) as channel:
-            await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+        async with grpc.aio.insecure_channel(server.address) as another:
+            await health_pb2_grpc.HealthStub(another).Check(health_pb2.HealthCheckRequest())
 
 
 async def test_a_caller_that_does_not_read_loses_its_place() -> None:
