@@ -1,18 +1,23 @@
 """Overload of the service: many times more calls than it can answer, for a while.
 
-    python -m benchmarks.generation.overload --seconds 60 --times 10
+    python -m benchmarks.generation.overload --seconds 60 --times 10 [--client-cpu 0]
 
 Measures what the service does with as many clients as it computes at once, then calls it at
 ``times`` that rate, whether or not it answers. Exits with 1 unless every call that was admitted was
 answered, every other one was told within 100 milliseconds to retry later, memory stayed within a
-tenth of what it was, and the service is healthy afterwards.
+tenth of what it was, and the service is healthy afterwards. How long refusals take is told twice:
+as the clients see it, and from the call's beginning to its end in the service, as its log says.
+With --client-cpu the clients have that processor to themselves and the servers the others.
 """
 
 import argparse
 import asyncio
+import json
+import os
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -25,6 +30,12 @@ from synthvlm.local.health import is_serving
 
 REJECT_SECONDS = 0.1
 GROWTH = 1.1
+
+
+def refused_in_service(log: Path) -> list[float]:
+    """Seconds that the service itself took for each refusal."""
+    ended = (json.loads(line) for line in log.read_text().splitlines() if '"call ended"' in line)
+    return [call["seconds"] for call in ended if call["code"] == "RESOURCE_EXHAUSTED"]
 
 
 async def flood(servers: Servers, rate: float, seconds: float) -> bool:
@@ -71,6 +82,9 @@ async def flood(servers: Servers, rate: float, seconds: float) -> bool:
         "answered": f"{ended['answered']}; median {waited[0]:.1f} s, longest {waited[1]:.1f} s",
         "told to retry later": f"{len(rejected)}; median {p50:.1f} ms, 99% within {p99:.1f} ms, "
         f"longest {most:.1f} ms",
+        "in the service": "median {:.1f} ms, 99% within {:.1f} ms, longest {:.1f} ms".format(
+            *np.percentile(refused_in_service(servers.log) or [0.0], [50, 99, 100]) * 1000
+        ),
         "ended otherwise": f"{dict(other) or 'none'}",
         "memory": f"{memory[0]:.0f} MiB before, {max(memory):.0f} MiB at most, "
         f"{memory[-1]:.0f} MiB after",
@@ -95,8 +109,14 @@ def main() -> None:
     parser.add_argument("--executor", default="torch")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--times", type=float, default=10.0, help="of what the service can answer")
+    parser.add_argument("--client-cpu", type=int, help="processor of the clients alone")
     arguments = parser.parse_args()
+    pinned = arguments.client_cpu is not None
+    if pinned:
+        os.sched_setaffinity(0, os.sched_getaffinity(0) - {arguments.client_cpu})
     with started(arguments.profile, arguments.engine, arguments.executor) as servers:
+        if pinned:
+            os.sched_setaffinity(0, {arguments.client_cpu})
         asyncio.run(clients(servers.address, 32, 32))
         capacity = asyncio.run(clients(servers.address, 16, 32)).rate
         rate = arguments.times * capacity

@@ -23,10 +23,12 @@ class Servers:
 
     Attributes:
         address: Where the service serves.
+        log: What the service logs.
         processes: All processes, the model's own of a Triton server included.
     """
 
     address: str = ""
+    log: Path = Path()
     processes: list[psutil.Process] = field(default_factory=list)
 
     def peak_mib(self) -> float:
@@ -64,7 +66,7 @@ def started(
                 options += ["--triton.endpoints", running[0].address]
                 options += ["--triton.patience-seconds", str(READY_SECONDS)]
             running.append(_ready("generation", "synthvlm.generation", options, folder))
-            yield Servers(running[-1].address, _family(running))
+            yield Servers(running[-1].address, running[-1].log, _family(running))
         finally:
             stop_services(running)
 

@@ -3,8 +3,9 @@
     python -m benchmarks.kills --kills 100 --seed 1
 
 Makes one undisturbed run of captions of the scene world with the bundled models. Then, in other
-homes, gives the same command, kills a random process of it with SIGKILL at a random moment, and
-gives it again at once: up to --kills-a-home times, and then until it ends by itself. Compares
+homes, gives the same command, kills a random process of it with SIGKILL at a random moment and a
+second one up to half a second later, and gives it again at once: until --kills-a-home processes
+were killed, and then until it ends by itself. Compares
 digests and counts with the undisturbed run's, and looks whether images or scores were made again
 that had been told as made, and whether any process was left running. Which stage, how far into it,
 and who is killed follow from the seed; what the run is doing then depends on the machine.
@@ -39,7 +40,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60, help="begin no kill after that time")
-    parser.add_argument("--kills-a-home", type=int, default=10)
+    parser.add_argument("--kills-a-home", type=int, default=20)
     parser.add_argument("--captions", type=int, default=40)
     parser.add_argument("--shard-size", type=int, default=15)
     parser.add_argument("--folder", type=Path, default=Path("build/kills"), help="of the homes")
@@ -66,15 +67,15 @@ def main() -> int:
 
     def tell(attempt: Attempt) -> None:
         done = sum(len(home.kills) for home in homes)
-        kill = attempt.kill
-        what = f"{kill.victim} killed in {kill.stage} after {kill.done}" if kill else "not killed"
+        killed = [f"{k.victim} killed in {k.stage} after {k.done}" for k in attempt.kills]
+        what = " and ".join(killed) or "not killed"
         said = f", {attempt.last_line()}" if attempt.status == 1 else ""
         print(f"{done:>4}  home {len(homes)}  {what}: status {attempt.status}{said}", flush=True)
 
     rng = random.Random(options.seed)
     homes: list[KilledHome] = []
     while (left := options.kills - sum(len(home.kills) for home in homes)) > 0:
-        aims = draw_aims(rng, min(options.kills_a_home, left), shards)
+        aims = draw_aims(rng, -(-min(options.kills_a_home, left) // 2), shards)
         if time.monotonic() >= deadline:
             print(f"{options.minutes:g} minutes are over: {left} kills were not done")
             break

@@ -66,7 +66,7 @@ class Attempt:
         out: What it printed.
         err: What it said.
         seconds: How long it took.
-        kill: What was done to it.
+        kills: What was done to it.
     """
 
     state: RunState = field(default_factory=RunState)
@@ -76,7 +76,7 @@ class Attempt:
     out: str = ""
     err: str = ""
     seconds: float = 0.0
-    kill: Kill | None = None
+    kills: list[Kill] = field(default_factory=list)
 
     def take(self, events: Sequence[StageEvent]) -> None:
         """Takes events that were just seen."""
@@ -84,10 +84,15 @@ class Attempt:
             self.timeline.append((time.monotonic() - self.begun, event))
             self.state.apply(event)
 
-    def due(self, aim: Aim, spans: Spans) -> bool:
-        """Whether the moment of ``aim`` has come."""
+    def due(self, aim: Aim, spans: Spans) -> str | None:
+        """Whom to kill now: the first victim of ``aim``, its second, or nobody yet or any more."""
+        if self.kills:
+            over = len(self.kills) > 1 or time.monotonic() < self.kills[0].at + aim.pause
+            return None if over else aim.victims[1]
         begun = 0.0 if aim.stage == START else self._begun(aim)
-        return begun is not None and time.monotonic() - self.begun >= begun + aim.delay(spans)
+        if begun is None or time.monotonic() - self.begun < begun + aim.delay(spans):
+            return None
+        return aim.victims[0]
 
     def _begun(self, aim: Aim) -> float | None:
         beginnings = (
@@ -124,12 +129,15 @@ class Attempt:
 
     def problem(self) -> str | None:
         """What is wrong with how it ended."""
-        killed = self.kill.victim if self.kill else None
-        expected = {None: (0,), "command": (-signal.SIGKILL,)}.get(killed, (0, 1))
+        killed = [kill.victim for kill in self.kills]
+        expected = [0, 1] if killed else [0]
+        if "command" in killed:
+            expected.append(-signal.SIGKILL)
+        names = " and ".join(killed) or "nobody"
         if self.status not in expected:
-            return f"ended with {self.status} ({killed or 'nobody'} was killed): {self.last_line()}"
-        if "Traceback" in self.err and killed != "command":
-            return f"printed a traceback ({killed} was killed): {self.last_line()}"
+            return f"ended with {self.status} ({names} killed): {self.last_line()}"
+        if "Traceback" in self.err and "command" not in killed:
+            return f"printed a traceback ({names} killed): {self.last_line()}"
         return None
 
 
@@ -162,9 +170,9 @@ class KilledHome:
             attempt.take(events.new())
             for kill in self.kills:
                 kill.notice(attempt.state)
-            if aim and spans and attempt.kill is None and attempt.due(aim, spans):
+            if aim and spans and (victim := attempt.due(aim, spans)):
                 attempt.take(events.new())
-                attempt.kill = self._kill(aim.victim, command, attempt)
+                self._kill(victim, command, attempt)
             time.sleep(_POLL_SECONDS)
         attempt.out, attempt.err = process.communicate()
         attempt.status, attempt.seconds = process.returncode, time.monotonic() - attempt.begun
@@ -173,24 +181,23 @@ class KilledHome:
             self.told[noun] += attempt.state.stages[stage].made
         for kill in self.kills:
             kill.notice(attempt.state)
-        if attempt.kill:
-            self.kills.append(attempt.kill)
         if problem := attempt.problem():
             self.problems.append(problem)
         return attempt
 
-    def _kill(self, victim: str, command: psutil.Process, attempt: Attempt) -> Kill | None:
-        """Kills the victim; None: it is not running, or not yet."""
+    def _kill(self, victim: str, command: psutil.Process, attempt: Attempt) -> None:
+        """Kills the victim, unless it is not running, or not yet."""
         with suppress(psutil.NoSuchProcess):
             found = find_victim(victim, command)
             if found is None:
-                return None
+                return
             self._processes += command.children(recursive=True)
             found.kill()
             stage = attempt.timeline[-1][1].stage if attempt.timeline else START
             done = 0 if stage == START else attempt.state.stages[stage].done
-            return Kill(stage, victim, done, time.monotonic())
-        return None
+            kill = Kill(stage, victim, done, time.monotonic())
+            attempt.kills.append(kill)
+            self.kills.append(kill)
 
     def until_it_ends(
         self, aims: Iterable[Aim], spans: Spans, tell: Callable[[Attempt], None]
@@ -202,7 +209,7 @@ class KilledHome:
         for aim in chain(aims, [None]):
             attempt = self.attempt(aim, spans)
             tell(attempt)
-            if attempt.status == 0 or attempt.kill is None or self.problems:
+            if attempt.status == 0 or not attempt.kills or self.problems:
                 break
         return attempt
 

@@ -15,7 +15,7 @@ from tests.attack.stores import Copy
 from tests.attack.target import Target, targets
 from tests.attack.uris import SECRET
 from tests.attack.valid import valid_requests
-from tests.attack.watch import MAX_KEPT_MIB, Row, Watch, table
+from tests.attack.watch import Row, Watch, table
 from tests.contracts.chain import make_dataset
 
 ROW = "attack"
@@ -65,12 +65,12 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Attacked]:
 @pytest.fixture
 def watch(
     attacked: Attacked, record_property: Callable[[str, object], None]
-) -> Iterator[Callable[..., Watch]]:
+) -> Iterator[Callable[[str], Watch]]:
     """Watches the services during one kind of attack, and checks afterwards what has to hold."""
     watches: list[Watch] = []
 
-    def begin(kind: str, max_kept_mib: int = MAX_KEPT_MIB) -> Watch:
-        watches.append(Watch(kind, attacked.services, budget(), max_kept_mib))
+    def begin(kind: str) -> Watch:
+        watches.append(Watch(kind, attacked.services, budget()))
         return watches[-1]
 
     yield begin

@@ -12,10 +12,10 @@ import pytest
 from synthvlm.caption.v1 import caption_pb2
 from tests.attack import caption_files, connections, images, rpcs, sizes, stores, uris
 from tests.attack.conftest import Attacked
-from tests.attack.watch import MAX_KEPT_OF_LARGE_MIB, Watch
+from tests.attack.watch import Watch
 from tests.contracts.words import SERVICES, declared
 
-Begin = Callable[..., Watch]
+Begin = Callable[[str], Watch]
 CAPTION = "/synthvlm.caption.v1.CaptionService/"
 EVALUATE_FILE, IMPORT_CAPTIONS = CAPTION + "EvaluateFile", CAPTION + "ImportCaptions"
 
@@ -33,7 +33,7 @@ def test_calls(attacked: Attacked, watch: Begin, word: str) -> None:
 @pytest.mark.parametrize("word", SERVICES)
 def test_sizes(attacked: Attacked, watch: Begin, word: str) -> None:
     target, methods = attacked.services[word], list(declared(word).methods)
-    with watch(f"sizes, {word}", MAX_KEPT_OF_LARGE_MIB) as one:
+    with watch(f"sizes, {word}") as one:
         for random in one.attempts(share=0.02, short=5):
             one.record(sizes.large_call(random, random.choice(methods)).send(target))
 

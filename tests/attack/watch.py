@@ -21,8 +21,6 @@ INNARDS = re.compile(
 """What callers must not be told: names of Python's classes and files. What pyarrow says of a
 damaged Parquet file, in Thrift's words, is repeated."""
 MAX_KEPT_MIB = 100
-MAX_KEPT_OF_LARGE_MIB = 400
-"""After many messages of up to 49 MiB more is kept; docs/attack.md has figures."""
 MAX_KEPT_AT_FIRST_MIB = 250
 """In the short form, which does not last until services are warm."""
 MAX_PEAK_MIB = 512
@@ -51,15 +49,11 @@ class Watch:
         kind: What the table calls it.
         services: All services, by word.
         budget: Of all kinds together.
-        max_kept_mib: Memory that a service may keep, once it is warm.
     """
 
-    def __init__(
-        self, kind: str, services: Mapping[str, Target], budget: Budget, max_kept_mib: int
-    ) -> None:
+    def __init__(self, kind: str, services: Mapping[str, Target], budget: Budget) -> None:
         self.row = Row(kind)
-        at_first = 0 if budget.minutes else MAX_KEPT_AT_FIRST_MIB
-        self._max_kept_mib = max(max_kept_mib, at_first)
+        self._max_kept_mib = MAX_KEPT_MIB if budget.minutes else MAX_KEPT_AT_FIRST_MIB
         self._services = services
         self._budget = budget
         self._number = 0

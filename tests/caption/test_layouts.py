@@ -271,6 +271,17 @@ def test_one_long_text_in_every_row_of_a_small_parquet_file(read, tmp_path):
         read("c.parquet", lists)
 
 
+def test_a_few_bytes_that_say_there_are_millions_of_rows(read):
+    data = parquet(compression="zstd", caption=pa.nulls(3_000_000, pa.string()))
+    assert len(data) < 10_000
+    began = time.process_time()
+    with pytest.raises(InvalidInput, match="says that it has 3000000 rows"):
+        read("c.parquet", data)
+    assert time.process_time() - began < 0.5
+    # Rows without a caption are not suspicious where there are bytes for them.
+    assert len(read("c.parquet", parquet(caption=pa.nulls(5000, pa.string())))) == 5000
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -23,9 +23,11 @@ NAMES = [
     "flagged_words_filter",
     "special_characters_filter",
     "text_length_filter",
+    "token_num_filter",
     "word_repetition_filter",
     "words_num_filter",
 ]
+TOKENIZER = {"hf_tokenizer": "bundled:mini-llm"}
 
 
 def recipe(*process, locations=NOWHERE):
@@ -62,12 +64,14 @@ def test_the_papers_rules():
 
 
 def test_what_omitted_parameters_mean():
-    rules = recipe(*NAMES[:0], *({name: None} for name in NAMES)).rules
+    given = {"token_num_filter": TOKENIZER}
+    rules = recipe(*({name: given.get(name)} for name in NAMES)).rules
     assert [bounds(rule) for rule in rules] == [
         (0.25, sys.maxsize),
         (0.0, 0.5),
         (0.0, 0.045),
         (0.0, 0.25),
+        (10, sys.maxsize),
         (10, sys.maxsize),
         (0.0, 0.5),
         (10, sys.maxsize),
@@ -161,7 +165,12 @@ def test_an_unsupported_operator(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in NAMES if "text_l" not in name and "ch" not in name]
+    "name",
+    [
+        name
+        for name in NAMES
+        if name.partition("_")[0] not in ("text", "token") and "ch" not in name
+    ],
 )
 def test_tokenization_is_not_supported(name):
     message = refused_operator({name: {"tokenization": True}})

@@ -51,7 +51,8 @@ def test_up_ends_with_a_service_that_ends_by_itself(tmp_path: Path) -> None:
     assert process.returncode == 1
     told = [line for line in err.splitlines() if "dataset service was killed by signal 9" in line]
     assert told == [
-        f"synthvlm: the dataset service was killed by signal 9 (log: {tmp_path}/logs/dataset.log)"
+        "synthvlm: the dataset service was killed by signal 9; run the same command again "
+        f"(log: {tmp_path}/logs/dataset.log)"
     ]
     assert not is_alive(started["caption"]["pid"])
     assert not Home(tmp_path).services_file.exists()

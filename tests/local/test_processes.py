@@ -50,7 +50,9 @@ def test_a_service_is_killed(service: ServiceProcess) -> None:
     service.kill()  # a second time does nothing
     assert not is_alive(service.process.pid)
     service.refresh()
-    assert service.ended_error().message == "the caption service was killed by signal 9"
+    assert service.ended_error().message == (
+        "the caption service was killed by signal 9; run the same command again"
+    )
 
 
 def test_a_service_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -101,6 +101,15 @@ def test_a_request_of_any_form_is_refused_cheaply(
         assert code(service[1], REQUESTS[name]) == grpc.StatusCode.INVALID_ARGUMENT
 
 
+def test_refused_requests_leave_nothing_behind(service: tuple[ServiceProcess, str]) -> None:
+    process, address = service
+    code(address, REQUESTS["empty elements"])
+    before = memory(process, "VmRSS")
+    for _ in range(12):
+        code(address, REQUESTS["empty elements"])
+    assert memory(process, "VmRSS") - before < 64
+
+
 def test_more_than_any_valid_request_is_not_received(
     service: tuple[ServiceProcess, str],
 ) -> None:

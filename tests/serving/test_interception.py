@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 import pytest
-from grpc_health.v1 import health
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from structlog.testing import capture_logs
 
@@ -109,6 +109,24 @@ async def test_compressed_requests_are_refused(
         )
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
     assert "compress" in str(error.details()).lower()
+
+
+async def test_a_connection_has_a_limit_of_open_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that send no message are answered by nobody; further ones wait at the client."""
+    monkeypatch.setattr("synthvlm.serving.server.MAX_OPEN_CALLS", 2)
+    async with serving(SERVICE, ProbeSettings()) as server:
+        async with grpc.aio.insecure_channel(server.address) as untyped:
+            channel: Any = untyped
+            check = health_pb2_grpc.HealthStub(channel).Check
+            silent = [channel.stream_stream(METHODS["unary"])() for _ in range(2)]
+            await asyncio.gather(*(call.wait_for_connection() for call in silent))
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await check(health_pb2.HealthCheckRequest(), timeout=1)
+            assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+            silent[0].cancel()
+            await check(health_pb2.HealthCheckRequest(), timeout=30)
+        async with grpc.aio.insecure_channel(server.address) as another:
+            await health_pb2_grpc.HealthStub(another).Check(health_pb2.HealthCheckRequest())
 
 
 async def test_a_caller_that_does_not_read_loses_its_place() -> None:

@@ -9,5 +9,5 @@ class CaptionSettings(ServiceSettings):
     recipe: str = "paper-rules"
     """Recipe of requests that bring none: a shipped one's name, or a YAML file."""
     caption_roots: list[str] = []  # noqa: RUF012 - pydantic copies it
-    """Folders and object-store URLs at or below which caption files and lists of words may be read,
-    besides store_roots; none by default."""
+    """Folders and object-store URLs at or below which caption files, lists of words and tokenizers
+    may be read, besides store_roots; none by default."""

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from synthvlm.caption.statistics import ratios
 from synthvlm.caption.statistics.ratios import FlaggedWords
 from synthvlm.caption.statistics.texts import Texts
+from synthvlm.caption.tokenization import Tokenizer
 
 RepLen = Annotated[int, Field(gt=0, le=2**31 - 1)]
 """Characters or words of an n-gram; if longer than every text, there are no n-grams."""
@@ -122,6 +123,37 @@ class TextLengthParameters(Parameters):
     max_len: int | None = sys.maxsize
 
 
+class TokenNumParameters(Parameters):
+    """Parameters of ``token_num_filter``.
+
+    Data-Juicer's default tokenizer is one of a hub: it is refused like any other of a hub.
+    """
+
+    bounds: ClassVar[tuple[str, str]] = ("min_num", "max_num")
+
+    hf_tokenizer: str = "EleutherAI/pythia-6.9b-deduped"
+    min_num: int | None = 10
+    max_num: int | None = sys.maxsize
+
+    _tokenizer: Tokenizer | None = None
+
+    def with_tokenizer(self, tokenizer: Tokenizer) -> "TokenNumParameters":
+        """A copy with the tokenizer that ``hf_tokenizer`` names."""
+        copy = self.model_copy()
+        copy._tokenizer = tokenizer
+        return copy
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizer that counts."""
+        assert self._tokenizer is not None  # noqa: S101 - recipes load it
+        return self._tokenizer
+
+    def shaping(self) -> dict[str, Any]:
+        """The tokenizer, wherever it lies."""
+        return {"tokenizer": self.tokenizer.digest}
+
+
 class WordRepetitionParameters(Parameters):
     """Parameters of ``word_repetition_filter``."""
 
@@ -195,6 +227,12 @@ OPERATORS = {
             "text_len",
             TextLengthParameters,
             lambda texts, _: ratios.text_length(texts),
+        ),
+        Operator(
+            "token_num_filter",
+            "num_token",
+            TokenNumParameters,
+            lambda texts, given: given.tokenizer.counts(texts.texts),
         ),
         Operator(
             "word_repetition_filter",

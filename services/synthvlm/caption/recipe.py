@@ -12,9 +12,15 @@ import yaml
 from pydantic import ValidationError
 
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.operators import EXECUTION_PARAMETERS, OPERATORS, FlaggedWordsParameters
+from synthvlm.caption.operators import (
+    EXECUTION_PARAMETERS,
+    OPERATORS,
+    FlaggedWordsParameters,
+    TokenNumParameters,
+)
 from synthvlm.caption.rules import Rule
-from synthvlm.errors import FieldViolation, InvalidInput
+from synthvlm.caption.tokenization import TOKENIZER_FILE, load_tokenizer
+from synthvlm.errors import DomainError, FieldViolation, InvalidInput
 from synthvlm.storage import canonical_json, sha256_digest
 from synthvlm.yaml_text import load_yaml
 
@@ -57,12 +63,15 @@ class Recipe:
     text_key: str = ""
 
     def configuration(self) -> list[dict[str, Any]]:
-        """All that the verdicts depend on, as JSON values: defaults filled in, words by digest."""
+        """All that the verdicts depend on, as JSON values.
+
+        Defaults are filled in; words and tokenizers are told by digest, wherever they lie.
+        """
         return [
             {
                 "operator": rule.operator.name,
                 "parameters": rule.parameters.model_dump(
-                    exclude={"flagged_words", "flagged_words_dir"}
+                    exclude={"flagged_words", "flagged_words_dir", "hf_tokenizer"}
                 ),
                 "statistic": sha256_digest(canonical_json(rule.parameters.shaping())),
             }
@@ -196,6 +205,8 @@ def _rule(number: int, entry: Any, locations: Locations) -> Rule:
         _reject(f"{where}: {name}: {_described(error, operator.parameters)}")
     if isinstance(parameters, FlaggedWordsParameters):
         parameters = parameters.with_words(_flagged_words(where, parameters, locations))
+    if isinstance(parameters, TokenNumParameters):
+        parameters = _with_tokenizer(where, parameters, locations)
     return Rule(operator, parameters)
 
 
@@ -208,6 +219,23 @@ def _described(error: ValidationError | TypeError, parameters: type[Any]) -> str
         known = ", ".join(parameters.model_fields)
         return f"there is no parameter {field!r}; there are {known}"
     return f"{field}: {entry['msg'][:1].lower()}{entry['msg'][1:]}"
+
+
+def _with_tokenizer(
+    where: str, parameters: TokenNumParameters, locations: Locations
+) -> TokenNumParameters:
+    try:
+        return parameters.with_tokenizer(load_tokenizer(parameters.hf_tokenizer, locations))
+    except DomainError as error:
+        problem = error.message
+    except ValueError as error:
+        problem = str(error)
+    _reject(
+        f"{where}: token_num_filter cannot use hf_tokenizer {_shown(parameters.hf_tokenizer)}: "
+        f"{problem}. Nothing is loaded from a hub: give the absolute path of a {TOKENIZER_FILE} "
+        f"that the service may read, or of its folder, or bundled:NAME; save_pretrained of "
+        f"transformers' AutoTokenizer writes the file"
+    )
 
 
 def _require_one_statistic_each(rules: Sequence[Rule]) -> None:

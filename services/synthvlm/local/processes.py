@@ -76,7 +76,11 @@ class ServiceProcess:
     def ended_error(self) -> ProcessFailed:
         """The error for its unexpected end."""
         status = self.process.returncode
-        how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
+        how = (
+            f"was killed by signal {-status}; run the same command again"
+            if status < 0
+            else f"ended with status {status}"
+        )
         return ProcessFailed(
             f"the {self.word} service {how}", self.log, log_tail(self.log, self.log_start)
         )

@@ -30,6 +30,7 @@ STATISTICS = {
     "perplexity_filter": "perplexity",
     "special_characters_filter": "special_char_ratio",
     "text_length_filter": "text_len",
+    "token_num_filter": "num_token",
     "word_repetition_filter": "word_rep_ratio",
     "words_num_filter": "num_words",
 }

@@ -79,6 +79,7 @@ class Call:
         shutdown: State of the server.
         request_id: The caller's id of this call, or one made here.
         deadline: When the caller stops waiting, on ``time.monotonic``'s clock; None: never.
+        request_bytes: Size of its request, once that was received.
         gone: Set when the caller has cancelled or its deadline has passed.
         code: Status that the call ended with.
     """
@@ -88,6 +89,7 @@ class Call:
     shutdown: Shutdown
     request_id: str = ""
     deadline: float | None = None
+    request_bytes: int = 0
     gone: threading.Event = field(default_factory=threading.Event)
     code: grpc.StatusCode = grpc.StatusCode.OK
     _work: set[asyncio.Future[object]] = field(default_factory=set)

@@ -174,15 +174,17 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             return await receive(context, method, sent)
 
         async def answer(sent: Any, context: Context) -> Any:
-            async with around(method, context):
-                return await behaviour(await received(sent, context), context)
+            with _ForgettingTraces():
+                async with around(method, context):
+                    return await behaviour(await received(sent, context), context)
 
         async def answers(sent: Any, context: Context) -> AsyncIterator[Any]:
-            async with around(method, context):
-                request = await received(sent, context)
-                async with aclosing(behaviour(request, context)) as responses:
-                    async for response in responses:
-                        await self._send(context, response)
+            with _ForgettingTraces():
+                async with around(method, context):
+                    request = await received(sent, context)
+                    async with aclosing(behaviour(request, context)) as responses:
+                        async for response in responses:
+                            await self._send(context, response)
             # This has to be a generator for the sake of the tracing, but an answer that it yielded
             # would wait for its reader without a limit.
             nothing: tuple[Any, ...] = ()
@@ -205,6 +207,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except grpc.aio.InternalError:
             # The caller has gone, and gRPC is about to cancel this task.
             raise asyncio.CancelledError from None
+
+
+class _ForgettingTraces:
+    """Has an error that ends a call let go of the request.
+
+    By its traces it would hold every frame that it came through, and with them the request. Frames
+    of context managers hold the error in turn, so this would last until garbage is collected. Not
+    made by ``contextmanager``, which would put the trace back.
+    """
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        while error is not None:
+            error.__traceback__, error = None, error.__context__
 
 
 async def _each(

@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from pydantic import BaseModel
 
 from synthvlm.errors import InvalidInput
-from synthvlm.serving.calls import Context, Method
+from synthvlm.serving.calls import Context, Method, current_call
 from synthvlm.serving.offload import offload
 from synthvlm.serving.validation import parse
 from synthvlm.serving.wire import check_wire, undecodable
@@ -34,6 +34,7 @@ async def receive(context: Context, method: Method, data: bytes) -> Message:
         InvalidInput: The bytes are not a message of the method's type, or one that would take too
             much memory.
     """
+    current_call(context).request_bytes = len(data)
     if len(data) <= SMALL_BYTES:
         return _decode(method, data)
 
@@ -76,6 +77,7 @@ async def validated(context: Context, model: type[M], request: Message) -> M:
     Raises:
         InvalidInput: The request is wrong; see ``parse``.
     """
-    if request.ByteSize() <= SMALL_BYTES:
+    # Not the message's own ByteSize, which takes 30 to 100 ms of the largest ones.
+    if current_call(context).request_bytes <= SMALL_BYTES:
         return parse(model, request)
     return await offload(context, lambda _: parse(model, request))

@@ -28,6 +28,9 @@ from synthvlm.serving.tracing import tracer_provider, tracing_interceptor
 
 S = TypeVar("S", bound=ServiceSettings)
 
+MAX_OPEN_CALLS = 1000
+"""Calls that a connection may have open; further ones wait at the client. Each takes 21 KiB."""
+
 _STOP_SECONDS = 2.0
 """How long work that was told to stop may take to notice."""
 
@@ -215,6 +218,8 @@ def _options(settings: ServiceSettings, max_request_bytes: int) -> list[tuple[st
         # gRPC inflates a message before it looks at its size, and before anyone is asked for a
         # token: compressed ones are refused by their header.
         ("grpc.compression_enabled_algorithms_bitset", 1 << grpc.Compression.NoCompression),
+        # A call whose message never comes reaches no code of ours that could end it.
+        ("grpc.max_concurrent_streams", MAX_OPEN_CALLS),
         # Without this a second server on the same port would silently share its calls.
         ("grpc.so_reuseport", 0),
         # Clients that keep idle connections alive do it every five minutes.

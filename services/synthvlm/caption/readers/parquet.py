@@ -29,6 +29,10 @@ _ROWS = 1024
 _BUFFER = 1 << 20
 _ROW_BYTES = 16
 """What a row counts for the limit besides its text."""
+_FREE_ROWS = 1 << 18
+_ROWS_A_BYTE = 16
+"""Rows that a file may have, and those for each of its bytes: four hundred bytes can say that there
+are millions of rows with nothing in them, and reading those takes seconds."""
 _ID_BYTES = 4 * (MAX_ID_CHARACTERS + 1)
 _MAX_LIST = 1000
 """Captions a row may have on average."""
@@ -130,7 +134,7 @@ def _require_one(file: CaptionFile, schema: pa.Schema, name: str) -> None:
 def _require_moderate(file: CaptionFile, parquet: pq.ParquetFile, columns: Sequence[str]) -> None:
     """Refuses a file whose columns are large beyond all measure, before anything is decoded."""
     metadata = parquet.metadata
-    size = 0
+    size = count = 0
     for group in range(metadata.num_row_groups):
         rows = metadata.row_group(group)
         for index in range(rows.num_columns):
@@ -138,10 +142,16 @@ def _require_moderate(file: CaptionFile, parquet: pq.ParquetFile, columns: Seque
             if column.path_in_schema.split(".")[0] not in columns:
                 continue
             size += column.total_uncompressed_size
+            count += max(rows.num_rows, column.num_values)
             if column.num_values > _MAX_LIST * max(rows.num_rows, 1):
                 raise file.unusable(f"has more than {_MAX_LIST} captions a row")
     if size > file.expansion_limit():
         raise file.too_expansive()
+    if count > len(columns) * (_FREE_ROWS + _ROWS_A_BYTE * file.blob.size()):
+        raise file.unusable(
+            f"says that it has {count // len(columns)} rows, more than {_ROWS_A_BYTE} for each of "
+            f"its bytes, so next to nothing can be in them; write it without the empty rows"
+        )
 
 
 def _text_paths(data: BinaryIO, columns: Sequence[str]) -> list[str]:
