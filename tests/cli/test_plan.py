@@ -81,6 +81,10 @@ def test_every_stage_has_the_store_and_digests_are_arguments_that_the_cache_sees
         (SelectionRule(top_k=200), '{"top_k": 200}'),
         (SelectionRule(top_fraction=0.4), '{"top_fraction": 0.4}'),
         (SelectionRule(top_fraction=1), '{"top_fraction": 1.0}'),
+        (
+            SelectionRule(top_k=2, strata={"column": "words", "quantiles": 4}),
+            '{"strata": {"column": "words", "quantiles": 4}, "top_k": 2}',
+        ),
     ],
 )
 def test_the_configuration_keeps_its_text(rule: SelectionRule, selection: str) -> None:

@@ -91,3 +91,19 @@ def test_the_same_image_with_other_bytes_is_another_pair(store, monkeypatch):
     difference = compare(old, new)
     assert (difference.added, difference.removed, difference.unchanged) == (1, 1, 1)
     assert difference.added_ids == difference.removed_ids == [image_id("a dog", 0)]
+
+
+def test_the_mix_of_captions_is_that_of_each_version():
+    store = open_store(parse_location("memory://mix"))
+    one, two = (
+        version_of(
+            store,
+            [chain_of(store, [Scored(text, 0, 0.5, 0.5) for text in texts])],
+            SelectionRule(top_fraction=1),
+        )
+        for texts in (["a red star", "a red star above a blue box"], ["a red star"])
+    )
+    older, newer = compare(one, two).mixes
+    assert (older.mean_words, newer.mean_words) == (5.0, 3.0)
+    assert dict(older.things) == {1: 1, 2: 1}
+    assert dict(newer.things) == {1: 1}

@@ -19,6 +19,10 @@ REF = shard_pb2.ShardRef(path="selection/1", digest=DIGEST, records=3)
 CHAIN = pb.ShardChain(caption_set=REF, image_set=REF, score_set=REF)
 
 
+def strata(column, quantiles):
+    return pb.SelectionRule(top_k=1, strata=pb.Strata(column=column, quantiles=quantiles))
+
+
 def select(**changes):
     values = {"store": STORE, "shards": [CHAIN], "rule": pb.SelectionRule(top_k=1)}
     return requests.Select, pb.SelectRequest(**{**values, **changes})
@@ -80,6 +84,11 @@ def export(**changes):
         (select(rule=pb.SelectionRule(top_fraction=0)), "rule.top_fraction"),
         (select(rule=pb.SelectionRule(top_fraction=1.01)), "rule.top_fraction"),
         (select(rule=pb.SelectionRule(top_fraction=float("nan"))), "rule.top_fraction"),
+        (select(rule=pb.SelectionRule(top_k=1, strata={})), "rule.strata.column"),
+        (select(rule=strata("x" * 65, 0)), "rule.strata.column"),
+        (select(rule=strata("words", 1)), "rule.strata.quantiles"),
+        (select(rule=strata("words", 1001)), "rule.strata.quantiles"),
+        (select(rule=strata("words", -2)), "rule.strata.quantiles"),
         (assemble(selection=None), "selection"),
         (assemble(selection=shard_pb2.ShardRef(path="a", digest="sha256:1")), "selection.digest"),
         (assemble(name=""), "name"),
@@ -132,6 +141,8 @@ def test_a_complete_request_is_understood():
     (chain,) = [message.chain() for message in parsed.shards]
     assert chain.score_set == ShardRef("selection/1", DIGEST, 3)
     assert parsed.rule.rule().to_json() == {"top_fraction": 0.1}
+    within = parse(*select(rule=strata("words", 4))).rule.rule()
+    assert within.to_json() == {"top_k": 1, "strata": {"column": "words", "quantiles": 4}}
     parsed = parse(*assemble(configuration_json='{"b": [1, 2.5, null], "a": "ü"}'))
     assert parsed.configuration_json == {"a": "ü", "b": [1, 2.5, None]}
     assert parse(*assemble()).configuration_json == {}

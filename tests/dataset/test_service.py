@@ -156,6 +156,11 @@ async def test_two_versions_are_compared(stub, store, chains):
         ("dataset.selection_rule.top_k", "4", "6"),
         ("run.seed", "1", "2"),
     ]
+    mix = difference.mix
+    assert (mix.from_mean_words, mix.to_mean_words) == (5, 5)
+    assert [(one.name, one.from_share, one.to_share) for one in mix.lengths] == [("0 to 5", 1, 1)]
+    assert not mix.things
+    assert any(one.from_share != one.to_share for one in mix.words)
 
 
 async def test_an_image_is_shown(stub, store, chains):

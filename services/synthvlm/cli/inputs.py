@@ -9,7 +9,7 @@ from pathlib import Path
 from synthvlm.caption.v1.caption_pb2 import ImportCaptionsRequest
 from synthvlm.cli.caption_files import MAX_FILES, expanded, file_layout, recipe_column
 from synthvlm.cli.failures import WrongUsageError, blaming
-from synthvlm.dataset.v1.dataset_pb2 import SelectionRule
+from synthvlm.dataset.v1.dataset_pb2 import SelectionRule, Strata
 from synthvlm.limits import MAX_PROMPT_BYTES, MAX_SEED
 from synthvlm.local.words import ENGINES
 from synthvlm.profiles import load_profile, profile_names
@@ -161,12 +161,35 @@ def engine_name(engine: str | None) -> str | None:
     return engine
 
 
-def selection_rule(top_k: int | None, top_fraction: float | None, default: float) -> SelectionRule:
+def selection_rule(
+    top_k: int | None, top_fraction: float | None, default: float, within: str | None = None
+) -> SelectionRule:
     """The selection rule.
 
+    Args:
+        top_k: The limit as a number of captions.
+        top_fraction: The limit as a fraction.
+        default: The fraction if neither is given.
+        within: The strata, as ``COLUMN`` or ``COLUMN:QUANTILES``.
+
     Raises:
-        WrongUsageError: Both are given, or one is out of its range.
+        WrongUsageError: Both limits are given, or a value is wrong.
     """
+    rule = _limit(top_k, top_fraction, default)
+    if within is not None:
+        column, _, quantiles = unicode_text("--within", within).partition(":")
+        wrong = WrongUsageError(
+            f"--within {within}: give a column, as in words, or a column and a number of quantiles "
+            f"from 2 to 1000, as in words:4"
+        )
+        number = int(quantiles) if quantiles.isdecimal() and len(quantiles) < 5 else 0
+        if not 1 <= len(column) <= 64 or (":" in within and not 2 <= number <= 1000):
+            raise wrong
+        rule.strata.CopyFrom(Strata(column=column, quantiles=number))
+    return rule
+
+
+def _limit(top_k: int | None, top_fraction: float | None, default: float) -> SelectionRule:
     if top_k is not None and top_fraction is not None:
         raise WrongUsageError("give --top-k or --top-fraction, not both")
     if top_k is not None:

@@ -1,10 +1,13 @@
 """The best image of each caption, and the best captions of all: pure functions of Arrow tables."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from synthvlm.storage.schemas import SCORES
 
@@ -24,25 +27,41 @@ _LEAST_WAITING = 1 << 17
 
 
 @dataclass(frozen=True)
+class Strata:
+    """A division of the captions, within each of which the same share is selected.
+
+    Attributes:
+        column: ``words``, ``things`` or a statistic of curation.
+        quantiles: Strata of about equal size; 0: one for each value.
+    """
+
+    column: str
+    quantiles: int = 0
+
+
+@dataclass(frozen=True)
 class SelectionRule:
-    """How many captions to select; exactly one of the two is set.
+    """How many captions to select; exactly one of the first two is set.
 
     Attributes:
         top_k: The best ``top_k`` captions; all, if there are fewer.
         top_fraction: The best fraction of the captions with a usable image, above 0 to 1; rounded
             to the nearest number of captions, halves up, but at least one.
+        strata: Within what to select; None: from all captions together.
     """
 
     top_k: int | None = None
     top_fraction: float | None = None
+    strata: Strata | None = None
 
-    def to_json(self) -> dict[str, int | float]:
+    def to_json(self) -> dict[str, Any]:
         """The rule as recorded in manifests."""
+        within = {} if self.strata is None else {"strata": asdict(self.strata)}
         if self.top_k is not None:
-            return {"top_k": self.top_k}
+            return {"top_k": self.top_k, **within}
         if self.top_fraction is None:
             raise ValueError("a selection rule has a limit")
-        return {"top_fraction": self.top_fraction}
+        return {"top_fraction": self.top_fraction, **within}
 
     def count(self, captions: int) -> int:
         """Number of captions to select from ``captions``."""
@@ -120,12 +139,46 @@ def best_of_repeats(scores: pa.Table) -> pa.Table:
     return scores.take(order.filter(is_first))
 
 
-def ranked(best: pa.Table, rule: SelectionRule) -> pa.Table:
+def ranked(
+    best: pa.Table, rule: SelectionRule, strata: NDArray[np.int64] | None = None
+) -> pa.Table:
     """The selected rows, best first.
 
     Args:
         best: Table of ``SCORED`` with one row per caption.
         rule: How many to select.
+        strata: The stratum of each row, numbered from 0; None: all are one.
     """
     order = pc.sort_indices(best, sort_keys=_BETTER)
-    return best.take(order.slice(0, rule.count(best.num_rows)))
+    count = rule.count(best.num_rows)
+    if strata is None:
+        return best.take(order.slice(0, count))
+    ordered = strata[order.to_numpy()]
+    sizes = np.bincount(ordered)
+    return best.take(
+        order.filter(pa.array(_places(ordered, sizes) < quotas(sizes, count)[ordered]))
+    )
+
+
+def quotas(sizes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """How many to select of each stratum: the same share of each, ``count`` in all.
+
+    By largest remainders; of equal ones the first stratum's. Integers throughout, so that no
+    rounding of floats decides.
+    """
+    total = int(sizes.sum())
+    whole = [count * int(size) // total if total else 0 for size in sizes]
+    remainders = [count * int(size) % total if total else 0 for size in sizes]
+    by_remainder = sorted(range(len(sizes)), key=lambda stratum: (-remainders[stratum], stratum))
+    for stratum in by_remainder[: count - sum(whole)]:
+        whole[stratum] += 1
+    return np.array(whole, np.int64)
+
+
+def _places(strata: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The place of each row within its stratum, from 0, in the order of the rows."""
+    grouped = np.argsort(strata, kind="stable")
+    begins = np.cumsum(sizes) - sizes
+    places = np.empty(len(strata), np.int64)
+    places[grouped] = np.arange(len(strata)) - begins[strata[grouped]]
+    return places

@@ -7,8 +7,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synthvlm.caption_mix import CaptionMix
 from synthvlm.storage import Manifest, Shard, canonical_json
 from synthvlm.storage.schemas import PAIRS, PAIRS_FILE
+
+WORDS_LISTED = 20
+"""Maximum number of words that a comparison lists."""
 
 LISTED = 100
 """Maximum number of image ids that a comparison lists."""
@@ -16,6 +20,8 @@ LISTED = 100
 # All ids and digests of a version may exceed the 2 GiB that 32-bit offsets can address.
 _LARGE = pa.large_string()
 _IDENTITY = pa.schema([PAIRS.field("image_id"), PAIRS.field("sha256")])
+_TEXT = pa.schema([PAIRS.field("text")])
+_READ_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Difference:
         added_ids: The first ids of those added, in order.
         removed_ids: The first ids of those removed, in order.
         changes: Keys of the configuration that differ, in order.
+        mixes: The mix of captions of the older and of the newer.
     """
 
     added: int
@@ -48,6 +55,7 @@ class Difference:
     added_ids: list[str]
     removed_ids: list[str]
     changes: list[Change]
+    mixes: tuple[CaptionMix, CaptionMix]
 
 
 def compare(older: Shard, newer: Shard) -> Difference:
@@ -65,7 +73,15 @@ def compare(older: Shard, newer: Shard) -> Difference:
         added_ids=added.slice(0, LISTED).to_pylist(),
         removed_ids=removed.slice(0, LISTED).to_pylist(),
         changes=configuration_changes(older.manifest, newer.manifest),
+        mixes=(_mix(older), _mix(newer)),
     )
+
+
+def _mix(version: Shard) -> CaptionMix:
+    mix = CaptionMix()
+    for batch in version.batches(PAIRS_FILE, _TEXT, _READ_ROWS):
+        mix.add(batch["text"].to_pylist())
+    return mix
 
 
 def configuration_changes(older: Manifest, newer: Manifest) -> list[Change]:

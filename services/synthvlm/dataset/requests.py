@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, FailFast, Field, model_validator
 
-from synthvlm.dataset.best import SelectionRule
+from synthvlm.dataset.best import SelectionRule, Strata
 from synthvlm.dataset.chains import ShardChain
 from synthvlm.dataset.exports.reserved import ExportFormat, ReservedRule
 from synthvlm.dataset.versions import NAME, Reference, parse_reference
@@ -26,6 +26,9 @@ MAX_CONFIGURATION_BYTES = 256 * 1024
 
 MAX_REQUEST_BYTES = 18 * 2**20
 """Most bytes of an encoded request: ten thousand chains of shards."""
+
+MAX_QUANTILES = 1000
+"""Most strata by quantiles."""
 
 _NAME_RULE = "1 to 64 characters of [a-z0-9-], starting with a letter or digit"
 
@@ -68,11 +71,25 @@ class ShardChainMessage(RequestModel):
         return ShardChain(self.caption_set, self.image_set, self.score_set)
 
 
+def _quantiles(number: int) -> int:
+    if number and not 2 <= number <= MAX_QUANTILES:
+        raise violation(f"must be 0, or from 2 to {MAX_QUANTILES:,}")
+    return number
+
+
+class StrataMessage(RequestModel):
+    """``Strata``."""
+
+    column: Annotated[str, Field(min_length=1, max_length=64)]
+    quantiles: Annotated[int, BeforeValidator(_quantiles)]
+
+
 class SelectionRuleMessage(RequestModel):
     """``SelectionRule``."""
 
     top_k: Annotated[int, Field(ge=1)] | None
     top_fraction: Annotated[float, Field(gt=0, le=1)] | None
+    strata: StrataMessage | None
 
     @model_validator(mode="after")
     def _has_limit(self) -> "SelectionRuleMessage":
@@ -82,7 +99,8 @@ class SelectionRuleMessage(RequestModel):
 
     def rule(self) -> SelectionRule:
         """The rule in the domain's terms."""
-        return SelectionRule(self.top_k, self.top_fraction)
+        strata = self.strata and Strata(self.strata.column, self.strata.quantiles)
+        return SelectionRule(self.top_k, self.top_fraction, strata)
 
 
 class Select(RequestModel):

@@ -13,6 +13,7 @@ from synthvlm.dataset.chains import CheckedChain, CheckedChains, ShardChain, che
 from synthvlm.dataset.columns import combine_columns
 from synthvlm.dataset.index import build_index
 from synthvlm.dataset.readahead import read_ahead
+from synthvlm.dataset.strata import strata_of
 from synthvlm.errors import DataCorrupt
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
@@ -74,6 +75,9 @@ def select(
     CLIPScore, then the lower repeat, then the lower image id. Captions are ranked in the same
     order. Images whose scores are not finite are never selected.
 
+    With strata, each gives the same share of its captions, its best ones; the result is in the same
+    order.
+
     Memory is proportional to the number of captions and the size of the selection, not to image
     bytes or to texts that are not selected.
 
@@ -84,7 +88,8 @@ def select(
         reporter: Called with the chains whose scores have been read.
 
     Raises:
-        InvalidInput: A chain's shards do not belong together.
+        InvalidInput: A chain's shards do not belong together, or the captions do not have the
+            statistic that divides them.
         NotFound: A shard does not exist.
         DataCorrupt: Stored bytes are damaged.
         OperationCancelled: The caller has gone.
@@ -107,7 +112,10 @@ def select(
             reporter.report(scores.scored, total)
     best = scores.finish()
     captions = best.num_rows
-    rows = ranked(best, rule)
+    strata = None
+    if rule.strata is not None:
+        strata = strata_of(store, checked, best, rule.strata, reporter)
+    rows = ranked(best, rule, strata)
     del best
     with tempfile.TemporaryDirectory(prefix="synthvlm-selection-") as folder:
         path = Path(folder) / SELECTION_FILE

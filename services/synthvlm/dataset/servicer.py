@@ -6,11 +6,12 @@ from typing import Any
 import grpc
 import structlog
 
+from synthvlm.caption_mix import CaptionMix, Shift, length_shifts, thing_shifts, word_shifts
 from synthvlm.dataset import requests
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.catalogue import Catalogue, Entry
 from synthvlm.dataset.config import DatasetSettings
-from synthvlm.dataset.diff import Difference, compare
+from synthvlm.dataset.diff import WORDS_LISTED, Difference, compare
 from synthvlm.dataset.exports.run import export_version
 from synthvlm.dataset.images import FoundImage, find_image
 from synthvlm.dataset.provenance import Maker
@@ -216,6 +217,23 @@ def _difference(
             )
             for change in difference.changes
         ],
+        mix=_mix_shift(*difference.mixes),
+    )
+
+
+def _mix_shift(older: CaptionMix, newer: CaptionMix) -> dataset_pb2.CaptionMixShift:
+    def shares(shifts: list[Shift]) -> list[dataset_pb2.ShareShift]:
+        return [
+            dataset_pb2.ShareShift(name=one.name, from_share=one.before, to_share=one.after)
+            for one in shifts
+        ]
+
+    return dataset_pb2.CaptionMixShift(
+        from_mean_words=older.mean_words,
+        to_mean_words=newer.mean_words,
+        lengths=shares(length_shifts(older, newer)),
+        things=shares(thing_shifts(older, newer)),
+        words=shares(word_shifts(older, newer, WORDS_LISTED)),
     )
 
 

@@ -16,6 +16,7 @@ from synthvlm.report.drops import Drops, quarantined
 from synthvlm.report.evaluation import evaluation_part
 from synthvlm.report.extremes import Extremes, Row, Spreads
 from synthvlm.report.gallery import Cards
+from synthvlm.report.mix import Mixes
 from synthvlm.report.model import SCORES, Counts, Distribution, Gallery, RunReport, ShardRow
 from synthvlm.report.record import RunRecord
 from synthvlm.report.training import stage_curves
@@ -52,7 +53,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
         NotFound: A shard is gone.
         DataCorrupt: Stored bytes are damaged.
     """
-    drops, scores = Drops(), _Scores(store, record)
+    drops, mixes, scores = Drops(), Mixes(), _Scores(store, record)
     kept = truncated = 0
     generation_failed: dict[str, int] = {}
     scoring_failed: dict[str, int] = {}
@@ -60,6 +61,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
     for number, shard in enumerate(record.shards):
         captions = open_shard(store, shard.caption_set)
         drops.add(captions)
+        mixes.add_kept(captions)
         kept += captions.manifest.records
         images = open_shard(store, shard.image_set).manifest
         truncated += images.counts.get("truncated_prompts", 0)
@@ -69,6 +71,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
         digests["generation model"] = images.model_digest
         digests["alignment model"] = scored.model_digest
     digests["selection"] = record.selection.digest
+    mixes.add_selected(open_shard(store, record.selection))
     curves = evaluation = None
     if record.model is not None:
         curves = stage_curves(open_shard(store, record.model))
@@ -112,6 +115,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
             )
             for shard in record.shards
         ],
+        mix=mixes.shift(),
         curves=curves or [],
         evaluation=evaluation,
     )

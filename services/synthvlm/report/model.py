@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from synthvlm.caption_mix import Shift
 from synthvlm.evaluation.results import EvaluationRecord
 from synthvlm.report.record import StageTiming, VersionRecord
 
@@ -200,6 +201,23 @@ class ShardRow:
 
 
 @dataclass(frozen=True)
+class MixShift:
+    """How selection shifts the mix of captions: shares of those kept by curation, and selected.
+
+    Attributes:
+        mean_words: Mean number of words of a caption, before and after.
+        lengths: By number of words.
+        things: By number of things, where captions are of the scene world.
+        words: The words whose share changed most.
+    """
+
+    mean_words: tuple[float, float]
+    lengths: Sequence[Shift]
+    things: Sequence[Shift]
+    words: Sequence[Shift]
+
+
+@dataclass(frozen=True)
 class CurvePoint:
     """The loss at a step, and the learning rate there."""
 
@@ -268,6 +286,7 @@ class RunReport:
         distributions: The scores' distributions, in the order of ``SCORES``.
         digests: Digests by what they identify: models, selection, version.
         configuration: The run's configuration by dotted key.
+        mix: How selection shifted the mix of captions; None where nothing was selected.
         curves: The stages of the training, in order; none without a model.
         evaluation: The evaluation of the model; None for none.
     """
@@ -285,5 +304,6 @@ class RunReport:
     digests: dict[str, str]
     configuration: dict[str, Any]
     shards: Sequence[ShardRow]
+    mix: MixShift | None = None
     curves: Sequence[StageCurve] = ()
     evaluation: EvaluationPart | None = None

@@ -106,6 +106,15 @@ def run(
             show_default=str(DEFAULT_FRACTION),
         ),
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--within",
+            metavar="COLUMN[:N]",
+            help="Keep the same share of each group of captions: by words, things or a statistic "
+            "of curation; by N quantiles of it, or by each value.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the run.")] = 0,
     shard_size: Annotated[
         int, typer.Option("--shard-size", metavar="N", help="Captions per shard.")
@@ -153,7 +162,9 @@ def run(
             run_seed=inputs.in_range("--seed", seed, 0),
         ),
         score=ScoreShardRequest(),
-        select=SelectRequest(rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION)),
+        select=SelectRequest(
+            rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION, within)
+        ),
         assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
     if until is not Until.ASSEMBLE:

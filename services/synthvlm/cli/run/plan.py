@@ -108,6 +108,7 @@ def configuration_of(
     imported, generated, scored = requests.import_captions, requests.generate, requests.score
     rule = requests.select.rule
     limit = rule.WhichOneof("limit")
+    within = {"strata": _json(rule.strata)} if rule.HasField("strata") else {}
     return {
         "profile": profile,
         "code_version": __version__,
@@ -122,7 +123,7 @@ def configuration_of(
             "seed": generated.run_seed,
         },
         "alignment": {"model_digest": scored.model_digest, "parameters": _json(scored.parameters)},
-        "selection": {limit: getattr(rule, limit)} if limit else {},
+        "selection": {limit: getattr(rule, limit), **within} if limit else {},
     }
 
 

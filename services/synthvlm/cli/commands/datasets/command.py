@@ -139,6 +139,7 @@ def diff(
     for change in answer.configuration:
         old, new = change.from_json or "(none)", change.to_json or "(none)"
         console.say(f"{change.key}: {old} → {new}")
+    _show_mix(answer.mix)
     for sign, ids in (("+", answer.added_image_ids), ("-", answer.removed_image_ids)):
         for image_id in ids:
             console.say(f"{sign} {image_id}")
@@ -229,6 +230,25 @@ def reindex(
             f"{found['versions']:,} versions and {found['indexes']:,} indexes of images in "
             f"{place.places.store or place.store}"
         )
+
+
+def _show_mix(mix: dataset_pb2.CaptionMixShift) -> None:
+    """How the captions differ as a whole."""
+    console = stdout_console()
+    console.say(f"words a caption: {mix.from_mean_words:.1f} → {mix.to_mean_words:.1f}")
+    for heading, shifts in (
+        ("captions by number of words", mix.lengths),
+        ("captions by number of things", mix.things),
+        ("captions with a word", mix.words),
+    ):
+        changed = [one for one in shifts if one.from_share != one.to_share]
+        if changed:
+            console.say(
+                f"{heading}: "
+                + ", ".join(
+                    f"{one.name} {one.from_share:.1%} → {one.to_share:.1%}" for one in changed
+                )
+            )
 
 
 @contextmanager

@@ -24,7 +24,7 @@ _PACKAGES = {
     "caption": ("pyarrow", "numpy"),
     "generation": ("torch", "diffusers", "transformers", "accelerate", "tritonclient", "pillow"),
     "alignment": ("torch", "open_clip_torch", "pillow"),
-    "dataset": ("sqlalchemy", "alembic"),
+    "dataset": ("numpy", "sqlalchemy", "alembic"),
     "pipelines": ("kfp",),
 }
 """The packages of each extra, by distribution name."""

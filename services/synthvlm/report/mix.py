@@ -1,0 +1,47 @@
+"""How selection shifted the mix of captions."""
+
+from typing import Final
+
+import pyarrow as pa
+
+from synthvlm.caption_mix import CaptionMix, length_shifts, thing_shifts, word_shifts
+from synthvlm.report.model import MixShift
+from synthvlm.storage import Shard
+from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE, SELECTION, SELECTION_FILE
+
+WORDS: Final = 16
+"""Words that are shown."""
+
+_CAPTION: Final = pa.schema([CAPTIONS.field("text")])
+_SELECTED: Final = pa.schema([SELECTION.field("text")])
+_READ_ROWS: Final = 16_384
+
+
+class Mixes:
+    """The captions that curation kept, and those that were selected."""
+
+    def __init__(self) -> None:
+        self._kept = CaptionMix()
+        self._selected = CaptionMix()
+
+    def add_kept(self, captions: Shard) -> None:
+        """Adds the captions of a CaptionSet shard."""
+        for batch in captions.batches(CAPTIONS_FILE, _CAPTION, _READ_ROWS):
+            self._kept.add(batch["text"].to_pylist())
+
+    def add_selected(self, selection: Shard) -> None:
+        """Adds the captions of a Selection."""
+        for batch in selection.batches(SELECTION_FILE, _SELECTED, _READ_ROWS):
+            self._selected.add(batch["text"].to_pylist())
+
+    def shift(self) -> MixShift | None:
+        """The shift; None where nothing was kept or selected."""
+        kept, selected = self._kept, self._selected
+        if not kept.captions or not selected.captions:
+            return None
+        return MixShift(
+            mean_words=(kept.mean_words, selected.mean_words),
+            lengths=length_shifts(kept, selected),
+            things=thing_shifts(kept, selected),
+            words=word_shifts(kept, selected, WORDS),
+        )
