@@ -85,6 +85,8 @@ class Campaign(Base):
     """Pairs drawn, without gold questions."""
     wanted: Mapped[int] = mapped_column(Integer)
     """Verdicts wanted, without those on gold questions."""
+    mean_score: Mapped[float | None] = mapped_column(Double)
+    """Mean weighted score of all pairs that the sample was drawn from; null: not scored."""
     create_time: Mapped[int] = mapped_column(BigInteger)
     """In seconds since the Unix epoch, as all times here."""
     request_id: Mapped[str | None] = mapped_column(String(NAME_LENGTH), unique=True)
@@ -185,6 +187,8 @@ class Assignment(Base):
     and verdicts that came late."""
     annotator: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
     """Null while it is free."""
+    turn: Mapped[int | None] = mapped_column(Integer)
+    """Place among everything that was leased to the annotator."""
     expires: Mapped[int | None] = mapped_column(BigInteger)
     """When the lease ends."""
     verdict: Mapped[int | None] = mapped_column(ForeignKey("verdict.id"))

@@ -80,6 +80,7 @@ class Call:
         request_id: The caller's id of this call, or one made here.
         deadline: When the caller stops waiting, on ``time.monotonic``'s clock; None: never.
         gone: Set when the caller has cancelled or its deadline has passed.
+        caller: Who calls, where the service tells people apart.
         code: Status that the call ended with.
     """
 
@@ -89,6 +90,7 @@ class Call:
     request_id: str = ""
     deadline: float | None = None
     gone: threading.Event = field(default_factory=threading.Event)
+    caller: object = None
     code: grpc.StatusCode = grpc.StatusCode.OK
     _work: set[asyncio.Future[object]] = field(default_factory=set)
 

@@ -39,9 +39,24 @@ class Database:
 
         Raises:
             Unavailable: The database failed.
-        DataCorrupt: Its file is damaged.
+            DataCorrupt: Its file is damaged.
         """
         with database_errors(self.engine), self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that reads before it writes: in SQLite it holds the write lock throughout.
+
+        SQLite refuses to write, at once and however long it may wait, in a transaction that has
+        read what another one has changed since.
+
+        Raises:
+            As ``session``.
+        """
+        with self.session() as session:
+            if self.engine.dialect.name == "sqlite":
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
 
     def close(self) -> None:

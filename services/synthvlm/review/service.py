@@ -1,0 +1,43 @@
+"""Builds the review service from its settings."""
+
+from synthvlm.review.callers import callers
+from synthvlm.review.config import ReviewSettings
+from synthvlm.review.migrations import MIGRATIONS, VERSION_TABLE
+from synthvlm.review.requests import MAX_REQUEST_BYTES
+from synthvlm.review.reviews import Reviews
+from synthvlm.review.servicer import ReviewServicer
+from synthvlm.review.v1 import review_pb2, review_pb2_grpc
+from synthvlm.review.web.hosting import Page
+from synthvlm.serving import Service
+from synthvlm.sql.database import open_database
+
+
+def build(settings: ReviewSettings) -> ReviewServicer:
+    """Opens the database and returns a servicer for it."""
+    return ReviewServicer(
+        Reviews(open_database(settings, MIGRATIONS, VERSION_TABLE), settings.store_roots)
+    )
+
+
+def close(servicer: ReviewServicer) -> None:
+    """Closes the database."""
+    servicer.reviews.close()
+
+
+def page(settings: ReviewSettings) -> Page:
+    """The page on which people judge pairs."""
+    known = callers(settings)
+    return Page(settings.web, None if known is None else known.people)
+
+
+SERVICE = Service(
+    word="review",
+    settings=ReviewSettings,
+    descriptor=review_pb2.DESCRIPTOR.services_by_name["ReviewService"],
+    register=review_pb2_grpc.add_ReviewServiceServicer_to_server,
+    build=build,
+    max_request_bytes=MAX_REQUEST_BYTES,
+    close=close,
+    callers=callers,
+    beside=page,
+)
