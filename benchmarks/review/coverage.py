@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.review.simulated import Campaign, simulate
-from synthvlm.review.bootstrap import Sample, wilson
+from synthvlm.review.bootstrap import SampleWeights, wilson
 from synthvlm.review.dawid_skene import Votes
 from synthvlm.review.truth_rate import Scores, truth_rate
 
@@ -34,7 +34,7 @@ Ends = tuple[float, float]
 
 def intervals(votes: Votes, scores: Scores, seed: int) -> dict[str, Ends]:
     """The intervals of all methods for a campaign."""
-    rate = truth_rate(votes, Sample.simple(len(votes.truth)), scores, seed=seed)
+    rate = truth_rate(votes, SampleWeights.simple(len(votes.truth)), scores, seed=seed)
     if rate.interval is None or rate.with_scores is None:
         raise ValueError(rate.reason)
     sampled = votes.sampled[votes.pair]

@@ -7,7 +7,7 @@ are known.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,8 +24,8 @@ Statistic = Callable[[Fit, Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Sample:
-    """How the pairs of a campaign were drawn.
+class SampleWeights:
+    """What the pairs of a campaign stand for.
 
     Attributes:
         weights: For each pair, how many pairs of the version it stands for, up to a common factor;
@@ -37,7 +37,7 @@ class Sample:
     strata: Integers
 
     @classmethod
-    def simple(cls, pairs: int) -> "Sample":
+    def simple(cls, pairs: int) -> "SampleWeights":
         """A simple random sample."""
         return cls(np.ones(pairs), np.zeros(pairs, np.int64))
 
@@ -65,7 +65,7 @@ class Interval:
 
 
 def replicate(
-    votes: Votes, sample: Sample, statistic: Statistic, replicates: int, seed: int
+    votes: Votes, sample: SampleWeights, statistic: Statistic, replicates: int, seed: int
 ) -> tuple[Floats, Floats]:
     """Computes figures for the campaign and for bootstrap draws of it.
 
@@ -84,14 +84,35 @@ def replicate(
     return together[:, 0], together[:, 1:]
 
 
-def relative_weights(votes: Votes, sample: Sample) -> Floats:
+def judged(votes: Votes, sample: SampleWeights) -> tuple[Votes, SampleWeights, NDArray[np.bool_]]:
+    """The pairs with verdicts; those of the sample stand for the whole of their stratum.
+
+    Returns:
+        Votes and weights of these pairs, and which of all pairs they are.
+    """
+    there = np.bincount(votes.pair, minlength=len(votes.truth)) > 0
+    stratum = np.where(votes.sampled, sample.strata, sample.strata.max(initial=0) + 1)
+    drawn = np.bincount(stratum, sample.weights)
+    found = np.bincount(stratum, sample.weights * there, minlength=len(drawn))
+    factor = np.divide(drawn, found, out=np.ones_like(drawn), where=found > 0)[stratum]
+    kept = replace(
+        votes,
+        pair=np.cumsum(there)[votes.pair] - 1,
+        truth=votes.truth[there],
+        sampled=votes.sampled[there],
+    )
+    weights = SampleWeights((sample.weights * factor)[there], sample.strata[there])
+    return kept, weights, there
+
+
+def relative_weights(votes: Votes, sample: SampleWeights) -> Floats:
     """Weights of all pairs: 1 for gold pairs, and 1 on average for those of the sample."""
     weights = np.where(votes.sampled, sample.weights, 1.0)
     weights[votes.sampled] /= weights[votes.sampled].mean()
     return weights
 
 
-def effective_pairs(votes: Votes, sample: Sample) -> float:
+def effective_pairs(votes: Votes, sample: SampleWeights) -> float:
     """Kish's effective size of the sample: fewer than its pairs if weights differ."""
     weights = sample.weights[votes.sampled]
     return float(weights.sum() ** 2 / (weights**2).sum())

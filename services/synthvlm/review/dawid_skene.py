@@ -30,7 +30,7 @@ UNKNOWN: Final = -1
 PRIOR_VERDICTS: Final = 5.0
 CORRECT: Final = 4.0
 POOLING: Final = 10.0
-_JEFFREYS: Final = 0.5
+JEFFREYS: Final = 0.5
 _TOLERANCE: Final = 2e-5
 _MAX_ITERATIONS: Final = 500
 _BLOCK: Final = 4_000_000
@@ -120,7 +120,7 @@ def fit(votes: Votes, weights: Floats | None = None) -> Fit:
     prevalence = np.zeros((votes.classes, weights.shape[1]))
     for _ in range(_MAX_ITERATIONS):
         posterior[:, known] = np.eye(votes.classes)[:, votes.truth[known], None]
-        before, prevalence = prevalence, (own * posterior).sum(axis=1) + _JEFFREYS
+        before, prevalence = prevalence, (own * posterior).sum(axis=1) + JEFFREYS
         prevalence /= prevalence.sum(axis=0)
         confusion = _confusion(given, weights * posterior)
         evidence = _evidence(given, np.log(confusion))

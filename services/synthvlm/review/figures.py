@@ -9,7 +9,7 @@ import numpy as np
 from synthvlm.review.agreement import Agreement, fleiss_kappa, krippendorff_alpha
 from synthvlm.review.bootstrap import CONFIDENCE, Interval, relative_weights, wilson
 from synthvlm.review.dawid_skene import Fit, Votes, fit
-from synthvlm.review.judged import GivenVerdict, JudgedPair, sample_of, table_of, votes_of
+from synthvlm.review.judged import GivenVerdict, JudgedPair, table_of, votes_of, weights_of
 from synthvlm.review.preference import preference_rate
 from synthvlm.review.second_opinion import agreement_with_people
 from synthvlm.review.truth_rate import ACCEPTED, REJECTED, Scores, TruthRate, truth_rate
@@ -104,12 +104,12 @@ def figures_of(
     if not compared:
         votes, names = votes_of(pairs, people, partly_is_true=partly_is_true)
         scores = _scores(pairs, mean_score)
-        truth = truth_rate(votes, sample_of(pairs), scores, confidence=confidence, seed=seed)
+        truth = truth_rate(votes, weights_of(pairs), scores, confidence=confidence, seed=seed)
     if own and not compared:
         seen = {one.pair for one in people}
         judged = [pair for pair in pairs if pair.pair in seen]
         votes, names = votes_of(judged, people, partly_is_true=partly_is_true)
-        fitted = fit(votes, relative_weights(votes, sample_of(judged))[:, None])
+        fitted = fit(votes, relative_weights(votes, weights_of(judged))[:, None])
         annotators = _annotators(votes, names, fitted)
         probabilities = {
             pair.pair: float(probability)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthvlm.review.bootstrap import Sample
+from synthvlm.review.bootstrap import SampleWeights
 from synthvlm.review.dawid_skene import UNKNOWN, Floats, Votes
 from synthvlm.review.truth_rate import ACCEPTED, REJECTED
 from synthvlm.review.verdicts import Alignment, Verdict
@@ -77,9 +77,9 @@ def votes_of(
     return votes, annotators
 
 
-def sample_of(pairs: Sequence[JudgedPair]) -> Sample:
-    """How the pairs were drawn: each stands for as many as its inclusion probability says."""
-    return Sample(
+def weights_of(pairs: Sequence[JudgedPair]) -> SampleWeights:
+    """What each pair stands for: as many as its inclusion probability says."""
+    return SampleWeights(
         1 / np.array([pair.inclusion for pair in pairs], np.float64),
         np.array([pair.stratum for pair in pairs], np.int64),
     )

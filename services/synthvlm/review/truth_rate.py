@@ -16,12 +16,13 @@ from synthvlm.review.bootstrap import (
     CONFIDENCE,
     REPLICATES,
     Interval,
-    Sample,
+    SampleWeights,
     effective_pairs,
     interval,
+    judged,
     replicate,
 )
-from synthvlm.review.dawid_skene import Fit, Floats, Integers, Votes
+from synthvlm.review.dawid_skene import Booleans, Fit, Floats, Integers, Votes
 
 REJECTED: Final = 0
 ACCEPTED: Final = 1
@@ -38,6 +39,12 @@ MIN_VERDICTS: Final = 3
 MIN_OVERLAP: Final = 50
 """Pairs that need ``MIN_VERDICTS``; half of the pairs, where that is fewer."""
 
+
+MAX_AWAITED: Final = 0.02
+"""Share of the pairs that may wait for a verdict in a sample that is not judged in random order."""
+
+MIN_YOUDEN: Final = 0.1
+"""What annotators' sensitivity and specificity must exceed 1 by, on average over the verdicts."""
 
 _INSIDE: Final = (1e-4, 1 - 1e-4)
 """What a regression on scores may give at most."""
@@ -79,7 +86,7 @@ class Scores:
 
 def truth_rate(
     votes: Votes,
-    sample: Sample,
+    sample: SampleWeights,
     scores: Scores | None = None,
     *,
     confidence: float = CONFIDENCE,
@@ -101,72 +108,76 @@ def truth_rate(
         replicates: Number of bootstrap draws.
         seed: Seed of the draws.
     """
-    votes, sample, scores = _judged(votes, sample, scores)
-    on_gold = ~votes.sampled[votes.pair]
-    answers = np.bincount(votes.truth[votes.pair[on_gold]], minlength=2)
-    each = np.bincount(votes.pair, minlength=len(votes.truth))[votes.sampled]
-    pairs, verdicts = len(each), int(each.sum())
-    reason = _reason(pairs, each, answers)
+    reason = undetermined(votes, sample)
+    votes, sample, there = judged(votes, sample)
+    pairs = int(votes.sampled.sum())
+    verdicts = int(votes.sampled[votes.pair].sum())
+    gold_answers = len(votes.pair) - verdicts
     if reason:
-        return TruthRate(None, None, pairs, verdicts, int(answers.sum()), reason)
+        return TruthRate(None, None, pairs, verdicts, gold_answers, reason)
 
     def statistic(fitted: Fit, weights: Floats) -> Floats:
-        rate: Floats = fitted.prevalence[ACCEPTED]
-        if scores is None:
-            return rate[None, :]
-        own = weights * votes.sampled[:, None]
-        return np.stack([rate, (scores.sampled @ own) / own.sum(axis=0)])
+        rows = [fitted.prevalence[ACCEPTED], _better_than_chance(votes, fitted)]
+        if scores is not None:
+            own = weights * votes.sampled[:, None]
+            rows.append((scores.sampled[there] @ own) / own.sum(axis=0))
+        return np.stack(rows)
 
     figures, draws = replicate(votes, sample, statistic, replicates, seed)
+    if figures[1] < MIN_YOUDEN:
+        reason = "annotators are hardly better than chance, so their verdicts tell no rate"
+        return TruthRate(None, None, pairs, verdicts, gold_answers, reason)
     size = effective_pairs(votes, sample)
     plain = interval(float(figures[0]), float(draws[0].std(ddof=1)), size, confidence)
     powered = None
     if scores is not None:
-        powered = _with_scores(figures, draws, scores.mean, size, confidence)
-    return TruthRate(plain, powered, pairs, verdicts, int(answers.sum()))
+        powered = _with_scores(figures[[0, 2]], draws[[0, 2]], scores.mean, size, confidence)
+    return TruthRate(plain, powered, pairs, verdicts, gold_answers)
 
 
-def _judged(
-    votes: Votes, sample: Sample, scores: Scores | None
-) -> tuple[Votes, Sample, Scores | None]:
-    """The pairs with verdicts; they stand for the whole of their stratum."""
-    judged = np.bincount(votes.pair, minlength=len(votes.truth)) > 0
-    strata = np.where(votes.sampled, sample.strata, sample.strata.max(initial=0) + 1)
-    drawn = np.bincount(strata, sample.weights)
-    there = np.bincount(strata, sample.weights * judged, minlength=len(drawn))
-    weights = (
-        sample.weights * np.divide(drawn, there, out=np.ones_like(drawn), where=there > 0)[strata]
-    )
-    votes = Votes(
-        pair=np.cumsum(judged)[votes.pair] - 1,
-        annotator=votes.annotator,
-        label=votes.label,
-        truth=votes.truth[judged],
-        sampled=votes.sampled[judged],
-        annotators=votes.annotators,
-    )
-    if scores is not None:
-        scores = Scores(scores.sampled[judged], scores.mean)
-    return votes, Sample(weights[judged], sample.strata[judged]), scores
-
-
-def _reason(pairs: int, verdicts: Integers, gold_answers: Integers) -> str:
-    """Why verdicts do not determine a truth rate; empty if they do.
-
-    Args:
-        pairs: Number of judged pairs of the sample.
-        verdicts: Number of verdicts on each.
-        gold_answers: Number of answers to gold pairs of each class.
-    """
+def undetermined(votes: Votes, sample: SampleWeights) -> str:
+    """Why verdicts do not determine shares of true pairs; empty if they do."""
+    counts = np.bincount(votes.pair, minlength=len(votes.truth))
+    pairs = int((counts[votes.sampled] > 0).sum())
     if pairs < MIN_PAIRS:
         return f"{pairs} pairs have verdicts; an interval needs at least {MIN_PAIRS}"
     overlap = min(MIN_OVERLAP, (pairs + 1) // 2)
-    if gold_answers.min() < MIN_GOLD and (verdicts >= MIN_VERDICTS).sum() < overlap:
+    answers = np.bincount(votes.truth[~votes.sampled], counts[~votes.sampled], minlength=2)
+    if answers.min() < MIN_GOLD and (counts[votes.sampled] >= MIN_VERDICTS).sum() < overlap:
         return (
             f"annotators' errors cannot be told: {overlap} pairs need {MIN_VERDICTS} verdicts, or "
             f"gold pairs {MIN_GOLD} answers where they are aligned, and {MIN_GOLD} where not"
         )
+    waiting = int(_awaited(votes, sample, counts).sum())
+    if waiting > MAX_AWAITED * (pairs + waiting):
+        return (
+            f"{waiting} pairs wait for their first verdict; those that have one are not a fair "
+            "sample of the others"
+        )
     return ""
+
+
+def _awaited(votes: Votes, sample: SampleWeights, counts: Integers) -> Booleans:
+    """Pairs without verdicts, of strata that their judged pairs cannot stand for.
+
+    These are strata without any, and those with unequal weights, which are not judged in random
+    order but, say, from the borderline on.
+    """
+    lacking = votes.sampled & (counts == 0)
+    unfair = np.zeros(len(counts), np.bool_)
+    for stratum in np.unique(sample.strata[lacking]):
+        own = votes.sampled & (sample.strata == stratum)
+        unequal = np.ptp(sample.weights[own]) > 1e-9 * sample.weights[own].max()
+        if unequal or not counts[own].any():
+            unfair |= own
+    return np.asarray(unfair & lacking)
+
+
+def _better_than_chance(votes: Votes, fitted: Fit) -> Floats:
+    """Youden's index of the annotators, on average over the verdicts."""
+    index = fitted.confusion[:, ACCEPTED, ACCEPTED] + fitted.confusion[:, REJECTED, REJECTED] - 1
+    given = np.bincount(votes.annotator, minlength=votes.annotators)
+    return np.asarray(given @ index / given.sum())
 
 
 def _with_scores(
