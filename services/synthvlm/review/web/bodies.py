@@ -2,12 +2,13 @@
 
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from synthvlm.review.verdicts import Alignment, Preference, Reason, Verdict
 from synthvlm.review.views import Entry
+from synthvlm.serving.fields import Utf8
 
 MAX_ENTRIES = 50
 """Most entries of a body."""
@@ -16,6 +17,17 @@ _DAY_MS = 86_400_000
 
 PairId = Annotated[int, Field(ge=1, lt=2**63)]
 EntryId = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+
+_REASONS = {reason.name.lower(): reason for reason in Reason}
+
+
+def _reason(name: str) -> str:
+    if name not in _REASONS:
+        raise ValueError("is not a reason")
+    return name
+
+
+ReasonName = Annotated[str, AfterValidator(_reason)]
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,23 +50,16 @@ class VerdictEntry(_Body):
     pair: PairId
     alignment: Literal["yes", "partly", "no"] | None = None
     preference: Literal["left", "right", "equal"] | None = None
-    reasons: Annotated[list[str], Field(max_length=len(Reason))] = []
+    reasons: Annotated[list[ReasonName], Field(max_length=len(Reason))] = []
     quality: Annotated[int, Field(ge=0, le=5)] = 0
-    comment: Annotated[str, Field(max_length=2000)] = ""
+    comment: Annotated[str, Utf8(2000)] = ""
     milliseconds: Annotated[int, Field(ge=0)] = 0
 
     def entry(self) -> Entry:
-        """The verdict in the domain's terms.
-
-        Raises:
-            ValueError: A reason is unknown.
-        """
-        known = {reason.name.lower(): reason for reason in Reason}
-        if unknown := set(self.reasons) - known.keys():
-            raise ValueError(f"{', '.join(sorted(unknown))} is not a reason")
+        """The verdict in the domain's terms."""
         verdict = Verdict(
             alignment=Alignment[self.alignment.upper()] if self.alignment else None,
-            reasons=frozenset(known[name] for name in self.reasons),
+            reasons=frozenset(_REASONS[name] for name in self.reasons),
             quality=self.quality or None,
             preference=Preference[self.preference.upper()] if self.preference else None,
             comment=self.comment,

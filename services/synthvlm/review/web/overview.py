@@ -104,7 +104,9 @@ def _decision(fields: list[tuple[str, str]]) -> Verdict:
             alignment=None if compared else Alignment[word],
             preference=Preference[word] if compared else None,
             reasons=frozenset(Reason[value.upper()] for name, value in fields if name == "reason"),
-            comment=values.get("comment", "")[:_MAX_COMMENT],
+            comment=values.get("comment", "")
+            .encode("utf-8", "replace")[:_MAX_COMMENT]
+            .decode("utf-8", "ignore"),
         )
     except KeyError as error:
         raise HTTPException(400, f"{error.args[0]} is not a decision or reason") from None

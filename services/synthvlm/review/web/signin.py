@@ -6,6 +6,7 @@ from typing import Any
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth
 from httpx import HTTPError
+from joserfc.errors import JoseError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -142,7 +143,7 @@ class _Provider:
         site(request).sign_ins.count(request.client.host if request.client is not None else "")
         try:
             token = await self._client.authorize_access_token(request)
-        except (HTTPError, OAuthError, ValueError) as error:
+        except (HTTPError, OAuthError, JoseError, ValueError) as error:
             raise HTTPException(401, "the provider did not sign you in; try again") from error
         name = str((token.get("userinfo") or {}).get(self._settings.oidc_claim, ""))
         if not re.fullmatch(NAME, name):
