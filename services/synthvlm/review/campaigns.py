@@ -84,7 +84,7 @@ def views(session: Session, person: Person, campaigns: Sequence[Campaign]) -> li
         )
         .group_by(Assignment.campaign)
     )
-    done = dict(session.execute(counts).tuples().all())
+    done = dict(session.execute(counts).all())
     return [_view(person, one, done.get(one.id, 0)) for one in campaigns]
 
 

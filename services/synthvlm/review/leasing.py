@@ -165,18 +165,33 @@ def leased_now(session: Session, campaign: int, now: int) -> int:
     return session.execute(query).scalar_one()
 
 
+def is_more(session: Session, asker: Asker) -> bool:
+    """Whether somebody could have more than they were leased.
+
+    In PostgreSQL a row that another call has looked at is passed over, also if that call leaves it.
+    """
+    return any(session.execute(choice.limit(1)).first() is not None for choice in _choices(asker))
+
+
 def _wanted(session: Session, asker: Asker, count: int) -> list[_Row]:
     """Verdicts that are wanted and nobody's: what has expired first, then in the sample's order."""
+    found: dict[int, _Row] = {}
+    for choice in _choices(asker):
+        locked = choice.with_for_update(skip_locked=True, of=Assignment)
+        _collect(session, locked, found, count, asker.design.verdicts_per_pair)
+    return list(found.values())
+
+
+def _choices(asker: Asker) -> tuple[Any, Any]:
+    """Selects what has expired, and what is free, of pairs that the asker has not been given."""
     other = aliased(Assignment)
     mine = exists().where(
         other.pair == Assignment.pair,
         other.annotator == asker.person.name,
         other.state != AssignmentState.LOST,
     )
-    query = (
-        select(Assignment.id, Assignment.pair, Assignment.annotator)
-        .where(Assignment.campaign == asker.campaign.id, ~mine)
-        .with_for_update(skip_locked=True, of=Assignment)
+    query = select(Assignment.id, Assignment.pair, Assignment.annotator).where(
+        Assignment.campaign == asker.campaign.id, ~mine
     )
     expired = query.where(
         Assignment.state == _HELD, Assignment.expires <= asker.now, Assignment.wanted
@@ -184,10 +199,7 @@ def _wanted(session: Session, asker: Asker, count: int) -> list[_Row]:
     free = query.where(Assignment.state == AssignmentState.FREE).order_by(
         Assignment.position, Assignment.id
     )
-    found: dict[int, _Row] = {}
-    for choice in (expired, free):
-        _collect(session, choice, found, count, asker.design.verdicts_per_pair)
-    return list(found.values())
+    return expired, free
 
 
 def _collect(session: Session, query: Any, found: dict[int, _Row], count: int, most: int) -> None:

@@ -52,6 +52,11 @@ from synthvlm.storage import Roots, Store, open_store, parse_location
 MOST_CAMPAIGNS: Final = 1_000
 """Campaigns that a list without pages holds."""
 
+_ATTEMPTS: Final = 8
+_PAUSE_SECONDS: Final = 0.005
+"""How often a call looks for pairs that others had looked at just then; it waits longer each time.
+"""
+
 _RECORDING: Final = (CampaignState.OPEN, CampaignState.CLOSED)
 _CONFIDENCE: Final = 0.95
 
@@ -140,15 +145,21 @@ class Reviews:
         Raises:
             PreconditionFailed: The campaign is not open, and nothing of it is held.
         """
-        with self._recording(person, campaign_id) as (session, asker):
-            turn = leasing.join(session, asker)
-            pairs = leasing.held(session, asker)
-            is_open = asker.campaign.state == CampaignState.OPEN
-            if len(pairs) < count and is_open:
-                pairs += leasing.lease(session, asker, count - len(pairs), turn)
-            if not pairs:
-                require_state(asker.campaign, (CampaignState.OPEN,))
-            return Leased(shown_pairs(session, pairs[:count]), asker.design.lease_seconds)
+        for attempt in range(_ATTEMPTS):
+            with self._recording(person, campaign_id) as (session, asker):
+                turn = leasing.join(session, asker)
+                pairs = leasing.held(session, asker)
+                is_open = asker.campaign.state == CampaignState.OPEN
+                if len(pairs) < count and is_open:
+                    pairs += leasing.lease(session, asker, count - len(pairs), turn)
+                if not pairs:
+                    require_state(asker.campaign, (CampaignState.OPEN,))
+                is_short = len(pairs) < count and is_open and leasing.is_more(session, asker)
+                leased = Leased(shown_pairs(session, pairs[:count]), asker.design.lease_seconds)
+            if not is_short:
+                break
+            time.sleep(_PAUSE_SECONDS * attempt)
+        return leased
 
     def submit(self, person: Person, campaign_id: str, entries: Sequence[Entry]) -> Submitted:
         """Records somebody's entries; they are durable when this returns.
