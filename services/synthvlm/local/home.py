@@ -45,6 +45,16 @@ class Home:
         return (self.scratch or self.root) / "reuse.sqlite"
 
     @property
+    def reviews(self) -> Path:
+        """The review service's database."""
+        return self.root / "review.sqlite"
+
+    @property
+    def people(self) -> Path:
+        """Those who may judge pairs, with the digests of their tokens."""
+        return self.root / "people"
+
+    @property
     def runs(self) -> Path:
         """One folder per run: arguments, progress, log, record and report."""
         return self.root / "runs"
