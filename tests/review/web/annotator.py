@@ -111,10 +111,7 @@ class Annotator:
 
     def wait_saved(self) -> None:
         """Waits until the service has confirmed everything."""
-        self.page.wait_for_function(
-            "document.body.dataset.saving === 'idle'"
-            " && !Object.keys(localStorage).some((key) => key.includes(' waiting '))"
-        )
+        self.page.wait_for_selector("body[data-saving=idle]")
 
     def close(self) -> None:
         """Closes the browser's window."""

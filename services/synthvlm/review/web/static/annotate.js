@@ -136,8 +136,8 @@ const note = (text) => { at("note").textContent = text; };
 function showSaving() {
   const count = outbox.waiting().length;
   const refused = outbox.refused().length;
-  const state = count || outbox.state === "signed-out" ? outbox.state : "idle";
-  const text = SAVING[count && state === "idle" ? "sending" : state](count);
+  const state = count && outbox.state === "idle" ? "sending" : outbox.state;
+  const text = SAVING[count || state === "signed-out" ? state : "idle"](count);
   const more = refused ? ` · ${refused} refused by the service` : "";
   document.body.dataset.saving = state;
   if (at("saving").textContent !== text + more) at("saving").textContent = text + more;
@@ -197,14 +197,20 @@ outbox.addEventListener("change", showSaving);
 outbox.addEventListener("confirmed", ({ detail }) => { at("judged").textContent = detail.judged ?? at("judged").textContent; });
 supply.addEventListener("change", () => { if (!current) next(); });
 
+// Adds verdicts from before this page was loaded to those that it knows, which are newer.
+async function loadRecent() {
+  const answer = await fetch(`${path}/recent`);
+  if (!answer.ok) return;
+  const { verdicts } = await answer.json();
+  const known = new Map(recent.map((one) => [one.pair.pair, one]));
+  const stored = verdicts.map((one) => known.get(one.pair.pair) ?? one);
+  recent = [...recent.filter((one) => !stored.includes(one)), ...stored].slice(0, RECENT);
+  showRecent();
+}
+
 showKeys();
 showSaving();
 supply.ask();
-// What waits from before a reload is sent first, so that it is among the recent ones.
 await outbox.send();
-const answer = await fetch(`${path}/recent`);
-if (answer.ok) {
-  const stored = (await answer.json()).verdicts.filter(({ pair }) => !recent.some((one) => one.pair.pair === pair.pair));
-  recent = [...recent, ...stored].slice(0, RECENT);
-  showRecent();
-}
+if (outbox.waiting().length) outbox.addEventListener("confirmed", loadRecent, { once: true });
+await loadRecent();

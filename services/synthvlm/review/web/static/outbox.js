@@ -43,6 +43,7 @@ export class Outbox extends EventTarget {
     const random = crypto.getRandomValues(new Uint32Array(3));
     const id = `${order}-${[...random].map((part) => part.toString(36)).join("")}`;
     localStorage.setItem(`${this.#prefix}waiting ${id}`, JSON.stringify({ ...entry, id }));
+    this.#tell();
     setTimeout(() => this.send());
     return id;
   }
