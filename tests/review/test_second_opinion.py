@@ -89,7 +89,7 @@ class Endpoint:
 def ask(*answers, image=b"\x89PNG", caption="a cat"):
     endpoint = Endpoint(*answers)
     model = ChatEndpoint(
-        "http://vlm/v1", "llava", token="secret", transport=httpx.MockTransport(endpoint)
+        "http://vlm/v1", "org/llava", token="secret", transport=httpx.MockTransport(endpoint)
     )
     try:
         return model.judge(image, "image/png", caption), endpoint.requests
@@ -109,7 +109,7 @@ def test_an_endpoint_gets_image_and_caption_and_its_answer_becomes_a_verdict() -
     assert str(request.url) == "http://vlm/v1/chat/completions"
     assert request.headers["authorization"] == "Bearer secret"
     body = json.loads(request.content)
-    assert body["model"] == "llava"
+    assert body["model"] == "org/llava"
     assert body["temperature"] == 0
     text, image = body["messages"][0]["content"]
     assert text["text"].endswith("Caption: a cat")
@@ -131,7 +131,7 @@ def test_an_endpoint_that_is_busy_is_asked_again() -> None:
 
 
 def test_an_endpoint_that_stays_busy_is_unavailable() -> None:
-    with pytest.raises(Unavailable, match="llava answered 503"):
+    with pytest.raises(Unavailable, match="org-llava answered 503"):
         ask(*[httpx.Response(503)] * 4)
 
 

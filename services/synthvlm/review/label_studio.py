@@ -10,7 +10,6 @@ its own. What its format cannot hold is left out, and both ways say what that wa
 
 import hashlib
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from synthvlm.errors import InvalidInput
+from synthvlm.review.second_opinion import as_name
 from synthvlm.review.tables import MAX_BYTES, RecordedVerdict, checked
 from synthvlm.review.verdicts import Alignment, Reason
 
@@ -277,7 +277,7 @@ def _rows(task: _Task, number: int, lost: Counter[str]) -> list[dict[str, Any]]:
             "record_time": _seconds(annotation),
         }
     for prediction in task.predictions:
-        name = _name(prediction.model_version or "model")
+        name = as_name(prediction.model_version or "model")
         lost["scores of predictions"] += prediction.score is not None
         said = _fields(prediction.result, where, lost)
         rows[f"model {name}"] = {**said, "annotator": name, "is_model": True}
@@ -309,13 +309,8 @@ def _fields(results: Sequence[_Result], where: str, lost: Counter[str]) -> dict[
 def _user(user: int | _User | None) -> str:
     """A name for a user of Label Studio: their address, or their number."""
     if isinstance(user, _User):
-        return _name(user.email) if user.email else _user(user.id)
+        return as_name(user.email) if user.email else _user(user.id)
     return "" if user is None else f"user-{user}"
-
-
-def _name(text: str) -> str:
-    """``text`` as the name of an annotator, which has fewer characters to choose from."""
-    return re.sub(r"[^A-Za-z0-9._@-]|^[._@-]", "-", text).lstrip("-")[:64] or "model"
 
 
 def _seconds(annotation: _Annotation) -> int:

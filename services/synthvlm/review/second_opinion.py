@@ -4,6 +4,7 @@ A model judges the same pairs under a name of its own. Its verdicts are told apa
 people everywhere and enter no truth rate: what is reported is how far it agrees with people.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,6 +13,7 @@ import numpy as np
 
 from synthvlm.review.agreement import Agreement, krippendorff_alpha
 from synthvlm.review.judged import GivenVerdict
+from synthvlm.review.models import NAME_LENGTH
 from synthvlm.review.verdicts import Verdict
 
 
@@ -34,6 +36,11 @@ class SecondOpinion(Protocol):
             InvalidInput: The model does not judge this pair, nor will it if it is asked again.
             Unavailable: The model cannot answer now.
         """
+
+
+def as_name(text: str) -> str:
+    """``text`` as the name of an annotator, in fewer characters: ``org-7b`` for ``org/7b``."""
+    return re.sub("[^A-Za-z0-9._@-]", "-", text).lstrip("-._@")[:NAME_LENGTH] or "model"
 
 
 def agreement_with_people(

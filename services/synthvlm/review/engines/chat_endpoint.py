@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from synthvlm.errors import InvalidInput, PreconditionFailed, Unavailable
+from synthvlm.review.second_opinion import as_name
 from synthvlm.review.verdicts import Alignment, Reason, Verdict
 
 _PROMPT: Final = """Check whether the image shows what its caption says.
@@ -67,12 +68,13 @@ class ChatEndpoint:
 
         Args:
             base_url: Where the API is, for example ``http://vllm:8000/v1``.
-            model: The model's name there, and that under which its verdicts are recorded.
+            model: The model's name there; its verdicts are recorded under it, as ``as_name`` gives.
             token: Bearer token; None: none is sent.
             timeout_seconds: How long an answer may take.
             transport: What carries the requests; None: HTTP.
         """
-        self.name = model
+        self.name = as_name(model)
+        self._model = model
         self._client = httpx.Client(
             base_url=base_url.rstrip("/") + "/",
             headers={"Authorization": f"Bearer {token}"} if token else {},
@@ -91,7 +93,7 @@ class ChatEndpoint:
             {"type": "image_url", "image_url": {"url": _data_url(image, media_type)}},
         ]
         body = {
-            "model": self.name,
+            "model": self._model,
             "messages": [{"role": "user", "content": content}],
             "temperature": 0,
             "max_tokens": 200,
