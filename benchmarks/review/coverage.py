@@ -20,6 +20,7 @@ from scipy.stats import norm
 from benchmarks.review.simulated import Campaign, simulate
 from synthvlm.review.bootstrap import SampleWeights, wilson
 from synthvlm.review.dawid_skene import Votes
+from synthvlm.review.design import SampleDesign
 from synthvlm.review.truth_rate import Scores, truth_rate
 
 BAND = (0.935, 0.965)
@@ -32,9 +33,9 @@ PLAIN = "the same, plus and minus 1.96 SE"
 Ends = tuple[float, float]
 
 
-def intervals(votes: Votes, scores: Scores, seed: int) -> dict[str, Ends]:
+def intervals(votes: Votes, sample: SampleWeights, scores: Scores, seed: int) -> dict[str, Ends]:
     """The intervals of all methods for a campaign."""
-    rate = truth_rate(votes, SampleWeights.simple(len(votes.truth)), scores, seed=seed)
+    rate = truth_rate(votes, sample, scores, seed=seed)
     if rate.interval is None or rate.with_scores is None:
         raise ValueError(rate.reason)
     sampled = votes.sampled[votes.pair]
@@ -78,8 +79,7 @@ def measure(plan: Campaign, campaigns: int) -> dict[str, tuple[float, float]]:
     """Coverage and mean width of each method."""
     found: dict[str, list[tuple[bool, float]]] = {}
     for seed in range(campaigns):
-        votes, scores = simulate(plan, seed)
-        for name, (low, high) in intervals(votes, scores, seed).items():
+        for name, (low, high) in intervals(*simulate(plan, seed), seed).items():
             found.setdefault(name, []).append((low <= plan.truth <= high, high - low))
     return {name: tuple(np.mean(each, axis=0)) for name, each in found.items()}
 
@@ -91,6 +91,7 @@ def main() -> int:
     parser.add_argument("--truth", type=float, nargs="+", default=[0.91, 0.8, 0.6])
     for field in ("pairs", "overlap", "annotators", "gold"):
         parser.add_argument(f"--{field}", type=int, default=getattr(Campaign(0.5), field))
+    parser.add_argument("--design", choices=list(SampleDesign), default=SampleDesign.SIMPLE)
     for field in ("right", "spread"):
         parser.add_argument(f"--{field}", type=float, default=getattr(Campaign(0.5), field))
     options = vars(parser.parse_args())

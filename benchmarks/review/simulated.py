@@ -7,7 +7,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from synthvlm.review.bootstrap import SampleWeights
 from synthvlm.review.dawid_skene import UNKNOWN, Votes
+from synthvlm.review.design import CampaignDesign, SampleDesign
+from synthvlm.review.sampling import draw
 from synthvlm.review.truth_rate import Scores
 from synthvlm.scenes.captions import meaning_of
 from synthvlm.scenes.mutate import mutate
@@ -30,6 +33,7 @@ class Campaign:
         right: How often an annotator is right, on average.
         spread: Standard deviation of that over annotators.
         gold: Gold pairs that each annotator answers, half of them aligned.
+        design: How the sample is drawn: a value of ``SampleDesign``.
     """
 
     truth: float
@@ -39,6 +43,7 @@ class Campaign:
     right: float = 0.9
     spread: float = 0.0
     gold: int = 20
+    design: str = "simple"
 
 
 @cache
@@ -67,14 +72,23 @@ def version(truth: float) -> NDArray[np.bool_]:
     return made
 
 
-def simulate(plan: Campaign, seed: int) -> tuple[Votes, Scores]:
-    """The verdicts of a campaign, and scores that know a little of what is aligned.
+def simulate(plan: Campaign, seed: int) -> tuple[Votes, SampleWeights, Scores]:
+    """The verdicts of a campaign, its sample, and scores that know a little of what is aligned.
 
     Gold pairs are twice as many as an annotator answers and follow the sample's.
     """
     rng = np.random.default_rng(seed)
     pairs = version(plan.truth)
-    sampled = pairs[rng.choice(len(pairs), plan.pairs, replace=False)]
+    all_scores = 1.2 * pairs + rng.standard_normal(len(pairs))
+    design = CampaignDesign(
+        title="simulated",
+        sample_design=SampleDesign(plan.design),
+        sample_size=plan.pairs,
+        borderline_score=0.6,
+        seed=seed,
+    )
+    drawn = draw(design, len(pairs), all_scores)
+    sampled = pairs[drawn.rows]
     asked = np.argsort(rng.random((plan.pairs, plan.annotators)))[:, : plan.overlap]
     gold = np.arange(2 * plan.gold) % 2 == 1
     answered = np.concatenate(
@@ -98,6 +112,8 @@ def simulate(plan: Campaign, seed: int) -> tuple[Votes, Scores]:
         sampled=np.arange(len(truth)) < plan.pairs,
         annotators=plan.annotators,
     )
-    # The mean over the version is what it is expected to be: 1.2 for an aligned pair, 0 otherwise.
-    scores = 1.2 * truth + rng.standard_normal(len(truth))
-    return votes, Scores(scores, 1.2 * plan.truth)
+    ones = np.ones(len(gold))
+    weights = np.concatenate([1 / drawn.inclusion, ones])
+    strata = np.concatenate([drawn.strata, ones.astype(np.int64)])
+    scores = np.concatenate([all_scores[drawn.rows], ones])
+    return votes, SampleWeights(weights, strata), Scores(scores, float(all_scores.mean()))
