@@ -66,9 +66,12 @@ class Annotator:
         self.page.on("console", lambda message: self.problems.append(message.text))
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self._network = self.context.new_cdp_session(self.page)
-        self.page.goto(f"{origin}/sign-in")
-        self.page.fill("#annotator", name)
-        self.page.click("button.main")
+        self.sign_in(self.page)
+
+    def sign_in(self, page: Page) -> None:
+        """Opens the link with the person's token, which is their name."""
+        page.goto(f"{self.origin}/sign-in#token={self.name}")
+        page.wait_for_url(f"{self.origin}/")
 
     def open(self, campaign: str) -> None:
         """Opens a campaign and waits for the first pair."""

@@ -9,14 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synthvlm.client import ReviewClient
+from synthvlm.client import ReviewClient, connect
 from synthvlm.local.processes import ServiceProcess
+from synthvlm.review.people import token_digest
 from synthvlm.review.v1 import review_pb2 as pb
 from synthvlm.storage import ShardRef, file_location, open_store
 from synthvlm.storage.protos import ref_to_proto
 from tests.report.reported_run import make_run
 from tests.review.web.site import HOSTILE
 from tests.service_process import service_process
+
+ROLES = {"ann": "annotator", "bob": "annotator", "olga": "owner"}
+"""The people whom the service knows. Their tokens are their names."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,10 @@ def running_service(
     """
     store = open_store(file_location(folder / "store"))
     run = make_run(store, captions=2 * pairs, repeats=1, top_k=pairs, more=[HOSTILE], scale=scale)
-    database = f"sqlite:///{folder}/review.sqlite"
-    with service_process("synthvlm.review", ["--database", database, *settings], folder) as (
-        process,
-        channel,
-    ):
-        address = json.loads((folder / "address.json").read_text("utf-8"))
-        yield Running(process, ReviewClient(channel), address["page"], store.uri, run.selection)
+    people = folder / "people"
+    people.write_text("".join(f"{one} {role} {token_digest(one)}\n" for one, role in ROLES.items()))
+    arguments = ["--database", f"sqlite:///{folder}/review.sqlite", "--people-file", str(people)]
+    with service_process("synthvlm.review", [*arguments, *settings], folder) as (process, _):
+        page = json.loads((folder / "address.json").read_text("utf-8"))["page"]
+        with ReviewClient(connect(process.address, token="olga")) as client:
+            yield Running(process, client, page, store.uri, run.selection)

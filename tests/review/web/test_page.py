@@ -148,10 +148,7 @@ def test_a_session_that_ended_keeps_what_was_judged(service, annotate):
     ann.context.clear_cookies()
     ann.page.keyboard.press("y")
     ann.page.wait_for_selector("body[data-saving=signed-out]")
-    other = ann.context.new_page()
-    other.goto(f"{service.origin}/sign-in")
-    other.fill("#annotator", "ann")
-    other.click("button.main")
+    ann.sign_in(ann.context.new_page())
     ann.page.on("dialog", lambda dialog: dialog.accept())
     ann.page.goto(f"{service.origin}/campaigns/{campaign}")
     ann.wait_saved()
@@ -252,8 +249,9 @@ def test_two_images_are_compared(service, annotate):
         ann.page.wait_for_selector("body[data-state=judging]")
     ann.wait_saved()
     assert ann.page.locator("#recent .word").all_inner_texts() == ["equal", "right", "left"]
-    ann.page.goto(f"{service.origin}/campaigns/{campaign}/overview")
-    assert "How often the source is preferred" in ann.page.inner_text("main")
+    olga = annotate("olga", campaign)
+    olga.page.goto(f"{service.origin}/campaigns/{campaign}/overview")
+    assert "How often the source is preferred" in olga.page.inner_text("main")
 
 
 def test_a_caption_is_text_and_nothing_else(service, annotate):
@@ -268,7 +266,7 @@ def test_a_caption_is_text_and_nothing_else(service, annotate):
 
 def test_a_disagreement_is_settled(service, annotate):
     campaign = service.campaign(verdicts_per_pair=2, sample_size=4)
-    for name, key in (("ann", "y"), ("bob", "n")):
+    for name, key in (("ann", "y"), ("olga", "n")):
         one = annotate(name, campaign)
         one.page.keyboard.press(key)
         one.wait_saved()
@@ -276,7 +274,7 @@ def test_a_disagreement_is_settled(service, annotate):
     page.goto(f"{service.origin}/campaigns/{campaign}/disagreements")
     card = page.locator(".disagreement")
     assert card.count() == 1
-    assert card.locator(".given li").all_inner_texts() == ["ann ✓ yes", "bob ✗ no"]
+    assert card.locator(".given li").all_inner_texts() == ["ann ✓ yes", "olga ✗ no"]
     card.get_by_label("Colour").check()
     card.locator(".choice.no").click()
     assert page.locator(".disagreement").count() == 0
@@ -299,27 +297,27 @@ def test_everyone_can_use_it(service, annotate, scheme):
     bob = annotate("bob", campaign)
     bob.judge(6)
     bob.wait_saved()
-    ann = annotate("ann", campaign, color_scheme=scheme, reduced_motion="reduce")
+    olga = annotate("olga", campaign, color_scheme=scheme, reduced_motion="reduce")
     for key in ("n", "1", "n", "Shift+Digit2"):
-        ann.page.keyboard.press(key)
-    ann.wait_saved()
+        olga.page.keyboard.press(key)
+    olga.wait_saved()
     axe = Axe()
 
     def violations():
         # Evaluated by the protocol, so the page's own policy stays as strict as it is.
-        found = axe.run(ann.page).response["violations"]
+        found = axe.run(olga.page).response["violations"]
         return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found]
 
     assert violations() == []
-    ann.page.keyboard.press("?")
+    olga.page.keyboard.press("?")
     assert violations() == []
-    ann.page.keyboard.press("Escape")
+    olga.page.keyboard.press("Escape")
     for path in (f"/campaigns/{campaign}/overview", f"/campaigns/{campaign}/disagreements", "/"):
-        ann.page.goto(f"{service.origin}{path}")
+        olga.page.goto(f"{service.origin}{path}")
         assert violations() == []
-    ann.context.clear_cookies()
-    ann.page.goto(f"{service.origin}/")
-    assert urlsplit(ann.page.url).path == "/sign-in"
+    olga.context.clear_cookies()
+    olga.page.goto(f"{service.origin}/")
+    assert urlsplit(olga.page.url).path == "/sign-in"
     assert violations() == []
 
 
