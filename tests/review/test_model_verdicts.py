@@ -2,7 +2,7 @@
 
 import pytest
 
-from synthvlm.errors import InvalidInput, PreconditionFailed, Unavailable
+from synthvlm.errors import DataCorrupt, InvalidInput, PreconditionFailed, Unavailable
 from synthvlm.review.model_verdicts import judge_campaign
 from synthvlm.review.people import Person, Role
 from synthvlm.review.verdicts import Alignment, Verdict
@@ -75,6 +75,23 @@ def test_a_pair_that_it_refuses_is_skipped_and_said(small_room: Room) -> None:
     campaign = small_room.campaign(sample_size=40).campaign_id
     found = judge_campaign(small_room.reviews, campaign, Model(refuses="caption 7 of shard 0"))
     assert (found.judged, found.refused, found.reason) == (39, 1, "cannot judge this")
+
+
+def test_a_pair_whose_image_is_gone_is_skipped(small_room: Room, monkeypatch) -> None:
+    campaign = small_room.campaign(sample_size=10).campaign_id
+    gone: list[object] = []
+
+    def image(*arguments):
+        if not gone:
+            gone.append(arguments)
+            raise DataCorrupt("it is gone")
+        return whole(*arguments)
+
+    whole = small_room.reviews.image
+    monkeypatch.setattr(small_room.reviews, "image", image)
+    found = judge_campaign(small_room.reviews, campaign, Model())
+    assert (found.judged, found.refused) == (9, 1)
+    assert found.reason == "the image cannot be shown: it is gone"
 
 
 def test_it_stops_when_it_is_told_to(small_room: Room) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import uuid4
 
-from synthvlm.errors import InvalidInput
+from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.review.people import Person, Role
 from synthvlm.review.reviews import Reviews
 from synthvlm.review.second_opinion import SecondOpinion
@@ -26,7 +26,7 @@ class Judged:
 
     Attributes:
         judged: Pairs with a verdict now that had none.
-        refused: Pairs that the model does not judge; they are skipped.
+        refused: Pairs that the model does not judge, or whose image is damaged; they are skipped.
         reason: Why it refused the first of them; empty: it refused none.
     """
 
@@ -78,7 +78,10 @@ def judge_campaign(
 def _entry(
     reviews: Reviews, person: Person, campaign_id: str, pair: ShownPair, model: SecondOpinion
 ) -> Entry:
-    image = reviews.image(person, campaign_id, pair.pair_id, Side.LEFT)
+    try:
+        image = reviews.image(person, campaign_id, pair.pair_id, Side.LEFT)
+    except (DataCorrupt, NotFound, PreconditionFailed) as error:
+        raise InvalidInput(f"the image cannot be shown: {error.message}") from error
     verdict = model.judge(image.data, image.media_type, pair.caption)
     # If two processes judge a pair at once, what the second one records stands.
     return Entry(pair.pair_id, uuid4().hex, verdict)

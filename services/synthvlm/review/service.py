@@ -3,6 +3,7 @@
 from synthvlm.review.callers import callers
 from synthvlm.review.config import ReviewSettings
 from synthvlm.review.migrations import MIGRATIONS, VERSION_TABLE
+from synthvlm.review.model_worker import ModelWorker, load_model
 from synthvlm.review.requests import MAX_REQUEST_BYTES
 from synthvlm.review.reviews import Reviews
 from synthvlm.review.servicer import ReviewServicer
@@ -13,14 +14,16 @@ from synthvlm.sql.database import open_database
 
 
 def build(settings: ReviewSettings) -> ReviewServicer:
-    """Opens the database and returns a servicer for it."""
-    return ReviewServicer(
-        Reviews(open_database(settings, MIGRATIONS, VERSION_TABLE), settings.store_roots)
-    )
+    """Opens the database, starts the model if there is one, and returns a servicer."""
+    model = load_model(settings.second_opinion)
+    reviews = Reviews(open_database(settings, MIGRATIONS, VERSION_TABLE), settings.store_roots)
+    return ReviewServicer(reviews, None if model is None else ModelWorker(reviews, model))
 
 
 def close(servicer: ReviewServicer) -> None:
-    """Closes the database."""
+    """Stops the model and closes the database."""
+    if servicer.worker is not None:
+        servicer.worker.stop()
     servicer.reviews.close()
 
 

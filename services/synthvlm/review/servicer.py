@@ -15,6 +15,7 @@ from synthvlm.review.messages import (
     progress_message,
     statistics_message,
 )
+from synthvlm.review.model_worker import ModelWorker
 from synthvlm.review.people import OPERATOR, Person
 from synthvlm.review.reviews import Reviews
 from synthvlm.review.v1 import review_pb2 as pb
@@ -36,10 +37,11 @@ _DISAGREEMENTS = PageTokens("ListDisagreements")
 
 
 class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
-    """Serves ``reviews``, which the page asks as well."""
+    """Serves ``reviews``, which the page asks as well, and a model's worker if there is one."""
 
-    def __init__(self, reviews: Reviews) -> None:
+    def __init__(self, reviews: Reviews, worker: ModelWorker | None = None) -> None:
         self.reviews = reviews
+        self.worker = worker
 
     async def CreateCampaign(
         self, request: pb.CreateCampaignRequest, context: Context
