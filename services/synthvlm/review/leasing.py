@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import delete, exists, func, insert, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
@@ -20,6 +20,27 @@ from synthvlm.review.models import Assignment, AssignmentState, Campaign, Pair, 
 from synthvlm.review.people import Person, Role
 
 _HELD = int(AssignmentState.LEASED)
+
+# Statements of every call are made once: making one takes longer than running it.
+_LEASED = (
+    select(Participant.leased)
+    .where(
+        Participant.campaign == bindparam("campaign"),
+        Participant.annotator == bindparam("annotator"),
+    )
+    .with_for_update()
+)
+_MINE = (
+    select(Assignment.id, Assignment.pair)
+    .where(
+        Assignment.campaign == bindparam("campaign"),
+        Assignment.annotator == bindparam("annotator"),
+        Assignment.state == _HELD,
+    )
+    .order_by(Assignment.turn, Assignment.id)
+    # Waits for whoever is just taking one of them, and then leaves it out.
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True)
@@ -48,21 +69,14 @@ def join(session: Session, asker: Asker) -> int:
 
     It keeps two calls of one annotator from running at once; nobody else waits for it.
     """
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    row = {
-        "campaign": asker.campaign.id,
-        "annotator": asker.person.name,
-        "is_model": asker.person.role is Role.MODEL,
-        "leased": 0,
-    }
-    session.execute(dialect.insert(Participant).values(row).on_conflict_do_nothing())
-    return session.execute(
-        select(Participant.leased)
-        .where(
-            Participant.campaign == asker.campaign.id, Participant.annotator == asker.person.name
-        )
-        .with_for_update()
-    ).scalar_one()
+    mine = {"campaign": asker.campaign.id, "annotator": asker.person.name}
+    leased = session.execute(_LEASED, mine).scalar_one_or_none()
+    if leased is None:
+        dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+        row = {**mine, "is_model": asker.person.role is Role.MODEL, "leased": 0}
+        session.execute(dialect.insert(Participant).values(row).on_conflict_do_nothing())
+        leased = session.execute(_LEASED, mine).scalar_one()
+    return int(leased)
 
 
 def held(session: Session, asker: Asker) -> list[int]:
@@ -70,18 +84,8 @@ def held(session: Session, asker: Asker) -> list[int]:
 
     Those that have expired are still theirs while nobody else has taken them.
     """
-    mine = (
-        select(Assignment.id, Assignment.pair)
-        .where(
-            Assignment.campaign == asker.campaign.id,
-            Assignment.annotator == asker.person.name,
-            Assignment.state == _HELD,
-        )
-        .order_by(Assignment.turn, Assignment.id)
-        # Waits for whoever is just taking one of them, and then leaves it out.
-        .with_for_update()
-    )
-    rows = session.execute(mine).all()
+    mine = {"campaign": asker.campaign.id, "annotator": asker.person.name}
+    rows = session.execute(_MINE, mine).all()
     if rows:
         session.execute(
             update(Assignment)

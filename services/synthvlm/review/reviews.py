@@ -1,11 +1,10 @@
 """Human verification as its callers see it: the calls and the page ask the same object."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -48,6 +47,8 @@ from synthvlm.review.views import (
 )
 from synthvlm.sql.database import Database
 from synthvlm.storage import Roots, Store, open_store, parse_location
+
+R = TypeVar("R")
 
 MOST_CAMPAIGNS: Final = 1_000
 """Campaigns that a list without pages holds."""
@@ -145,17 +146,21 @@ class Reviews:
         Raises:
             PreconditionFailed: The campaign is not open, and nothing of it is held.
         """
+
+        def work(session: Session, asker: Asker) -> tuple[Leased, bool]:
+            turn = leasing.join(session, asker)
+            pairs = leasing.held(session, asker)
+            is_open = asker.campaign.state == CampaignState.OPEN
+            if len(pairs) < count and is_open:
+                pairs += leasing.lease(session, asker, count - len(pairs), turn)
+            if not pairs:
+                require_state(asker.campaign, (CampaignState.OPEN,))
+            is_short = len(pairs) < count and is_open and leasing.is_more(session, asker)
+            shown = shown_pairs(session, pairs[:count])
+            return Leased(shown, asker.design.lease_seconds), is_short
+
         for attempt in range(_ATTEMPTS):
-            with self._recording(person, campaign_id) as (session, asker):
-                turn = leasing.join(session, asker)
-                pairs = leasing.held(session, asker)
-                is_open = asker.campaign.state == CampaignState.OPEN
-                if len(pairs) < count and is_open:
-                    pairs += leasing.lease(session, asker, count - len(pairs), turn)
-                if not pairs:
-                    require_state(asker.campaign, (CampaignState.OPEN,))
-                is_short = len(pairs) < count and is_open and leasing.is_more(session, asker)
-                leased = Leased(shown_pairs(session, pairs[:count]), asker.design.lease_seconds)
+            leased, is_short = self._record(person, campaign_id, work)
             if not is_short:
                 break
             time.sleep(_PAUSE_SECONDS * attempt)
@@ -168,15 +173,21 @@ class Reviews:
             InvalidInput: See ``submission.submit``.
             PreconditionFailed: The campaign is not open yet, or is finished.
         """
-        with self._recording(person, campaign_id) as (session, asker):
+
+        def work(session: Session, asker: Asker) -> Submitted:
             leasing.join(session, asker)
             return submission.submit(session, asker, entries)
 
+        return self._record(person, campaign_id, work)
+
     def skip(self, person: Person, campaign_id: str, pair_ids: Sequence[int]) -> int:
         """Gives pairs back that somebody holds; how many of them they did hold."""
-        with self._recording(person, campaign_id) as (session, asker):
+
+        def work(session: Session, asker: Asker) -> int:
             leasing.join(session, asker)
             return leasing.skip(session, asker, pair_ids)
+
+        return self._record(person, campaign_id, work)
 
     def mine(
         self, person: Person, campaign_id: str, count: int, before: int | None = None
@@ -237,9 +248,12 @@ class Reviews:
             PreconditionFailed: The campaign is not open yet, or is finished.
         """
         person.require(Role.ADJUDICATOR)
-        with self._recording(person, campaign_id) as (session, asker):
+
+        def work(session: Session, asker: Asker) -> Outcome:
             leasing.join(session, asker)
             return settle(session, asker, pair_id, request_id, decision)
+
+        return self._record(person, campaign_id, work)
 
     def progress(self, person: Person, campaign_id: str) -> Progress:
         """How far a campaign is, and who has done what."""
@@ -283,14 +297,16 @@ class Reviews:
             picture = find_picture(session, campaign, pair_id, side)
         return read_picture(self._opened(campaign.store_uri), picture)
 
-    @contextmanager
-    def _recording(self, person: Person, campaign_id: str) -> Iterator[tuple[Session, Asker]]:
-        """A transaction during which a campaign cannot be finished."""
-        with self._database.writing() as session:
+    def _record(self, person: Person, campaign_id: str, work: Callable[[Session, Asker], R]) -> R:
+        """Runs work in a transaction during which a campaign cannot be finished."""
+
+        def whole(session: Session) -> R:
             campaign = find_campaign(session, person, campaign_id, share=True)
             require_state(campaign, _RECORDING)
             design = CampaignDesign.model_validate_json(campaign.design)
-            yield session, Asker(campaign, design, person, self._now())
+            return work(session, Asker(campaign, design, person, self._now()))
+
+        return self._database.write(whole)
 
     def _change(
         self, person: Person, campaign_id: str, states: Sequence[CampaignState], to: CampaignState

@@ -129,9 +129,7 @@ def disagreements(
         query = query.where(~is_settled())
     found = session.execute(query.order_by(Pair.position).limit(count)).all()
     keys = [row.id for row in found]
-    mirrored = dict(
-        session.execute(select(Pair.id, Pair.mirrored).where(Pair.id.in_(keys))).all()
-    )
+    mirrored = dict(session.execute(select(Pair.id, Pair.mirrored).where(Pair.id.in_(keys))).all())
     given: dict[int, dict[str, Verdict]] = {key: {} for key in keys}
     verdicts = (
         select(VerdictRow.__table__)

@@ -4,18 +4,45 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.review import verdicts
 from synthvlm.review.leasing import Asker
-from synthvlm.review.models import Assignment, AssignmentState, Pair, Verdict
+from synthvlm.review.models import Assignment, AssignmentState, Base, Pair, Verdict
 from synthvlm.review.verdicts import Alignment, Preference
 from synthvlm.review.views import Entry, Outcome, Submitted
 
 COLUMNS = ("alignment", "reasons", "quality", "preference", "comment")
 """Columns of the tables ``verdict`` and ``adjudication`` that hold the opinion."""
+
+
+_ASSIGNMENT = Base.metadata.tables[Assignment.__tablename__]
+_VERDICT = Base.metadata.tables[Verdict.__tablename__]
+
+# Statements of every call are made once: making one takes longer than running it.
+_JUDGED = select(func.count()).where(
+    Assignment.campaign == bindparam("campaign"),
+    Assignment.annotator == bindparam("annotator"),
+    Assignment.state == AssignmentState.DONE,
+)
+_ASSIGNED = (
+    select(Assignment.id, Assignment.pair, Assignment.state, Pair.mirrored, Pair.expected)
+    .join(Pair, Pair.id == Assignment.pair)
+    .where(
+        Assignment.pair.in_(bindparam("pairs", expanding=True)),
+        Assignment.campaign == bindparam("campaign"),
+        Assignment.annotator == bindparam("annotator"),
+    )
+    .with_for_update(of=Assignment)
+)
+_RECORDED = select(_VERDICT).where(
+    Verdict.campaign == bindparam("campaign"),
+    Verdict.annotator == bindparam("annotator"),
+    Verdict.request_id.in_(bindparam("ids", expanding=True)),
+)
+_RECORD = insert(_VERDICT).returning(_VERDICT.c.id)
 
 
 def submit(session: Session, asker: Asker, entries: Sequence[Entry]) -> Submitted:
@@ -58,12 +85,8 @@ def submit(session: Session, asker: Asker, entries: Sequence[Entry]) -> Submitte
 
 def judged(session: Session, asker: Asker) -> int:
     """Pairs that somebody has judged, gold questions included."""
-    query = select(func.count()).where(
-        Assignment.campaign == asker.campaign.id,
-        Assignment.annotator == asker.person.name,
-        Assignment.state == AssignmentState.DONE,
-    )
-    return session.execute(query).scalar_one()
+    mine = {"campaign": asker.campaign.id, "annotator": asker.person.name}
+    return int(session.execute(_JUDGED, mine).scalar_one())
 
 
 def require_kind(asker: Asker, verdict: verdicts.Verdict | None, field: str) -> None:
@@ -122,46 +145,25 @@ class _Assigned:
 
     id: int
     state: int
-    wanted: bool
     mirrored: bool
     is_gold: bool
 
 
 def _assignments(session: Session, asker: Asker, pairs: set[int]) -> dict[int, _Assigned]:
-    query = (
-        select(
-            Assignment.id,
-            Assignment.pair,
-            Assignment.state,
-            Assignment.wanted,
-            Pair.mirrored,
-            Pair.expected,
-        )
-        .join(Pair, Pair.id == Assignment.pair)
-        .where(
-            Assignment.pair.in_(pairs),
-            Assignment.campaign == asker.campaign.id,
-            Assignment.annotator == asker.person.name,
-        )
-        .with_for_update(of=Assignment)
-    )
+    mine = {"campaign": asker.campaign.id, "annotator": asker.person.name, "pairs": list(pairs)}
     return {
-        row.pair: _Assigned(row.id, row.state, row.wanted, row.mirrored, row.expected is not None)
-        for row in session.execute(query)
+        row.pair: _Assigned(row.id, row.state, row.mirrored, row.expected is not None)
+        for row in session.execute(_ASSIGNED, mine)
     }
 
 
 def _recorded(session: Session, asker: Asker, ids: set[str]) -> dict[str, Mapping[str, Any]]:
     """What is recorded under request ids of the annotator."""
-    query = select(Verdict.__table__).where(
-        Verdict.campaign == asker.campaign.id,
-        Verdict.annotator == asker.person.name,
-        Verdict.request_id.in_(ids),
-    )
+    mine = {"campaign": asker.campaign.id, "annotator": asker.person.name, "ids": list(ids)}
     names = ("pair", "retracted", "duration_ms", *COLUMNS)
     return {
         row.request_id: {name: getattr(row, name) for name in names}
-        for row in session.execute(query)
+        for row in session.execute(_RECORDED, mine)
     }
 
 
@@ -178,7 +180,7 @@ def _record(
     session: Session, asker: Asker, row: _Assigned, entry: Entry, values: Mapping[str, Any]
 ) -> None:
     key = session.execute(
-        insert(Verdict).returning(Verdict.id),
+        _RECORD,
         {
             **values,
             "campaign": asker.campaign.id,
@@ -197,7 +199,7 @@ def _record(
     elif row.state in (AssignmentState.LOST, AssignmentState.SKIPPED) and not row.is_gold:
         # It was given back or came late: it fills a place that is still free, or is one more.
         change["wanted"] = _fill_free_place(session, entry.pair_id)
-    session.execute(update(Assignment).where(Assignment.id == row.id).values(**change))
+    session.execute(update(_ASSIGNMENT).where(_ASSIGNMENT.c.id == row.id).values(**change))
     row.state = change["state"]
 
 
