@@ -66,6 +66,11 @@ COMMANDS = (
         "datasets.command:app",
         "List, show, compare and export dataset versions.",
     ),
+    Entry(
+        "review",
+        "review.command:app",
+        "Let people verify pairs: campaigns and verdicts.",
+    ),
     Entry("images", "images.command:app", "Look at single images."),
     Entry("captions", "captions:app", "Try recipes on captions."),
     Entry(
