@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class Running:
 
 @contextmanager
 def running_service(
-    folder: Path, pairs: int = 60, scale: int = 4, settings: tuple[str, ...] = ()
+    folder: Path, pairs: int = 60, scale: int = 4, more: Sequence[str] = (HOSTILE,)
 ) -> Iterator[Running]:
     """Starts the service over a Selection of scenes; ends it at the end of the block.
 
@@ -72,14 +72,14 @@ def running_service(
         folder: Takes the store, the database and the log.
         pairs: Pairs of the Selection.
         scale: Factor by which images are larger than 64 x 64 pixels.
-        settings: Further settings of the service.
+        more: Further captions.
     """
     store = open_store(file_location(folder / "store"))
-    run = make_run(store, captions=2 * pairs, repeats=1, top_k=pairs, more=[HOSTILE], scale=scale)
+    run = make_run(store, captions=2 * pairs, repeats=1, top_k=pairs, more=more, scale=scale)
     people = folder / "people"
     people.write_text("".join(f"{one} {role} {token_digest(one)}\n" for one, role in ROLES.items()))
     arguments = ["--database", f"sqlite:///{folder}/review.sqlite", "--people-file", str(people)]
-    with service_process("synthvlm.review", [*arguments, *settings], folder) as (process, _):
+    with service_process("synthvlm.review", arguments, folder) as (process, _):
         page = json.loads((folder / "address.json").read_text("utf-8"))["page"]
         with ReviewClient(connect(process.address, token="olga")) as client:
             yield Running(process, client, page, store.uri, run.selection)

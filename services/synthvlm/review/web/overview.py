@@ -14,6 +14,7 @@ from synthvlm.review.web.protection import CSRF_FIELD
 from synthvlm.review.web.site import changing_visitor, show, site, visitor
 
 _SHOWN = 12
+_EXAMPLES = 6
 _MAX_COMMENT = 2000
 
 
@@ -34,6 +35,7 @@ async def _page(request: Request) -> Response:
     reviews, campaign = site(request).reviews, request.path_params["campaign"]
     progress = await run_in_threadpool(reviews.progress, known.person, campaign)
     figures = await run_in_threadpool(reviews.statistics, known.person, campaign)
+    found = await run_in_threadpool(reviews.disagreements, known.person, campaign, 0, _EXAMPLES)
     return show(
         request,
         "overview.html.j2",
@@ -41,6 +43,7 @@ async def _page(request: Request) -> Response:
         campaign=progress.campaign,
         progress=progress,
         figures=figures,
+        cards=[(one, pair_json(campaign, one.pair)) for one in found],
     )
 
 

@@ -194,7 +194,11 @@ at("close-help").addEventListener("click", () => at("help").close());
 addEventListener("beforeunload", (event) => { if (outbox.waiting().length) event.preventDefault(); });
 onSwipe(at("images"), (side) => judge(compared ? side : { right: "yes", left: "no" }[side]));
 outbox.addEventListener("change", showSaving);
-outbox.addEventListener("confirmed", ({ detail }) => { at("judged").textContent = detail.judged ?? at("judged").textContent; });
+outbox.addEventListener("confirmed", ({ detail: { judged } }) => {
+  if (judged === null) return;
+  at("judged").hidden = false;
+  at("judged").firstChild.textContent = judged;
+});
 supply.addEventListener("change", () => { if (!current) next(); });
 
 // Adds verdicts from before this page was loaded to those that it knows, which are newer.
