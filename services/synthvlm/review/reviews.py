@@ -27,12 +27,14 @@ from synthvlm.review.models import Assignment, CampaignState, Pair
 from synthvlm.review.models import Verdict as VerdictRow
 from synthvlm.review.people import Person, Role
 from synthvlm.review.progress import progress
+from synthvlm.review.review_set import read_verdicts
 from synthvlm.review.shown import (
     find_picture,
     read_picture,
     shown_pairs,
 )
 from synthvlm.review.standing import disagreements, standing
+from synthvlm.review.tables import RecordedVerdict
 from synthvlm.review.verdicts import Side, Verdict
 from synthvlm.review.views import (
     CampaignView,
@@ -272,6 +274,14 @@ class Reviews:
             campaign = find_campaign(session, person, campaign_id)
             found = standing(session, campaign)
         return campaign_figures(campaign, found, confidence)
+
+    def entries(self, person: Person, campaign_id: str) -> list[RecordedVerdict]:
+        """Every entry of a campaign, in the order in which they were recorded."""
+        person.require(Role.OWNER)
+        with self._database.session() as session:
+            campaign = find_campaign(session, person, campaign_id)
+            found = read_verdicts(session, campaign, standing(session, campaign))
+        return [RecordedVerdict.model_validate(row) for row in found.entries]
 
     def finish(self, person: Person, campaign_id: str) -> tuple[CampaignView, int]:
         """Commits a closed campaign's ReviewSet: the campaign, and how many pairs it rejects.
