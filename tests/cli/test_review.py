@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from synthvlm.cli.commands.review.invitation import invited
+from synthvlm.cli.commands.review.links import Page, running_page
 from synthvlm.cli.commands.review.sources import gold_questions, named_shard
 from synthvlm.cli.failures import WrongUsageError
 from synthvlm.local.home import Home
@@ -54,3 +55,15 @@ def test_a_shard_that_cannot_be_judged_is_told(tmp_path: Path, text: str) -> Non
     home.prepare()
     with pytest.raises(WrongUsageError, match="SOURCE"):
         named_shard(home, text, "SOURCE")
+
+
+def test_the_page_of_a_campaign_is_told_with_the_owners_token(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("abc_-1\n")
+    page = Page("http://127.0.0.1:8000", token)
+    assert page.campaign("c1") == "http://127.0.0.1:8000/campaigns/c1"
+    assert page.link("c1") == "http://127.0.0.1:8000/sign-in?next=/campaigns/c1#token=abc_-1"
+    assert Page("http://127.0.0.1:8000", None).link("c1") == page.campaign("c1")
+    home = Home(tmp_path / "home")
+    home.prepare()
+    assert running_page(home) is None

@@ -10,6 +10,7 @@ from google.protobuf import json_format
 from rich.table import Table
 
 from synthvlm.cli.commands.review.invitation import invited
+from synthvlm.cli.commands.review.links import running_page
 from synthvlm.cli.commands.review.sources import gold_questions, named_shard
 from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
 from synthvlm.cli.terminal.output import print_json, stdout_console, styled
@@ -209,12 +210,27 @@ def open_campaign(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Let people judge the pairs of a campaign.
+    """Let people judge the pairs of a campaign, and print where.
+
+    The address signs the owner in: keep it to yourself, and `invite` the others. The page is there
+    while `synthvlm up` runs.
 
     [dim]Example:[/] synthvlm review open 0f3a5b7c9d1e2f40
     """
-    with review_client(prepared_home(context, home)) as client:
-        _tell(client.open_campaign(pb.OpenCampaignRequest(campaign_id=campaign)).campaign, json)
+    place = prepared_home(context, home)
+    with review_client(place) as client:
+        found = client.open_campaign(pb.OpenCampaignRequest(campaign_id=campaign)).campaign
+    page = running_page(place)
+    if json:
+        address = None if page is None else page.campaign(campaign)
+        print_json({"campaign": _values(found), "page": address})
+        return
+    _tell(found, json)
+    stdout_console().say(
+        "start `synthvlm up` to serve the page on which people judge pairs"
+        if page is None
+        else f"judge pairs at {page.link(campaign)}"
+    )
 
 
 @app.command("close")
@@ -259,11 +275,14 @@ def invite(
 
     [dim]Example:[/] synthvlm review invite ann
     """
-    token = invited(prepared_home(context, home).people, name, str(role))
+    place = prepared_home(context, home)
+    token = invited(place.people, name, str(role))
     if json:
         print_json({"name": name, "role": str(role), "token": token})
         return
     stdout_console().say(f"the token of {name} ({role}), which is kept nowhere: {token}")
+    if (page := running_page(place)) is not None:
+        stdout_console().say(f"this address signs {name} in: {page.invitation(token)}")
 
 
 def _tell(campaign: pb.Campaign, as_json: bool) -> None:
