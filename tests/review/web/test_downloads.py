@@ -67,6 +67,12 @@ def test_csv_and_parquet_hold_every_entry(judged, owner) -> None:
     assert from_parquet(get(owner, judged, "verdicts.parquet").content) == table
 
 
+def test_the_owners_page_links_to_all_files(judged, owner) -> None:
+    page = owner.get(f"/campaigns/{judged[1]}/overview").text
+    for name in ("verdicts.csv", "verdicts.parquet", "label-studio.json"):
+        assert f'href="/campaigns/{judged[1]}/{name}"' in page
+
+
 def test_label_studio_gets_what_stands_and_is_told_what_is_left_out(judged, owner) -> None:
     answer = get(owner, judged, "label-studio.json?images=https://images.example/")
     assert of_eva(from_tasks(answer.content).entries) == [("yes", True)] * 3

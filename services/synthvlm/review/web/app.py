@@ -25,7 +25,7 @@ from synthvlm.errors import (
 )
 from synthvlm.review.people import Person
 from synthvlm.review.reviews import Reviews
-from synthvlm.review.web import annotating, charts, overview, signin
+from synthvlm.review.web import annotating, charts, downloads, overview, signin
 from synthvlm.review.web.access import Access
 from synthvlm.review.web.protection import Protection, Rate
 from synthvlm.review.web.sessions import Sessions
@@ -67,6 +67,7 @@ def web_application(
         routes=[
             *annotating.routes(),
             *overview.routes(),
+            *downloads.routes(),
             *signin.routes(settings, key.hex()),
             Mount("/static", StaticFiles(packages=[("synthvlm.review.web", "static")])),
         ],
@@ -112,7 +113,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "count": lambda number: f"{number:,}",
-        "percent": lambda part: f"{100 * part:.1f} %",
+        "percent": lambda part: f"{100 * part:.1f}\N{NO-BREAK SPACE}%",
         "seconds": lambda milliseconds: (
             f"{milliseconds / 1000:.1f} s" if milliseconds else "\N{EN DASH}"
         ),
