@@ -84,6 +84,13 @@ class Unauthenticated(DomainError):
     reason = "INVALID_TOKEN"
 
 
+class PermissionDenied(DomainError):
+    """The caller is known, but may not do this."""
+
+    code = "PERMISSION_DENIED"
+    reason = "PERMISSION_DENIED"
+
+
 class RetryableError(DomainError):
     """The same request may succeed after ``retry_after_seconds``."""
 

@@ -22,6 +22,7 @@ from synthvlm.errors import (
     NotFound,
     OperationCancelled,
     OutOfSpace,
+    PermissionDenied,
     PreconditionFailed,
     QueueFull,
     RetryableError,
@@ -47,6 +48,7 @@ _CLASSES: Mapping[str, type[DomainError]] = {
         AlreadyExists,
         DataCorrupt,
         NotFound,
+        PermissionDenied,
         PreconditionFailed,
         Unauthenticated,
     )

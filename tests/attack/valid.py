@@ -6,11 +6,48 @@ from synthvlm.alignment.v1 import alignment_pb2 as alignment
 from synthvlm.caption.v1 import caption_pb2 as caption
 from synthvlm.dataset.v1 import dataset_pb2 as dataset
 from synthvlm.generation.v1 import generation_pb2 as generation
+from synthvlm.review.v1 import review_pb2 as review
 from synthvlm.storage.v1 import shard_pb2 as shard
 from tests.contracts.chain import CAPTIONS, Made
 from tests.image_sets import picture
 
 RECIPE = "process:\n- words_num_filter: {lang: en, min_num: 2, max_num: 40}\n"
+
+
+CAMPAIGN = "0123456789abcdef"
+"""Of no campaign: what is damaged here must not depend on what was judged before."""
+
+
+def review_requests(made: Made) -> dict[str, Message]:
+    """A request of each method of the review service."""
+    verdict = review.Verdict(alignment="ALIGNMENT_NO", reasons=["REASON_COUNT"], quality=2)
+    return {
+        "ReviewService.CreateCampaign": review.CreateCampaignRequest(
+            store=made.store,
+            source=made.selected.selection,
+            design={"title": "Shapes", "sample_size": 2, "seed": 1},
+            request_id="one",
+        ),
+        "ReviewService.GetCampaign": review.GetCampaignRequest(campaign_id=CAMPAIGN),
+        "ReviewService.ListCampaigns": review.ListCampaignsRequest(page_size=1),
+        "ReviewService.OpenCampaign": review.OpenCampaignRequest(campaign_id=CAMPAIGN),
+        "ReviewService.CloseCampaign": review.CloseCampaignRequest(campaign_id=CAMPAIGN),
+        "ReviewService.LeasePairs": review.LeasePairsRequest(campaign_id=CAMPAIGN, count=2),
+        "ReviewService.SubmitVerdicts": review.SubmitVerdictsRequest(
+            campaign_id=CAMPAIGN,
+            verdicts=[{"pair_id": 1, "request_id": "one", "verdict": verdict}],
+        ),
+        "ReviewService.SkipPairs": review.SkipPairsRequest(campaign_id=CAMPAIGN, pair_ids=[1]),
+        "ReviewService.ListMyVerdicts": review.ListMyVerdictsRequest(campaign_id=CAMPAIGN),
+        "ReviewService.ListDisagreements": review.ListDisagreementsRequest(campaign_id=CAMPAIGN),
+        "ReviewService.Adjudicate": review.AdjudicateRequest(
+            campaign_id=CAMPAIGN, pair_id=1, decision=verdict, request_id="one"
+        ),
+        "ReviewService.GetProgress": review.GetProgressRequest(campaign_id=CAMPAIGN),
+        "ReviewService.GetStatistics": review.GetStatisticsRequest(campaign_id=CAMPAIGN),
+        "ReviewService.FinishCampaign": review.FinishCampaignRequest(campaign_id=CAMPAIGN),
+        "ReviewService.GetImage": review.GetImageRequest(campaign_id=CAMPAIGN, pair_id=1),
+    }
 
 
 def valid_requests(made: Made, image_id: str, export_uri: str) -> dict[str, Message]:
@@ -70,6 +107,7 @@ def valid_requests(made: Made, image_id: str, export_uri: str) -> dict[str, Mess
             format=dataset.EXPORT_FORMAT_LLAVA,
             destination_uri=export_uri,
         ),
+        **review_requests(made),
     }
 
 

@@ -16,6 +16,8 @@ def settings_of(word: str, folder: Path) -> list[str]:
         settings += ["--set", "steps=2"]
     if word == "dataset":
         settings += ["--database", f"sqlite:///{folder}/catalogue.db"]
+    if word == "review":
+        settings += ["--database", f"sqlite:///{folder}/review.db"]
     return settings
 
 

@@ -21,6 +21,7 @@ COMPLETE_WHEN_EMPTY = {
     "AlignmentService.GetModel",
     "DatasetService.ListVersions",
     "GenerationService.GetModel",
+    "ReviewService.ListCampaigns",
 }
 """Calls whose every field is optional."""
 ANSWERS = {

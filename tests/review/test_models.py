@@ -1,188 +1,89 @@
-"""The data model of human verification holds what the proto promises, in both databases."""
-
-from contextlib import contextmanager
+"""The schema of human verification is what its migrations make, in both databases."""
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, event, select
+from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from synthvlm.review.models import (
-    RATINGS,
-    Assignment,
-    Base,
-    Campaign,
-    CampaignState,
-    SampledPair,
-    Verdict,
-)
+from synthvlm.review import models, verdicts
+from synthvlm.review.migrations import MIGRATIONS, VERSION_TABLE
+from synthvlm.review.models import Assignment, AssignmentState, Base, Campaign, Pair
 from synthvlm.review.v1 import review_pb2
+from synthvlm.sql.database import open_database
+from synthvlm.sql.settings import DatabaseSettings
 
 
 @pytest.fixture
-def engine(database_url, tmp_path):
-    (tmp_path / "new folder").mkdir()
-    opened = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
-    if opened.dialect.name == "sqlite":
-        event.listen(opened, "connect", lambda one, _: one.execute("PRAGMA foreign_keys=ON"))
-    Base.metadata.create_all(opened)
+def database(database_url):
+    opened = open_database(DatabaseSettings(database=database_url), MIGRATIONS, VERSION_TABLE)
     yield opened
-    opened.dispose()
+    opened.close()
 
 
-def campaign(**changes):
-    values = {
-        "campaign_id": "c1",
-        "title": "Shapes",
-        "store_uri": "file:///store",
-        "selection_path": "selection/1",
-        "selection_digest": "sha256:" + "0" * 64,
-        "selection_records": 10,
-        "sample_size": 2,
-        "verdicts_per_pair": 2,
-        "seed": 2**63 - 1,
-        "create_time": 1_800_000_000,
-        "request_id": "r1",
-    }
-    return Campaign(**{**values, **changes})
+def test_the_migrations_make_the_tables_of_the_model(database) -> None:
+    with database.engine.connect() as connection:
+        options = {"compare_type": True, "version_table": VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
 
 
-def pair(position, image="i", campaign_id="c1"):
-    return SampledPair(
-        campaign_id=campaign_id,
-        image_id=f"{image}{position}",
-        position=position,
-        caption_id=f"c{position}",
-        caption="ein roter Kreis " * 200,
-        media_type="image/jpeg",
-        image_set_path="images/1",
-        image_offset=2**40,
-        image_size=1000,
-        image_sha256="sha256:" + "1" * 64,
-        clip_score=0.3,
-        ssim_score=0.8,
-        weighted_score=0.7,
-    )
-
-
-def verdict(reviewer="ann", **changes):
-    values = {
-        "campaign_id": "c1",
-        "image_id": "i0",
-        "reviewer": reviewer,
-        "alignment": 5,
-        "quality": 1,
-        "accept": True,
-        "submit_time": 1_800_000_001,
-    }
-    return Verdict(**{**values, **changes})
-
-
-@pytest.fixture
-def session(engine):
-    with Session(engine) as opened:
-        opened.add_all([campaign(), pair(1), pair(0)])
-        opened.commit()
-        yield opened
-
-
-@contextmanager
-def refused(session):
-    with pytest.raises(IntegrityError):
-        yield
+def test_an_annotator_cannot_have_a_pair_twice(database) -> None:
+    with database.session() as session:
+        campaign = Campaign(
+            campaign_id="c",
+            state=2,
+            design="{}",
+            store_uri="file:///store",
+            source_path="selection/1",
+            source_digest="sha256:" + "0" * 64,
+            source_records=1,
+            pairs=1,
+            wanted=2,
+            create_time=0,
+            request_digest="",
+        )
+        session.add(campaign)
         session.flush()
-    session.rollback()
-
-
-def test_a_campaign_with_its_sample_and_verdicts(session):
-    session.add(Assignment(campaign_id="c1", image_id="i0", reviewer="ann", assign_time=1))
-    session.add_all([verdict("ann"), verdict("bob", accept=False, comment="blurred")])
-    session.commit()
-    session.expire_all()
-    found = session.scalars(select(Campaign)).one()
-    assert found.state == CampaignState.OPEN
-    assert found.seed == 2**63 - 1
-    assert [one.image_id for one in found.pairs] == ["i0", "i1"]
-    first = found.pairs[0]
-    assert first.image_offset == 2**40
-    assert {one.reviewer: (one.accept, one.comment) for one in first.verdicts} == {
-        "ann": (True, ""),
-        "bob": (False, "blurred"),
-    }
-    assert [one.reviewer for one in first.assignments] == ["ann"]
-
-
-def test_a_second_verdict_replaces_the_first(session):
-    session.merge(verdict(alignment=1))
-    session.commit()
-    session.merge(verdict(alignment=4))
-    session.commit()
-    assert [one.alignment for one in session.scalars(select(Verdict))] == [4]
+        pair = Pair(
+            campaign=campaign.id,
+            position=0,
+            image_id="i",
+            caption_id="c",
+            caption="ein roter Kreis",
+            stratum=0,
+            inclusion=1.0,
+            mirrored=False,
+        )
+        session.add(pair)
+        session.flush()
+    row = {"campaign": campaign.id, "pair": pair.id, "position": 0, "wanted": True}
+    free = {**row, "state": AssignmentState.FREE, "annotator": None}
+    with database.session() as session:
+        session.execute(insert(Assignment), [free, free])
+    taken = {**row, "state": AssignmentState.LEASED, "annotator": "ann"}
+    with pytest.raises(IntegrityError), database.session() as session:
+        session.execute(insert(Assignment), [taken, taken])
 
 
 @pytest.mark.parametrize(
-    "changes", [{"alignment": 0}, {"alignment": 6}, {"quality": 0}, {"quality": 6}]
-)
-def test_ratings_are_from_one_to_five(session, changes):
-    with refused(session):
-        session.add(verdict(**changes))
-    for rating in RATINGS:
-        session.add(verdict(f"r{rating}", alignment=rating, quality=rating))
-    session.commit()
-
-
-@pytest.mark.parametrize(
-    "changes",
+    ("enum", "prefix"),
     [
-        {"sample_size": 0},
-        {"sample_size": 100_001},
-        {"verdicts_per_pair": 0},
-        {"verdicts_per_pair": 21},
-        {"state": 0},
-        {"state": 3},
-        {"request_id": "r1"},
-        {"campaign_id": "c1"},
+        (models.CampaignState, "CAMPAIGN_STATE"),
+        (verdicts.Alignment, "ALIGNMENT"),
+        (verdicts.Reason, "REASON"),
+        (verdicts.Preference, "PREFERENCE"),
+        (verdicts.Side, "SIDE"),
     ],
 )
-def test_what_no_campaign_can_be(session, changes):
-    session.expunge_all()
-    with refused(session):
-        session.add(campaign(**{"campaign_id": "c2", "request_id": "r2", **changes}))
+def test_numbers_are_those_of_the_proto(enum, prefix) -> None:
+    proto = review_pb2.DESCRIPTOR.enum_types_by_name[enum.__name__]
+    assert {f"{prefix}_{one.name}": int(one) for one in enum} == {
+        value.name: value.number for value in proto.values if value.number
+    }
 
 
-def test_campaigns_without_request_id_are_many(session):
-    session.add_all([campaign(campaign_id=f"n{n}", request_id=None) for n in range(3)])
-    session.commit()
-
-
-def test_verdicts_are_on_pairs_of_the_sample(session):
-    with refused(session):
-        session.add(verdict(image_id="i7"))
-    with refused(session):
-        session.add(Assignment(campaign_id="c1", image_id="i7", reviewer="ann", assign_time=1))
-
-
-def test_a_pair_has_one_place_in_the_sample(session):
-    with refused(session):
-        session.add(pair(1, image="j"))
-
-
-def test_a_campaign_takes_everything_with_it(session):
-    session.add(verdict())
-    session.commit()
-    session.delete(session.get_one(Campaign, "c1"))
-    session.commit()
-    assert not session.scalars(select(SampledPair)).all()
-    assert not session.scalars(select(Verdict)).all()
-
-
-def test_alembic_sees_no_difference(engine):
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
-
-
-def test_states_are_numbered_as_in_the_proto():
-    for state in CampaignState:
-        assert review_pb2.CampaignState.Value(f"CAMPAIGN_STATE_{state.name}") == state
+def test_reasons_survive_the_database() -> None:
+    for reason in verdicts.Reason:
+        assert verdicts.from_bits(verdicts.as_bits([reason])) == {reason}
+    assert verdicts.from_bits(verdicts.as_bits(verdicts.Reason)) == set(verdicts.Reason)

@@ -67,6 +67,11 @@ COMMANDS = (
         "List, show, compare and export dataset versions.",
     ),
     Entry("evaluations", "evaluations:app", "Show and compare evaluations of models."),
+    Entry(
+        "review",
+        "review.command:app",
+        "Let people verify pairs: campaigns and verdicts.",
+    ),
     Entry("images", "images.command:app", "Look at single images."),
     Entry("ask", "ask:ask", "Ask a trained model a question about a picture."),
     Entry("captions", "captions:app", "Try recipes on captions."),

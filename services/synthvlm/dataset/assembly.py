@@ -21,6 +21,7 @@ from synthvlm.dataset.exports.reserved import RESERVED, ExportFormat, Guard, Res
 from synthvlm.dataset.pairs import extension, image_path, tar_name
 from synthvlm.dataset.prompts import llava_record
 from synthvlm.dataset.readahead import read_ahead
+from synthvlm.dataset.reviewed import Reviewed, read_reviewed
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput, NotFound, PreconditionFailed
 from synthvlm.progress import Reporter
 from synthvlm.storage import (
@@ -43,10 +44,12 @@ from synthvlm.storage.schemas import (
     LLAVA_FILE,
     PAIRS,
     PAIRS_FILE,
+    REJECTED,
+    REJECTED_FILE,
     SELECTION,
     SELECTION_FILE,
 )
-from synthvlm.storage.tables import TableFile
+from synthvlm.storage.tables import TableFile, table_bytes
 from synthvlm.storage.tar import TarFile
 
 KIND = "dataset"
@@ -65,12 +68,15 @@ class AssemblyRequest:
         name: Name of the dataset.
         shard_size: Pairs per output tar.
         configuration: The run's configuration; part of the version's identity.
+        review_set: What people said of the selection's pairs: those that they rejected are left
+            out. None: nobody was asked.
     """
 
     selection: ShardRef
     name: str
     shard_size: int
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    review_set: ShardRef | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,8 @@ def assemble(store: Store, request: AssemblyRequest, reporter: Reporter) -> Asse
         reporter: Called with the pairs written so far.
 
     Raises:
-        InvalidInput: The reference is not to a Selection.
-        PreconditionFailed: The Selection is empty.
+        InvalidInput: A reference is not to a Selection, or not to a ReviewSet of its images.
+        PreconditionFailed: The Selection is empty, or people rejected all of it.
         NotFound: The Selection, or an ImageSet that it needs, does not exist.
         DataCorrupt: Stored bytes are damaged.
         OperationCancelled: The caller has gone; finished tars stay.
@@ -129,7 +135,13 @@ class _Assembly:
         self._request = request
         self._reporter = reporter
         self._folder = folder
-        self._total = selection.manifest.records
+        self._pairs = combine_columns([selection.table(SELECTION_FILE, SELECTION)])
+        self._reviewed = Reviewed()
+        if request.review_set is not None:
+            self._reviewed = read_reviewed(
+                commit.store, request.review_set, request.selection, self._pairs["image_id"]
+            )
+        self._total = selection.manifest.records - self._reviewed.rejected.num_rows
         self._done = 0
         self._resumed = 0
 
@@ -152,15 +164,23 @@ class _Assembly:
                     separator = ","
             records.write("[\n]\n" if separator == "[" else "\n]\n")
         selected = self._selection.manifest
+        counts = {**selected.counts, "pairs": self._total}
+        records = {PAIRS_FILE: self._total, LLAVA_FILE: self._total - guard.set_aside}
+        details = {
+            "selection_rule": selected.configuration,
+            "stages": run_index.manifest.details["stages"],
+        }
+        if self._reviewed.lineage:
+            rejected = self._reviewed.rejected
+            files[REJECTED_FILE] = table_bytes(rejected, REJECTED)
+            counts["rejected"] = records[REJECTED_FILE] = rejected.num_rows
+            details["review"] = self._reviewed.lineage
         return self._commit.finish(
             files=files,
             records=self._total,
-            counts={**selected.counts, "pairs": self._total},
-            file_records={PAIRS_FILE: self._total, LLAVA_FILE: self._total - guard.set_aside},
-            details={
-                "selection_rule": selected.configuration,
-                "stages": run_index.manifest.details["stages"],
-            },
+            counts=counts,
+            file_records=records,
+            details=details,
         )
 
     def _index(self) -> Shard:
@@ -171,8 +191,12 @@ class _Assembly:
 
     def _cut(self) -> Iterator[pa.Table]:
         """The selection's rows by image id, in tables of one output tar each."""
-        columns = combine_columns([self._selection.table(SELECTION_FILE, SELECTION)])
+        columns = self._pairs
         order = pc.sort_indices(columns["image_id"])
+        rejected = self._reviewed.rejected["image_id"].combine_chunks()
+        order = order.filter(
+            pc.invert(pc.is_in(columns["image_id"].take(order), value_set=rejected))
+        )
         for start in range(0, len(order), self._request.shard_size):
             wanted = order.slice(start, self._request.shard_size)
             yield pa.table({name: column.take(wanted) for name, column in columns.items()})
@@ -231,9 +255,12 @@ class _Assembly:
 
 
 def _key(request: AssemblyRequest) -> ShardKey:
+    inputs = {"selection": request.selection.digest}
+    if request.review_set is not None:
+        inputs["review_set"] = request.review_set.digest
     return ShardKey(
         kind=KIND,
-        inputs={"selection": request.selection.digest},
+        inputs=inputs,
         configuration={
             "name": request.name,
             "shard_size": request.shard_size,

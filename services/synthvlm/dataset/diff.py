@@ -121,12 +121,15 @@ def _configuration(manifest: Manifest) -> dict[str, Any]:
             for one in known.values()
         ]
         stages[word] = configurations[0] if len(configurations) == 1 else _numbered(configurations)
+    dataset = {
+        "selection_rule": manifest.details["selection_rule"],
+        "shard_size": manifest.configuration["shard_size"],
+    }
+    if (review_set := manifest.inputs.get("review_set")) is not None:
+        dataset["review_set"] = review_set
     return {
         **stages,
-        "dataset": {
-            "selection_rule": manifest.details["selection_rule"],
-            "shard_size": manifest.configuration["shard_size"],
-        },
+        "dataset": dataset,
         "run": manifest.configuration["run"],
     }
 

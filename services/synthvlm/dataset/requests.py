@@ -121,6 +121,7 @@ class Assemble(RequestModel):
     shard_size: Annotated[int, Field(ge=0, le=100_000)]
     configuration_json: Annotated[dict[str, Any], BeforeValidator(_configuration)]
     request_id: RequestId
+    review_set: ShardRefField | None
 
 
 class ListVersions(RequestModel):

@@ -76,6 +76,7 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             name=parsed.name,
             shard_size=parsed.shard_size or self._settings.shard_size,
             configuration=parsed.configuration_json,
+            review_set=parsed.review_set,
         )
 
         def work(reporter: Reporter) -> dataset_pb2.AssembleResponse:

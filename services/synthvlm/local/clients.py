@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from synthvlm.client import CaptionClient, DatasetClient, GenerationClient
+from synthvlm.client import CaptionClient, DatasetClient, GenerationClient, ReviewClient
 from synthvlm.local.home import Home
 from synthvlm.local.services import needed_services
+from synthvlm.local.words import REVIEW
 
 
 @contextmanager
@@ -48,5 +49,15 @@ def generation_client(home: Home, profile: str) -> Iterator[GenerationClient]:
     with (
         needed_services(home, ["generation"], profile) as services,
         GenerationClient(services.connect("generation")) as client,
+    ):
+        yield client
+
+
+@contextmanager
+def review_client(home: Home) -> Iterator[ReviewClient]:
+    """A client of the review service, as an owner."""
+    with (
+        needed_services(home, [REVIEW], "mini") as services,
+        ReviewClient(services.connect(REVIEW)) as client,
     ):
         yield client

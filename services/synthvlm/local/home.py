@@ -62,6 +62,11 @@ class Home:
         return self.places.reuse or f"sqlite:///{self.reuse_index}"
 
     @property
+    def reviews_url(self) -> str:
+        """The review service's database, likewise."""
+        return self.places.reviews or f"sqlite:///{self.reviews}"
+
+    @property
     def places(self) -> Places:
         """What the home's file says.
 
@@ -74,6 +79,16 @@ class Home:
     def reuse_index(self) -> Path:
         """The file of the index of images and scores."""
         return (self.scratch or self.root) / "reuse.sqlite"
+
+    @property
+    def reviews(self) -> Path:
+        """The review service's database."""
+        return self.root / "review.sqlite"
+
+    @property
+    def people(self) -> Path:
+        """Those who may judge pairs, with the digests of their tokens."""
+        return self.root / "people"
 
     @property
     def runs(self) -> Path:

@@ -16,7 +16,7 @@ from synthvlm.local.processes import (
     wait_ready,
 )
 from synthvlm.local.sockets import Listening
-from synthvlm.local.words import TRITON
+from synthvlm.local.words import REVIEW, TRITON
 
 CAPTION_ROOTS = ["/", "s3://", "gs://", "az://"]
 """People on their own machine may name any caption file that they can read."""
@@ -79,10 +79,12 @@ def start(
     settings: Sequence[str] = (),
 ) -> ServiceProcess:
     """Starts one service with the settings that a home's services have, and some more."""
+    if word == REVIEW:
+        home.people.touch(mode=0o600)
     return start_process(
         word,
         f"synthvlm.{word}",
-        [*service_options(home, profile, word), *where.settings, *settings],
+        [*service_options(home, profile, word), *where.settings(word), *settings],
         address_file=folder / f"{word}.json",
         log=home.log(word),
         listen=where.address(word),
@@ -117,6 +119,9 @@ def _settings(word: str, home: Home) -> list[str]:
         options["--reuse.database"] = [home.reuse_url]
     if word == "dataset":
         options["--database"] = [home.catalogue_url]
+    if word == REVIEW:
+        options["--database"] = [home.reviews_url]
+        options["--people-file"] = [str(home.people)]
     return [part for name, values in options.items() for v in values for part in (name, v)]
 
 

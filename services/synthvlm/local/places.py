@@ -22,6 +22,8 @@ class Places(BaseModel):
     catalogue: str | None = None
     """SQLAlchemy URL of the dataset service's database, ``postgresql+psycopg://user@host/name``; a
     password comes from libpq's own password file or environment."""
+    reviews: str | None = None
+    """SQLAlchemy URL of the review service's database, likewise; it may be the catalogue's."""
     reuse: str | None = None
     """SQLAlchemy URL of the index of images and scores; it may be the catalogue's."""
 

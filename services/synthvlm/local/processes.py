@@ -48,6 +48,7 @@ class ServiceProcess:
         log: Its stdout and stderr.
         log_start: Size of the log before it started, in bytes.
         address: Empty until it is known.
+        page: Address of its web page; empty until it is known, or if it has none.
         settings: Those that decide what it does, as it says itself; empty until they are known.
         state: As of the last ``refresh``.
     """
@@ -58,6 +59,7 @@ class ServiceProcess:
     log: Path
     log_start: int
     address: str = ""
+    page: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     state: ServiceState = ServiceState.STARTING
 
@@ -69,6 +71,7 @@ class ServiceProcess:
         if not self.address and self.address_file.exists():
             content = json.loads(self.address_file.read_text())
             self.address, self.settings = content["address"], content.get("settings", {})
+            self.page = content.get("page", "")
             self.state = ServiceState.LOADING
         if self.state is ServiceState.LOADING and is_serving(self.address):
             self.state = ServiceState.READY

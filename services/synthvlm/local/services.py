@@ -22,18 +22,25 @@ from synthvlm.local.launch import started
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import READY_SECONDS, OnChange, ServiceProcess, is_alive, silent
 from synthvlm.local.sockets import Listening, listening
-from synthvlm.local.words import TRITON, WORDS
+from synthvlm.local.words import RUN, TRITON, WORDS
 
 _POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
 class Running:
-    """A service that is running: where it serves, its process, and what it was started with."""
+    """A service that is running: where it serves, its process, and what it was started with.
+
+    Attributes:
+        page: Address of its web page; empty if it has none.
+        token_file: The token that it alone wants; None: that of all services, if they want one.
+    """
 
     address: str
     pid: int
     settings: dict[str, Any] = field(default_factory=dict)
+    page: str = ""
+    token_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Services:
 
     def connect(self, word: str) -> grpc.Channel:
         """A channel to the service ``word``."""
-        return connect(self.address(word), token=self.token_file)
+        return connect(self.address(word), token=self.running[word].token_file or self.token_file)
 
     def address(self, word: str) -> str:
         """Where the service ``word`` serves."""
@@ -83,16 +90,20 @@ def own_services(
     on_change: OnChange,
     engine: str | None = None,
     *,
+    words: Sequence[str] | None = None,
     tcp: bool = False,
 ) -> Iterator[OwnServices]:
-    """Starts all services and registers them in the home; stops them at the end of the context.
+    """Starts services and registers them in the home; stops them at the end of the context.
 
-    The caller holds the home's lock. With ``tcp`` they listen on the loopback and want a token.
+    The caller holds the home's lock. All are started unless ``words`` says which. With ``tcp`` they
+    listen on the loopback and want a token.
     """
     home.services_file.unlink(missing_ok=True)
     with (
         listening(home.state, tcp=tcp) as where,
-        started(home, profile, WORDS, home.state, on_change, engine, where=where) as processes,
+        started(
+            home, profile, words or WORDS, home.state, on_change, engine, where=where
+        ) as processes,
     ):
         services = as_services(profile, processes, where)
         register(home, owner, services)
@@ -110,7 +121,10 @@ def register(home: Home, owner: str, services: Services) -> None:
 
 def as_services(profile: str, processes: Sequence[ServiceProcess], where: Listening) -> Services:
     """Processes that are ready, as callers see them."""
-    running = {p.word: Running(p.address, p.process.pid, p.settings) for p in processes}
+    running = {
+        p.word: Running(p.address, p.process.pid, p.settings, p.page, where.own_token(p.word))
+        for p in processes
+    }
     return Services(profile, running, where.token_file)
 
 
@@ -120,20 +134,27 @@ def attach(home: Home, words: Sequence[str]) -> Services | None:
         content = json.loads(home.services_file.read_text())
     except FileNotFoundError:
         return None
-    running = {word: Running(**entry) for word, entry in content["running"].items()}
+    running = {
+        word: Running(**entry | {"token_file": _path(entry["token_file"])})
+        for word, entry in content["running"].items()
+    }
     ready = all(
         word in running and is_alive(running[word].pid) and is_serving(running[word].address)
         for word in words
     )
     token = content.get("token_file")
-    return Services(content["profile"], running, token and Path(token)) if ready else None
+    return Services(content["profile"], running, _path(token)) if ready else None
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 @contextmanager
 def run_services(
     home: Home, profile: str, on_change: OnChange, engine: str | None = None
 ) -> Iterator[Services]:
-    """All services for a run: those that are up in this home, else its own.
+    """The services of a run: those that are up in this home, else its own.
 
     Raises:
         PreconditionFailed: Another run is under way in this home, or its services were started with
@@ -150,7 +171,7 @@ def run_services(
                     f"another run (process {pid}) is under way in {home.root}; wait for it, or "
                     f"use another home"
                 )
-            services = attach(home, WORDS)
+            services = attach(home, RUN)
             if services is not None:
                 _require(services, home, pid, profile, engine)
                 yield services
@@ -161,7 +182,7 @@ def run_services(
                     f"try again"
                 )
             time.sleep(_POLL_SECONDS)
-        with own_services(home, profile, "run", on_change, engine) as own:
+        with own_services(home, profile, "run", on_change, engine, words=RUN) as own:
             yield own.services
 
 
@@ -171,8 +192,8 @@ def _require(services: Services, home: Home, pid: int, profile: str, engine: str
             f"the services in {home.root} use an engine other than {engine}; stop them "
             f"(process {pid}) or leave the engine to the profile"
         )
-    running = {word: services.running[word].settings for word in WORDS}
-    found = differences(running, asked_settings(home, profile, WORDS))
+    running = {word: services.running[word].settings for word in RUN}
+    found = differences(running, asked_settings(home, profile, RUN))
     if found:
         raise PreconditionFailed(
             f"the services in {home.root} were started with other settings: {told(found)}; restart "

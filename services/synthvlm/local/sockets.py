@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from synthvlm.errors import PreconditionFailed
+from synthvlm.local.words import REVIEW
 
 _LONGEST = 107
 """Bytes of a socket's path; the kernel takes no more."""
@@ -36,19 +37,26 @@ class Listening:
         folder: Of their sockets; None: on free ports of the loopback.
         token_file: File with the token that callers must send; None: none, as a socket's folder
             keeps others out.
+        page_token: File with the token of the review service, whose page is on the loopback
+            wherever services listen; None: the one of all services.
     """
 
     folder: Path | None
     token_file: Path | None = None
+    page_token: Path | None = None
 
     def address(self, word: str) -> str:
         """What the service ``word`` is told to listen on."""
         return "127.0.0.1:0" if self.folder is None else f"unix:{self.folder / f'{word}.sock'}"
 
-    @property
-    def settings(self) -> list[str]:
-        """Options that every service gets."""
-        return [] if self.token_file is None else ["--token-file", str(self.token_file)]
+    def settings(self, word: str) -> list[str]:
+        """Options that the service ``word`` gets."""
+        token = self.own_token(word) or self.token_file
+        return [] if token is None else ["--token-file", str(token)]
+
+    def own_token(self, word: str) -> Path | None:
+        """The token that the service ``word`` wants and others do not; None: it wants none."""
+        return self.page_token if word == REVIEW else None
 
 
 @contextmanager
@@ -73,15 +81,16 @@ def listening(folder: Path, *, tcp: bool = False) -> Iterator[Listening]:
         finally:
             token.unlink(missing_ok=True)
         return
+    page_token = _keep_token(folder / "page-token")
     record = folder / _RECORD
     _forget(record)  # a folder of services that were killed
     if _takes_sockets(folder):
-        yield Listening(folder)
+        yield Listening(folder, page_token=page_token)
         return
     elsewhere = _elsewhere()
     record.write_text(str(elsewhere), encoding="utf-8")
     try:
-        yield Listening(elsewhere)
+        yield Listening(elsewhere, page_token=page_token)
     finally:
         _forget(record)
 
@@ -127,6 +136,11 @@ def _forget(record: Path) -> None:
         if folder.name.startswith(_PREFIX) and folder.is_dir() and not folder.is_symlink():
             shutil.rmtree(folder, ignore_errors=True)
         record.unlink()
+
+
+def _keep_token(file: Path) -> Path:
+    """A token that stays from one start to the next, so that people stay signed in."""
+    return file if file.is_file() and not file.stat().st_mode & 0o077 else _make_token(file)
 
 
 def _make_token(file: Path) -> Path:

@@ -1,1 +1,1 @@
-"""Human review of pairs: the data model of campaigns, samples and verdicts."""
+"""Human verification of pairs: campaigns, leases, verdicts, statistics, and the annotators' page."""

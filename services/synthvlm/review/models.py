@@ -1,166 +1,251 @@
-"""The tables of human review, for SQLite and PostgreSQL.
+"""The tables of human verification, for SQLite and PostgreSQL.
 
-A campaign draws a sample of a Selection; each sampled pair should get a number of verdicts, each
-from a different reviewer. Counts and agreement are not stored: they follow from the verdicts.
+What people said is only ever added to: a verdict that is changed or taken back is a further row,
+and an assignment points to the row that stands. Counts, agreement and truth rates are not stored:
+they follow from the verdicts.
 """
 
 from enum import IntEnum
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     CheckConstraint,
-    Float,
+    Double,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     String,
     UniqueConstraint,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from synthvlm.sql.tables import metadata
+from synthvlm.review.verdicts import Alignment, Preference, Side
+from synthvlm.sql.tables import ROW_ID, metadata
 
-MAX_SAMPLE = 100_000
-"""Maximum number of pairs in a campaign."""
-
-MAX_VERDICTS_PER_PAIR = 20
-"""Maximum number of verdicts that a campaign can ask for per pair."""
-
-RATINGS = range(1, 6)
-"""Ratings, from 1 (worst) to 5 (best)."""
+NAME_LENGTH = 64
+"""Characters of a person's name, and of an identifier that a caller makes."""
 
 
 class CampaignState(IntEnum):
     """States of a campaign, with the proto's numbers."""
 
-    OPEN = 1
-    FINISHED = 2
+    DRAFT = 1
+    OPEN = 2
+    CLOSED = 3
+    FINISHED = 4
+
+
+class AssignmentState(IntEnum):
+    """States of an assignment."""
+
+    FREE = 1
+    """Wanted, and nobody's yet."""
+    LEASED = 2
+    """Somebody's until it expires; after that somebody else may take it."""
+    DONE = 3
+    """Judged."""
+    SKIPPED = 4
+    """Given back by its annotator, who is not asked again."""
+    LOST = 5
+    """Expired and taken by somebody else; a verdict that comes late is still recorded."""
+
+
+def _one_of(column: str, values: type[IntEnum]) -> CheckConstraint:
+    """Restricts a column to the values of an enum; a null passes."""
+    return CheckConstraint(f"{column} IN ({', '.join(str(int(v)) for v in values)})", column)
 
 
 class Base(DeclarativeBase):
-    """Base of the tables of human review."""
+    """Base of the tables of human verification."""
 
     metadata = metadata()
 
 
 class Campaign(Base):
-    """A sample of a Selection that people rate."""
+    """A sample of a Selection or a dataset version that people judge."""
 
     __tablename__ = "campaign"
-    __table_args__ = (
-        CheckConstraint(f"sample_size BETWEEN 1 AND {MAX_SAMPLE}", "sample_size"),
-        CheckConstraint(
-            f"verdicts_per_pair BETWEEN 1 AND {MAX_VERDICTS_PER_PAIR}", "verdicts_per_pair"
-        ),
-        CheckConstraint(f"state IN ({', '.join(str(int(s)) for s in CampaignState)})", "state"),
-    )
+    __table_args__ = (_one_of("state", CampaignState),)
 
-    campaign_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    title: Mapped[str] = mapped_column(String(200))
-    """Shown to reviewers."""
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    campaign_id: Mapped[str] = mapped_column(String(32), unique=True)
+    """How callers name it: random, so that it cannot be guessed."""
+    state: Mapped[int] = mapped_column(Integer)
+    design: Mapped[str] = mapped_column(String)
+    """The ``CampaignDesign`` as JSON."""
     store_uri: Mapped[str] = mapped_column(String(2048))
-    """Root of the store that holds the Selection."""
-    selection_path: Mapped[str] = mapped_column(String(512))
-    selection_digest: Mapped[str] = mapped_column(String(71))
-    selection_records: Mapped[int] = mapped_column(BigInteger)
-    sample_size: Mapped[int] = mapped_column(Integer)
-    """Pairs drawn: fewer than requested if the Selection is smaller."""
-    verdicts_per_pair: Mapped[int] = mapped_column(Integer)
-    seed: Mapped[int] = mapped_column(BigInteger)
-    """Seed of the sample."""
-    state: Mapped[int] = mapped_column(Integer, default=int(CampaignState.OPEN))
-    """A value of ``CampaignState``."""
+    """Root of the store that holds the source."""
+    source_path: Mapped[str] = mapped_column(String(512))
+    source_digest: Mapped[str] = mapped_column(String(71))
+    source_records: Mapped[int] = mapped_column(BigInteger)
+    compared_path: Mapped[str | None] = mapped_column(String(512))
+    compared_digest: Mapped[str | None] = mapped_column(String(71))
+    compared_records: Mapped[int | None] = mapped_column(BigInteger)
+    pairs: Mapped[int] = mapped_column(Integer)
+    """Pairs drawn, without gold questions."""
+    wanted: Mapped[int] = mapped_column(Integer)
+    """Verdicts wanted, without those on gold questions."""
+    mean_score: Mapped[float | None] = mapped_column(Double)
+    """Mean weighted score of all pairs that the sample was drawn from; null: not scored."""
     create_time: Mapped[int] = mapped_column(BigInteger)
-    """In seconds since the Unix epoch."""
-    request_id: Mapped[str | None] = mapped_column(String(64), unique=True)
+    """In seconds since the Unix epoch, as all times here."""
+    request_id: Mapped[str | None] = mapped_column(String(NAME_LENGTH), unique=True)
     """Id of the call that created it, by which a repeated call finds it."""
+    request_digest: Mapped[str] = mapped_column(String(71))
+    """Digest of what that call asked for."""
     review_set_path: Mapped[str | None] = mapped_column(String(512))
-    """The committed ReviewSet, once finished."""
+    """The committed ReviewSet, once it is finished."""
     review_set_digest: Mapped[str | None] = mapped_column(String(71))
     review_set_records: Mapped[int | None] = mapped_column(BigInteger)
 
-    pairs: Mapped[list["SampledPair"]] = relationship(
-        back_populates="campaign", order_by="SampledPair.position", passive_deletes=True
+
+class Pair(Base):
+    """A pair of a campaign, with what an annotator is shown: of the sample, or a gold question."""
+
+    __tablename__ = "pair"
+    __table_args__ = (
+        UniqueConstraint("campaign", "position"),
+        CheckConstraint("inclusion > 0 AND inclusion <= 1", "inclusion"),
+        _one_of("expected", Alignment),
     )
 
-
-class SampledPair(Base):
-    """A pair of a campaign's sample, with what a reviewer is shown and where its image is."""
-
-    __tablename__ = "sampled_pair"
-    __table_args__ = (UniqueConstraint("campaign_id", "position"),)
-
-    campaign_id: Mapped[str] = mapped_column(
-        ForeignKey("campaign.campaign_id", ondelete="CASCADE"), primary_key=True
-    )
-    image_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    campaign: Mapped[int] = mapped_column(ForeignKey("campaign.id", ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(Integer)
-    """Position in the order of drawing, from 0."""
+    """Place in the order in which pairs are shown, from 0. Gold questions lie among the others."""
+    image_id: Mapped[str] = mapped_column(String(128))
     caption_id: Mapped[str] = mapped_column(String(128))
     caption: Mapped[str] = mapped_column(String)
-    media_type: Mapped[str] = mapped_column(String(32))
-    image_set_path: Mapped[str] = mapped_column(String(512))
-    """The ImageSet whose ``images.tar`` holds the image."""
-    image_offset: Mapped[int] = mapped_column(BigInteger)
-    image_size: Mapped[int] = mapped_column(BigInteger)
-    image_sha256: Mapped[str] = mapped_column(String(71))
-    clip_score: Mapped[float] = mapped_column(Float)
-    ssim_score: Mapped[float] = mapped_column(Float)
-    weighted_score: Mapped[float] = mapped_column(Float)
+    """As shown: that of a gold question may be another one than the image's."""
+    score: Mapped[float | None] = mapped_column(Double)
+    """The weighted score; none in a source that was not scored."""
+    stratum: Mapped[int] = mapped_column(Integer)
+    """From 0; 0 in samples without strata."""
+    inclusion: Mapped[float] = mapped_column(Double)
+    """Probability with which the design draws this pair. 1 for gold questions."""
+    expected: Mapped[int | None] = mapped_column(Integer)
+    """The right answer to a gold question, an ``Alignment``; null for pairs of the sample."""
+    mirrored: Mapped[bool]
+    """Whether the source's image is shown on the right."""
 
-    campaign: Mapped[Campaign] = relationship(back_populates="pairs")
-    assignments: Mapped[list["Assignment"]] = relationship(passive_deletes=True)
-    verdicts: Mapped[list["Verdict"]] = relationship(passive_deletes=True)
+
+class Picture(Base):
+    """Where an image of a pair lies. ``side`` LEFT is the source's, RIGHT the compared one."""
+
+    __tablename__ = "picture"
+    __table_args__ = (_one_of("side", Side),)
+
+    pair: Mapped[int] = mapped_column(ForeignKey("pair.id", ondelete="CASCADE"), primary_key=True)
+    side: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    image_id: Mapped[str] = mapped_column(String(128))
+    path: Mapped[str] = mapped_column(String(1024))
+    """The tar that holds it, below the store's root."""
+    offset: Mapped[int] = mapped_column(BigInteger)
+    size: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(71))
+    media_type: Mapped[str] = mapped_column(String(32))
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+
+
+class Participant(Base):
+    """Who takes part in a campaign; its row is locked while something is leased to them."""
+
+    __tablename__ = "participant"
+
+    campaign: Mapped[int] = mapped_column(
+        ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    annotator: Mapped[str] = mapped_column(String(NAME_LENGTH), primary_key=True)
+    is_model: Mapped[bool]
+    """Whether it is a model, whose verdicts count as nobody's."""
+    leased: Mapped[int] = mapped_column(Integer)
+    """Pairs leased to them so far: decides when the next gold question is due."""
 
 
 class Assignment(Base):
-    """A pair assigned to a reviewer, so that no more reviewers than needed work on it at once."""
+    """A verdict that is wanted, leased or given: at most one of an annotator on a pair."""
 
     __tablename__ = "assignment"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["campaign_id", "image_id"],
-            ["sampled_pair.campaign_id", "sampled_pair.image_id"],
-            ondelete="CASCADE",
-        ),
-        Index(None, "campaign_id", "reviewer"),
+        UniqueConstraint("pair", "annotator"),
+        _one_of("state", AssignmentState),
+        # For what is free in the order of the sample, what has expired, and what somebody holds.
+        Index(None, "campaign", "state", "position", "id"),
+        Index(None, "campaign", "state", "expires"),
+        Index(None, "campaign", "annotator", "state"),
     )
 
-    campaign_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    image_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    reviewer: Mapped[str] = mapped_column(String(64), primary_key=True)
-    assign_time: Mapped[int] = mapped_column(BigInteger)
-    """In seconds since the Unix epoch: an old assignment without a verdict can be reassigned."""
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    campaign: Mapped[int] = mapped_column(ForeignKey("campaign.id", ondelete="CASCADE"))
+    pair: Mapped[int] = mapped_column(ForeignKey("pair.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    """That of the pair."""
+    state: Mapped[int] = mapped_column(Integer)
+    wanted: Mapped[bool]
+    """Whether it is one of the verdicts that the campaign wants; not so of gold questions, models,
+    and verdicts that came late."""
+    annotator: Mapped[str | None] = mapped_column(String(NAME_LENGTH))
+    """Null while it is free."""
+    turn: Mapped[int | None] = mapped_column(Integer)
+    """Place among everything that was leased to the annotator."""
+    expires: Mapped[int | None] = mapped_column(BigInteger)
+    """When the lease ends."""
+    verdict: Mapped[int | None] = mapped_column(ForeignKey("verdict.id"))
+    """The verdict that stands."""
 
 
 class Verdict(Base):
-    """A reviewer's verdict on a pair; a newer one replaces it."""
+    """An entry of an annotator; never changed and never deleted."""
 
     __tablename__ = "verdict"
     __table_args__ = (
-        ForeignKeyConstraint(
-            ["campaign_id", "image_id"],
-            ["sampled_pair.campaign_id", "sampled_pair.image_id"],
-            ondelete="CASCADE",
-        ),
-        CheckConstraint(f"alignment BETWEEN {RATINGS[0]} AND {RATINGS[-1]}", "alignment"),
-        CheckConstraint(f"quality BETWEEN {RATINGS[0]} AND {RATINGS[-1]}", "quality"),
-        Index(None, "campaign_id", "reviewer"),
+        UniqueConstraint("campaign", "annotator", "request_id"),
+        CheckConstraint("quality BETWEEN 1 AND 5", "quality"),
+        _one_of("alignment", Alignment),
+        _one_of("preference", Preference),
+        Index(None, "pair", "annotator"),
     )
 
-    campaign_id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    image_id: Mapped[str] = mapped_column(String(128), primary_key=True)
-    reviewer: Mapped[str] = mapped_column(String(64), primary_key=True)
-    alignment: Mapped[int] = mapped_column(Integer)
-    """How well the image matches the caption, one of ``RATINGS``."""
-    quality: Mapped[int] = mapped_column(Integer)
-    """How good the image is on its own, one of ``RATINGS``."""
-    accept: Mapped[bool] = mapped_column(Boolean)
-    """Whether the pair should stay in the dataset."""
-    comment: Mapped[str] = mapped_column(String(2000), default="")
-    submit_time: Mapped[int] = mapped_column(BigInteger)
-    """In seconds since the Unix epoch."""
-    request_id: Mapped[str | None] = mapped_column(String(64))
-    """Id of the call that submitted it."""
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    campaign: Mapped[int] = mapped_column(ForeignKey("campaign.id", ondelete="CASCADE"))
+    pair: Mapped[int] = mapped_column(ForeignKey("pair.id", ondelete="CASCADE"))
+    annotator: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    request_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    """Made by the caller: an entry that is sent again is found by it."""
+    retracted: Mapped[bool]
+    """Whether this entry takes the verdict back."""
+    alignment: Mapped[int | None] = mapped_column(Integer)
+    reasons: Mapped[int] = mapped_column(Integer)
+    """One bit for each ``Reason``."""
+    quality: Mapped[int | None] = mapped_column(Integer)
+    preference: Mapped[int | None] = mapped_column(Integer)
+    """With the source on the left, wherever it was shown."""
+    comment: Mapped[str] = mapped_column(String(2000))
+    duration_ms: Mapped[int] = mapped_column(Integer)
+    """How long the annotator looked at the pair; 0: unknown."""
+    record_time: Mapped[int] = mapped_column(BigInteger)
+
+
+class Adjudication(Base):
+    """A decision on a pair; the last one stands."""
+
+    __tablename__ = "adjudication"
+    __table_args__ = (
+        UniqueConstraint("campaign", "adjudicator", "request_id"),
+        _one_of("alignment", Alignment),
+        _one_of("preference", Preference),
+        Index(None, "pair"),
+    )
+
+    id: Mapped[int] = mapped_column(ROW_ID, primary_key=True)
+    campaign: Mapped[int] = mapped_column(ForeignKey("campaign.id", ondelete="CASCADE"))
+    pair: Mapped[int] = mapped_column(ForeignKey("pair.id", ondelete="CASCADE"))
+    adjudicator: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    request_id: Mapped[str] = mapped_column(String(NAME_LENGTH))
+    alignment: Mapped[int | None] = mapped_column(Integer)
+    reasons: Mapped[int] = mapped_column(Integer)
+    quality: Mapped[int | None] = mapped_column(Integer)
+    preference: Mapped[int | None] = mapped_column(Integer)
+    comment: Mapped[str] = mapped_column(String(2000))
+    record_time: Mapped[int] = mapped_column(BigInteger)

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import grpc
 import structlog
@@ -13,7 +14,22 @@ from synthvlm.serving.settings import ServiceSettings
 _BEARER = "bearer "
 _RETRY_SECONDS = 1.0
 
+Metadata: TypeAlias = Iterable[tuple[str, str | bytes]] | None
+"""What a call carries beside its request."""
+
 _log = structlog.get_logger(__name__)
+
+
+class CallerCheck(Protocol):
+    """Decides who may call."""
+
+    def check(self, metadata: Metadata) -> object:
+        """Who calls, as the service's own callers tell people apart; None: it does not.
+
+        Raises:
+            Unauthenticated: Nobody who may.
+            Unavailable: It cannot be told now.
+        """
 
 
 class WatchedFile:
@@ -45,7 +61,7 @@ class TokenCheck:
         self._file = WatchedFile(path)
         self._token()
 
-    def check(self, metadata: Iterable[tuple[str, str | bytes]] | None) -> None:
+    def check(self, metadata: Metadata) -> None:
         """Returns if the call's metadata has the token.
 
         Raises:
@@ -61,10 +77,7 @@ class TokenCheck:
                 "the service cannot check tokens now: its token file is empty or cannot be read",
                 _RETRY_SECONDS,
             ) from None
-        sent = next((value for key, value in metadata or () if key == "authorization"), "")
-        text = sent if isinstance(sent, str) else sent.decode("utf-8", "replace")
-        token = text[len(_BEARER) :].strip() if text.lower().startswith(_BEARER) else ""
-        if not hmac.compare_digest(token.encode(), expected):
+        if not hmac.compare_digest(bearer_token(metadata).encode(), expected):
             raise Unauthenticated("send the service's token as metadata `authorization: Bearer …`")
 
     def _token(self) -> bytes:
@@ -73,6 +86,13 @@ class TokenCheck:
             # An empty token would equal the one of a caller that sends none.
             raise ValueError(f"the token file {self._file.path} is empty")
         return token
+
+
+def bearer_token(metadata: Metadata) -> str:
+    """The token that a call carries; empty if it carries none."""
+    sent = next((value for key, value in metadata or () if key == "authorization"), "")
+    text = sent if isinstance(sent, str) else sent.decode("utf-8", "replace")
+    return text[len(_BEARER) :].strip() if text.lower().startswith(_BEARER) else ""
 
 
 def server_credentials(settings: ServiceSettings) -> grpc.ServerCredentials | None:

@@ -81,6 +81,7 @@ class Call:
         deadline: When the caller stops waiting, on ``time.monotonic``'s clock; None: never.
         request_bytes: Size of its request, once that was received.
         gone: Set when the caller has cancelled or its deadline has passed.
+        caller: Who calls, where the service tells people apart.
         code: Status that the call ended with.
     """
 
@@ -91,6 +92,7 @@ class Call:
     deadline: float | None = None
     request_bytes: int = 0
     gone: threading.Event = field(default_factory=threading.Event)
+    caller: object = None
     code: grpc.StatusCode = grpc.StatusCode.OK
     _work: set[asyncio.Future[object]] = field(default_factory=set)
 

@@ -20,7 +20,7 @@ from grpc_health.v1 import health
 
 from synthvlm.errors import OperationCancelled
 from synthvlm.serving.admission import Admission
-from synthvlm.serving.auth import TokenCheck
+from synthvlm.serving.auth import CallerCheck
 from synthvlm.serving.calls import (
     Call,
     Context,
@@ -69,7 +69,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         metrics: Metrics,
         executor: Executor,
         shutdown: Shutdown,
-        token: TokenCheck | None,
+        token: CallerCheck | None,
         send_seconds: float,
     ) -> None:
         self._methods = methods
@@ -125,7 +125,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._admission.began()
         try:
             async with translated(context, call):
-                self._check_token(context)
+                call.caller = self._check_token(context)
                 place = await self._admission.enter(method.kind)
                 self._metrics.admitted(method.kind, time.monotonic() - began)
                 try:
@@ -156,9 +156,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             deadline=None if remaining is None else time.monotonic() + remaining,
         )
 
-    def _check_token(self, context: Context) -> None:
-        if self._token is not None:
-            self._token.check(context.invocation_metadata())
+    def _check_token(self, context: Context) -> object:
+        return None if self._token is None else self._token.check(context.invocation_metadata())
 
     def _wrap(self, handler: Any, method: Method, around: Around, receive: Receive) -> Any:
         """The same handler, its request decoded and its behaviour run inside ``around``.

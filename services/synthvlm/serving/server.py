@@ -17,12 +17,12 @@ from opentelemetry.sdk.trace import TracerProvider
 import synthvlm
 from synthvlm.atomic_files import write_atomically
 from synthvlm.serving.admission import Admission
-from synthvlm.serving.auth import TokenCheck, server_credentials
+from synthvlm.serving.auth import CallerCheck, server_credentials
 from synthvlm.serving.calls import Kind, Method, Shutdown, methods_of
 from synthvlm.serving.interception import CallInterceptor
 from synthvlm.serving.metrics import Metrics, MetricsEndpoint
 from synthvlm.serving.reception import SMALL_BYTES
-from synthvlm.serving.service import Service
+from synthvlm.serving.service import Beside, Service
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.tracing import tracer_provider, tracing_interceptor
 
@@ -67,6 +67,7 @@ class Server(Generic[S]):
         self._server: grpc.aio.Server | None = None
         self._health_server: grpc.aio.Server | None = None
         self._servicer: Any = None
+        self._beside: Beside | None = None
         self._hurry = asyncio.Event()
         self._address_text = ""
         self.address = ""
@@ -91,6 +92,8 @@ class Server(Generic[S]):
         names = (service.descriptor.full_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.address = _bind(self._server, settings.listen, server_credentials(settings))
+        if service.beside is not None:
+            self._beside = service.beside(settings)
         if settings.health_listen is not None:
             self._health_server = grpc.aio.server(
                 interceptors=[self._interceptor({}, None)], options=_options(settings, SMALL_BYTES)
@@ -101,6 +104,8 @@ class Server(Generic[S]):
         await self._server.start()
         if settings.address_file is not None:
             content = {"address": self.address, "pid": os.getpid()}
+            if self._beside is not None and self._beside.address is not None:
+                content["page"] = self._beside.address
             self._address_text = json.dumps({**content, "settings": settings.effective()})
             settings.address_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(settings.address_file, self._address_text)
@@ -116,6 +121,8 @@ class Server(Generic[S]):
             f"{self._service.word}-build", lambda: self._service.build(self._settings)
         )
         self._service.register(self._servicer, self._server)
+        if self._beside is not None:
+            await self._beside.start(self._servicer)
         self._admission.open()
         for name in self._names:
             await self._health.set(name, _SERVING)
@@ -129,6 +136,8 @@ class Server(Generic[S]):
         await self._health.enter_graceful_shutdown()
         self._admission.close()
         _log.info("draining", unfinished=self.unfinished)
+        if self._beside is not None:
+            await self._beside.stop()
         idle = asyncio.ensure_future(self._admission.idle())
         hurry = asyncio.ensure_future(self._hurry.wait())
         await asyncio.wait(
@@ -178,7 +187,7 @@ class Server(Generic[S]):
     def _make_server(self) -> grpc.aio.Server:
         settings, service = self._settings, self._service
         methods = methods_of(service.descriptor)
-        token = TokenCheck(settings.token_file) if settings.token_file is not None else None
+        token = service.callers(settings)
         interceptors: list[grpc.aio.ServerInterceptor] = [self._interceptor(methods, token)]
         if settings.otlp_endpoint is not None:
             self._tracing = tracer_provider(
@@ -189,7 +198,7 @@ class Server(Generic[S]):
         return grpc.aio.server(interceptors=interceptors, options=options)
 
     def _interceptor(
-        self, methods: Mapping[str, Method], token: TokenCheck | None
+        self, methods: Mapping[str, Method], token: CallerCheck | None
     ) -> CallInterceptor:
         return CallInterceptor(
             methods,

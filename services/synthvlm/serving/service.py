@@ -2,13 +2,37 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from google.protobuf.descriptor import ServiceDescriptor
 
+from synthvlm.serving.auth import CallerCheck, TokenCheck
 from synthvlm.serving.settings import ServiceSettings
 
 S = TypeVar("S", bound=ServiceSettings)
+
+
+def token_check(settings: ServiceSettings) -> CallerCheck | None:
+    """Who may call most services: whoever sends the token of the settings, if they name one."""
+    return None if settings.token_file is None else TokenCheck(settings.token_file)
+
+
+class Beside(Protocol):
+    """What a service serves beside its calls, in the same process and event loop.
+
+    It is bound when it is made, starts when the servicer is built, and stops before it is closed.
+
+    Attributes:
+        address: Where it listens, for people; None: nowhere.
+    """
+
+    address: str | None
+
+    async def start(self, servicer: Any) -> None:
+        """Begins to serve."""
+
+    async def stop(self) -> None:
+        """Lets what is under way finish, and ends; also when it was never started."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +48,8 @@ class Service(Generic[S]):
         build: Makes the servicer from the settings: loads models, opens the catalogue. Runs on a
             thread while the server listens and is not serving yet. What it raises ends the process.
         close: Frees what ``build`` opened, after the last call has ended.
+        callers: Who may call.
+        beside: Makes what is served beside the calls.
         max_request_bytes: Size of the largest request that can be valid; larger ones are not
             received. The default is gRPC's own.
     """
@@ -34,4 +60,6 @@ class Service(Generic[S]):
     register: Callable[[Any, Any], None]
     build: Callable[[S], Any]
     close: Callable[[Any], None] | None = None
+    callers: Callable[[S], CallerCheck | None] = token_check
+    beside: Callable[[S], Beside] | None = None
     max_request_bytes: int = 4 * 2**20

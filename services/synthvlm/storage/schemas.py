@@ -217,3 +217,61 @@ ANSWERS = pa.schema(
 """Every answer of an evaluation; ``groups`` are the properties by which results are shown."""
 
 ANSWERS_FILE = "answers.parquet"
+
+REVIEWED = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("caption_id", pa.string(), nullable=False),
+        pa.field("rejected", pa.bool_(), nullable=False),
+        pa.field("decided_by", pa.string(), nullable=False),
+        pa.field("alignment", pa.string(), nullable=True),
+        pa.field("reasons", pa.list_(pa.string()), nullable=False),
+        pa.field("verdicts", pa.int32(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=True),
+        pa.field("compared_image_id", pa.string(), nullable=True),
+        pa.field("preference", pa.string(), nullable=True),
+        pa.field("weighted_score", pa.float64(), nullable=True),
+        pa.field("stratum", pa.int32(), nullable=False),
+        pa.field("inclusion", pa.float64(), nullable=False),
+    ]
+)
+"""The pairs of a campaign's sample with what people decided, by image id: ``probability`` is that
+of being true as their verdicts say, ``inclusion`` the one with which the pair was drawn."""
+
+REVIEWED_FILE = "reviewed.parquet"
+
+VERDICTS = pa.schema(
+    [
+        pa.field("image_id", pa.string(), nullable=False),
+        pa.field("caption", pa.string(), nullable=False),
+        pa.field("annotator", pa.string(), nullable=False),
+        pa.field("is_model", pa.bool_(), nullable=False),
+        pa.field("stands", pa.bool_(), nullable=False),
+        pa.field("retracted", pa.bool_(), nullable=False),
+        pa.field("alignment", pa.string(), nullable=True),
+        pa.field("reasons", pa.list_(pa.string()), nullable=False),
+        pa.field("quality", pa.int32(), nullable=True),
+        pa.field("preference", pa.string(), nullable=True),
+        pa.field("comment", pa.string(), nullable=False),
+        pa.field("duration_ms", pa.int64(), nullable=False),
+        pa.field("record_time", pa.int64(), nullable=False),
+        pa.field("request_id", pa.string(), nullable=False),
+        pa.field("expected", pa.string(), nullable=True),
+    ]
+)
+"""Every entry of a campaign in the order in which they were recorded, those included that were
+changed or taken back; ``expected`` is the answer to a gold question. Decisions of adjudicators are
+in REVIEWED."""
+
+VERDICTS_FILE = "verdicts.parquet"
+
+REJECTED = pa.schema(
+    [
+        field
+        for field in REVIEWED
+        if field.name in ("image_id", "caption_id", "decided_by", "alignment", "reasons")
+    ]
+)
+"""The pairs of a selection that people rejected, and why: they are not in the version."""
+
+REJECTED_FILE = "rejected.parquet"

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
+from json import dumps, loads
 from types import FrameType
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from synthvlm.local.home import Home
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import ServiceProcess
 from synthvlm.local.services import Services, own_services
+from synthvlm.local.words import REVIEW
 
 _WATCH_SECONDS = 0.3
 
@@ -121,10 +123,18 @@ class _Shown:
         if self._json:
             shown: dict[str, Any] = {"home": str(home.root), **asdict(services)}
             shown["services"] = shown.pop("running")
-            shown["token_file"] = token and str(token)
-            print_json(shown)
+            print_json(loads(dumps(shown, default=str)))
             return
         self.close("all services are ready; end with Ctrl-C")
+        review = services.running.get(REVIEW)
+        if review is not None and review.page:
+            own = review.token_file or token
+            self._console.print(
+                f"people judge pairs at {review.page}; the token in {own} opens everything there, "
+                f"`synthvlm review invite NAME` makes one for an annotator",
+                markup=False,
+                soft_wrap=True,
+            )
         if token is not None:
             self._console.print(
                 f"callers send the token in {token}: `python -m synthvlm.client.call ADDRESS "

@@ -17,7 +17,7 @@ from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Services
-from synthvlm.local.words import WORDS
+from synthvlm.local.words import RUN
 from synthvlm.profiles import load_profile
 from synthvlm.storage import file_digest
 from synthvlm_pipelines.requests import StageRequests
@@ -68,7 +68,7 @@ def plan_run(wanted: StageRequests, services: Services, profile: str, store_uri:
         configuration, sort_keys=True, ensure_ascii=False
     )
     arguments = {
-        **{f"{word}_address": services.address(word) for word in WORDS},
+        **{f"{word}_address": services.address(word) for word in RUN},
         **requests.arguments(),
         "caption_file_digests": [_digest(file) for file in requests.import_captions.files],
         "code_version": __version__,

@@ -16,7 +16,7 @@ import psutil
 from synthvlm.errors import DomainError
 from synthvlm.local.home import Home
 from synthvlm.local.services import attach
-from synthvlm.local.words import WORDS
+from synthvlm.local.words import RUN, WORDS
 from synthvlm.model_folders import model_digest, resolve_model
 from synthvlm.profiles import load_profile, setting
 
@@ -173,7 +173,7 @@ def _services(home: Home) -> Finding:
     ]
     if absent:
         return Finding("missing", "services", f"no {', '.join(absent)}", "reinstall the package")
-    services = attach(home, WORDS)
+    services = attach(home, RUN)
     if services is not None:
         return Finding("ok", "services", f"running with the profile {Path(services.profile).stem}")
     if home.services_file.exists():
