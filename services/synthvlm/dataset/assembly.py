@@ -153,16 +153,16 @@ class _Assembly:
         self._reporter.report(0, self._total)
         pairs, llava = self._folder / PAIRS_FILE, self._folder / LLAVA_FILE
         files: dict[str, bytes | Path | FileEntry] = {PAIRS_FILE: pairs, LLAVA_FILE: llava}
-        with TableFile(pairs, PAIRS) as table_file, llava.open("w", encoding="utf-8") as records:
+        with TableFile(pairs, PAIRS) as table_file, llava.open("w", encoding="utf-8") as text:
             separator = "["
             for number, rows in enumerate(self._cut()):
                 entry, table = self._tar(number, rows, generations)
                 files[entry.name] = entry
                 table_file.write(table)
                 for record in _llava_records(table, guard):
-                    records.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
+                    text.write(f"{separator}\n{json.dumps(record, ensure_ascii=False)}")
                     separator = ","
-            records.write("[\n]\n" if separator == "[" else "\n]\n")
+            text.write("[\n]\n" if separator == "[" else "\n]\n")
         selected = self._selection.manifest
         counts = {**selected.counts, "pairs": self._total}
         records = {PAIRS_FILE: self._total, LLAVA_FILE: self._total - guard.set_aside}

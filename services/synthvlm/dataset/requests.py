@@ -99,7 +99,8 @@ class SelectionRuleMessage(RequestModel):
 
     def rule(self) -> SelectionRule:
         """The rule in the domain's terms."""
-        strata = self.strata and Strata(self.strata.column, self.strata.quantiles)
+        asked = self.strata
+        strata = None if asked is None else Strata(asked.column, asked.quantiles)
         return SelectionRule(self.top_k, self.top_fraction, strata)
 
 
