@@ -21,7 +21,7 @@ INNARDS = re.compile(
 """What callers must not be told: names of Python's classes and files. What pyarrow says of a
 damaged Parquet file, in Thrift's words, is repeated."""
 MAX_KEPT_MIB = 100
-MAX_KEPT_AT_FIRST_MIB = 250
+MAX_KEPT_AT_FIRST_MIB = 150
 """In the short form, which does not last until services are warm."""
 MAX_PEAK_MIB = 512
 MAX_HEALTH_SECONDS = 5.0
