@@ -99,7 +99,9 @@ class SelectionRuleMessage(RequestModel):
 
     def rule(self) -> SelectionRule:
         """The rule in the domain's terms."""
-        strata = self.strata and Strata(self.strata.column, self.strata.quantiles)
+        strata = None
+        if self.strata is not None:
+            strata = Strata(self.strata.column, self.strata.quantiles)
         return SelectionRule(self.top_k, self.top_fraction, strata)
 
 
