@@ -99,8 +99,9 @@ class SelectionRuleMessage(RequestModel):
 
     def rule(self) -> SelectionRule:
         """The rule in the domain's terms."""
-        asked = self.strata
-        strata = None if asked is None else Strata(asked.column, asked.quantiles)
+        strata = None
+        if self.strata is not None:
+            strata = Strata(self.strata.column, self.strata.quantiles)
         return SelectionRule(self.top_k, self.top_fraction, strata)
 
 
