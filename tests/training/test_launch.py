@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+from PIL import Image
 
 from synthvlm.errors import OperationCancelled
 from synthvlm.storage import file_location, open_store
@@ -11,7 +12,7 @@ from synthvlm.training.answering import Answerer
 from synthvlm.training.events import State
 from synthvlm.training.launch import TrainingFailed, run_training
 from synthvlm.training.trained import download_model, last_model
-from tests.training.attempts import STEPS, tiny_request
+from tests.training.attempts import attempt, tiny_request
 from tests.training.versions import drawn_version
 
 
@@ -20,20 +21,24 @@ def version(tmp_path_factory):
     return drawn_version(open_store(file_location(tmp_path_factory.mktemp("data"))), 6)
 
 
-def test_two_processes_train_a_model_that_answers(version, tmp_path):
+def test_stopped_by_its_caller_and_finished_by_other_processes(version, tmp_path):
     store = open_store(file_location(tmp_path / "store"))
-    events = list(run_training(tiny_request(version, store), processes=2))
-    assert [event.done for event in events[:-1]] == list(range(1, STEPS + 1))
-    assert events[-1].state is State.FINISHED
+    request = tiny_request(version, store, checkpoint_every=100)
+    running = run_training(request, processes=2)
+    told = [next(running) for _ in range(5)]
+    assert [event.done for event in told] == [1, 2, 3, 4, 5]
+    running.close()
+    assert last_model(store) is None
+    made = attempt(request, tmp_path)
+    assert made.statuses == [0], made.output
+    assert made.events[0].resumed >= 5
+    assert made.events[-1].state is State.FINISHED
     model = last_model(store)
-    assert events[-1].values["digest"] == model.ref.digest
     (tmp_path / "model").mkdir()
     folder = download_model(store, model.ref, tmp_path / "model")
     card = (folder / "README.md").read_text()
     assert version.digest in card
     assert "| finetune | 5 | 20 |" in card
-    from PIL import Image
-
     answer = Answerer(folder).answer(Image.new("RGB", (80, 60), "red"), "is there a circle?")
     assert answer == answer.strip() != ""
 

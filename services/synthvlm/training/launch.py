@@ -66,6 +66,9 @@ def run_training(
             finally:
                 if started.poll() is None:
                     started.terminate()
+                    # They still tell of what they do, and would fail if nobody listened.
+                    for _ in started.stdout or ():
+                        pass
     if last is not None and last.state is State.FINISHED:
         return last
     if last is not None and last.state is State.STOPPED:

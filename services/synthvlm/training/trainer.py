@@ -37,6 +37,9 @@ ORDER_FILE = "order.json"
 TRAINED_FILE = "trained.safetensors"
 """The trained weights within a checkpoint; frozen ones are where they came from."""
 
+_ENOUGH_TO_JUDGE = 1000
+"""Samples after which the share of those without a fitting mask is judged in mid-stage."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -137,7 +140,8 @@ class StageTrainer(Trainer):
         self._processes = processes
         self._checkpoints = checkpoints
         self._watch = watch
-        self._statistics = Statistics()  # of the steps since the last point
+        self._statistics = Statistics()  # of this process since the last point
+        self._seen = Statistics()  # of all processes in this attempt
         self._clock = time.monotonic()
 
     @property
