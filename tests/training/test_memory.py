@@ -65,6 +65,6 @@ def rows():
             yield f"| {name} | {stage} | {own.stage(stage).micro_batch} | {' | '.join(cells)} |"
 
 
-@pytest.mark.parametrize("row", rows())
+@pytest.mark.parametrize("row", list(rows()))
 def test_the_table_of_the_documentation(row):
     assert row in (ROOT / "docs/train.md").read_text().splitlines()

@@ -123,7 +123,7 @@ def test_a_batch_that_cannot_be_divided(version, store, tmp_path):
 
 
 def test_too_many_samples_without_a_fitting_mask(store, tmp_path):
-    captions = [*["a red circle on a white background"] * 9, *["a </s> circle"] * 3]
+    captions = [*["a red star on a white page"] * 9, *["a </s> circle"] * 3]
     version = drawn_version(store, captions)
     made = attempt(tiny_request(version, store), tmp_path)
     assert made.statuses == [2]

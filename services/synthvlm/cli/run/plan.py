@@ -124,13 +124,17 @@ def configuration_of(
 
 
 def profile_digest(profile: str) -> str:
-    """``sha256:`` digest of what a profile says, whatever its file is called.
+    """``sha256:`` digest of what a profile says of services, whatever its file is called.
+
+    How models are trained on a version does not decide the version.
 
     Raises:
         InvalidInput: There is no such profile, or it is damaged.
     """
     # Dates and the like, which YAML knows and JSON does not, go by their text.
-    content = json.dumps(load_profile(profile).sections, sort_keys=True, default=str)
+    sections = load_profile(profile).sections
+    said = {word: section for word, section in sections.items() if word != "training"}
+    content = json.dumps(said, sort_keys=True, default=str)
     return f"sha256:{hashlib.sha256(content.encode()).hexdigest()}"
 
 
