@@ -185,6 +185,9 @@ class StageTrainer(Trainer):
         own = self._statistics.to_tensor().to(self.args.device)
         counts = Statistics.from_tensor(self.accelerator.gather(own[None]).sum(0))
         self._statistics = Statistics()
+        self._seen.add(counts)
+        if self.is_complete or self._seen.counts["samples"] >= _ENOUGH_TO_JUDGE:
+            self._seen.require_few_mismatches(self._settings.max_mismatched)
         last = self.state.log_history[-1] if self.state.log_history else {}
         before = last["step"] if last.get("stage") == self._stage.name else 0
         step, size = self.state.global_step, self._settings.stage(self._stage.name).global_batch
