@@ -18,7 +18,6 @@ from synthvlm.dataset.v1.dataset_pb2 import SelectionRule, SelectRequest
 from synthvlm.errors import InvalidInput
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.local.services import Running, Services
-from synthvlm.profiles import profile_names
 from synthvlm.serving.testing import serving
 from synthvlm_pipelines.requests import StageRequests
 
@@ -129,4 +128,9 @@ def test_a_profile_is_known_by_what_it_says(tmp_path: Path) -> None:
     assert profile_digest(str(mine)) == profile_digest(str(other))
     other.write_text("generation: {steps: 9}")
     assert profile_digest(str(mine)) != profile_digest(str(other))
-    assert len({profile_digest(name) for name in profile_names()}) == len(profile_names())
+    shipped = ("mini", "single-gpu", "single-gpu-tensorrt")
+    assert len({profile_digest(name) for name in shipped}) == len(shipped)
+
+
+def test_how_models_are_trained_does_not_decide_a_version() -> None:
+    assert profile_digest("7b") == profile_digest("13b") == profile_digest("single-gpu")

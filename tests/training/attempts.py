@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from synthvlm.jobs.events import JobEvent, parse_event
-from synthvlm.training.request import TrainingRequest
+from synthvlm.training.request import DatasetVersion, TrainingRequest
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["synthvlm.training.stages"])
@@ -34,7 +34,7 @@ STEPS = 9
 
 def tiny_request(version, store, **changes) -> TrainingRequest:
     """A request for a tiny training on a dataset version."""
-    dataset = {"store": version.store, "path": version.path, "digest": version.digest}
+    dataset = DatasetVersion(store=version.store, path=version.path, digest=version.digest)
     return TrainingRequest(dataset=dataset, store=store.uri, training={**TINY, **changes})
 
 
@@ -48,7 +48,7 @@ class Attempt:
         output: All that was written to stdout and stderr.
     """
 
-    statuses: list[int]
+    statuses: list[int | None]
     events: list[JobEvent] = field(default_factory=list)
     output: str = ""
 
@@ -135,7 +135,7 @@ def _die_at_upload(number: int) -> None:
         left[0] -= 1
         upload(self, path, local)
 
-    Store.upload = upload_or_die
+    Store.upload = upload_or_die  # type: ignore[method-assign]
 
 
 def _end(started) -> None:

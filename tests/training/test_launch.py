@@ -8,7 +8,7 @@ from synthvlm.jobs.launch import run_job, training_command
 from synthvlm.storage import file_location, open_store
 from synthvlm.training.answering import Answerer
 from synthvlm.training.trained import download_model, last_model
-from tests.training.attempts import STEPS, tiny_request
+from tests.training.attempts import attempt, tiny_request
 from tests.training.versions import drawn_version
 
 
@@ -17,13 +17,19 @@ def version(tmp_path_factory):
     return drawn_version(open_store(file_location(tmp_path_factory.mktemp("data"))), 6)
 
 
-def test_two_processes_train_a_model_that_answers(version, tmp_path):
+def test_stopped_by_its_caller_and_finished_by_other_processes(version, tmp_path):
     store = open_store(file_location(tmp_path / "store"))
-    events = list(run_job("training", training_command(2), tiny_request(version, store)))
-    assert [event.done for event in events[:-1]] == list(range(1, STEPS + 1))
-    assert events[-1].state is State.FINISHED
+    request = tiny_request(version, store, checkpoint_every=100)
+    running = run_job("training", training_command(2), request)
+    told = [next(running) for _ in range(5)]
+    assert [event.done for event in told] == [1, 2, 3, 4, 5]
+    running.close()
+    assert last_model(store) is None
+    made = attempt(request, tmp_path)
+    assert made.statuses == [0], made.output
+    assert made.events[0].resumed >= 5
+    assert made.events[-1].state is State.FINISHED
     model = last_model(store)
-    assert events[-1].values["digest"] == model.ref.digest
     (tmp_path / "model").mkdir()
     folder = download_model(store, model.ref, tmp_path / "model")
     card = (folder / "README.md").read_text()

@@ -5,6 +5,7 @@ import pytest
 from synthvlm.profiles import load_profile
 from synthvlm.training.memory import PUBLISHED, count_parameters, memory_plan
 from synthvlm.training.settings import training_settings
+from tests.contracts.words import ROOT
 
 PROJECTOR = {
     "7b": (1024 + 1) * 4096 + (4096 + 1) * 4096,
@@ -52,3 +53,18 @@ def test_checkpointing_and_fused_kernels_save_activations():
     for name in ("gradient_checkpointing", "liger"):
         more = memory_plan(PUBLISHED["7b"], settings("7b", **{name: False}), "finetune", 8)
         assert more.activations > 1.5 * least
+
+
+def rows():
+    for name in PUBLISHED:
+        for stage in ("pretrain", "finetune"):
+            own = settings(name)
+            plan = memory_plan(PUBLISHED[name], own, stage, 8)
+            held = (plan.weights, plan.gradients, plan.optimizer, plan.activations, plan.gathered)
+            cells = [f"{one / GIB:.1f}" for one in (*held, plan.total)]
+            yield f"| {name} | {stage} | {own.stage(stage).micro_batch} | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("row", list(rows()))
+def test_the_table_of_the_documentation(row):
+    assert row in (ROOT / "docs/train.md").read_text().splitlines()

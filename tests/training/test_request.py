@@ -10,10 +10,8 @@ from synthvlm.training.request import TrainingRequest, read_request
 from synthvlm.training.settings import training_settings
 
 DIGEST = f"sha256:{'0' * 64}"
-REQUEST = {
-    "dataset": {"store": "file:///data", "path": "dataset/1", "digest": DIGEST},
-    "store": "file:///models",
-}
+DATASET = {"store": "file:///data", "path": "dataset/1", "digest": DIGEST}
+REQUEST = {"dataset": DATASET, "store": "file:///models"}
 
 
 def written(tmp_path, content):
@@ -37,7 +35,7 @@ def test_settings_of_the_request_replace_those_of_the_profile_one_by_one(tmp_pat
         ("{", "is not JSON"),
         ({**REQUEST, "stor": "x"}, "stor: Extra inputs are not permitted"),
         ({"store": "file:///models"}, "dataset: Field required"),
-        ({**REQUEST, "dataset": {**REQUEST["dataset"], "digest": "sha256:1"}}, "dataset.digest"),
+        ({**REQUEST, "dataset": {**DATASET, "digest": "sha256:1"}}, "dataset.digest"),
     ],
 )
 def test_a_request_that_is_none(tmp_path, content, problem):

@@ -78,8 +78,13 @@ def test_two_processes_have_the_same_losses(undisturbed, version, store, tmp_pat
         pytest.param([{"signal_at": (1, signal.SIGKILL)}], id="before there is a checkpoint"),
         pytest.param([{"kill_at_upload": 2}], id="in the first checkpoint"),
         pytest.param(
-            [{"signal_at": (3, signal.SIGKILL)}, {"kill_at_upload": 1}, {"kill_at_upload": 14}],
-            id="in both stages",
+            [
+                {"signal_at": (3, signal.SIGKILL)},
+                {"kill_at_upload": 1},  # the second checkpoint of stage 1
+                {"kill_at_upload": 14},  # the second of stage 2
+                {"kill_at_upload": 14},  # the model
+            ],
+            id="in both stages and the model",
         ),
     ],
 )
@@ -94,15 +99,15 @@ def test_killed_and_started_again(undisturbed, version, store, tmp_path, kills):
     assert store.list(CHECKPOINTS) == []
 
 
-def test_sigterm_saves_first(undisturbed, version, store, tmp_path):
-    request = tiny_request(version, store, checkpoint_every=100)
+@pytest.mark.parametrize(("sharding", "processes_after"), [("none", 1), ("fsdp2", 2)])
+def test_sigterm_saves_first(undisturbed, version, store, tmp_path, sharding, processes_after):
+    request = tiny_request(version, store, checkpoint_every=100, sharding=sharding)
     stopped = attempt(request, tmp_path, 2, signal_at=(5, signal.SIGTERM))
     assert stopped.statuses == [STOPPED_STATUS, STOPPED_STATUS], stopped.output
     assert stopped.events[-1].state is State.STOPPED
     done = max(event.done for event in stopped.events)
-    # Elastic: one process goes on where two have stopped.
-    made = attempt(request, tmp_path)
-    assert made.statuses == [0], made.output
+    made = attempt(request, tmp_path, processes_after)
+    assert set(made.statuses) == {0}, made.output
     assert made.events[0].done == done + 1
     assert made.events[0].resumed == done
     assert losses(store) == pytest.approx(losses(undisturbed[0]), abs=1e-4)
@@ -115,3 +120,15 @@ def test_a_batch_that_cannot_be_divided(version, store, tmp_path):
     made = attempt(request, tmp_path)
     assert made.statuses == [2]
     assert "training.pretrain.micro_batch" in made.events[-1].reason
+
+
+def test_too_many_samples_without_a_fitting_mask(store, tmp_path):
+    captions = [*["a red star on a white page"] * 9, *["a </s> circle"] * 3]
+    version = drawn_version(store, captions)
+    made = attempt(tiny_request(version, store), tmp_path)
+    assert made.statuses == [2]
+    assert "(reserved" in made.events[-1].reason
+    assert "sample 0009" in made.output
+    allowed = tiny_request(version, store, max_mismatched=0.5)
+    assert attempt(allowed, tmp_path).statuses == [0]
+    assert last_model(store).details["stages"][0]["mismatched"] > 0

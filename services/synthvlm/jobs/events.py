@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -45,9 +46,10 @@ class JobEvent:
 
 
 def emit(event: JobEvent) -> None:
-    """Writes an event to stdout."""
-    sys.stdout.write(json.dumps({"event": _MARK, **asdict(event)}) + "\n")
-    sys.stdout.flush()
+    """Writes an event to stdout. That nobody listens any more is no reason not to save."""
+    with suppress(BrokenPipeError):
+        sys.stdout.write(json.dumps({"event": _MARK, **asdict(event)}) + "\n")
+        sys.stdout.flush()
 
 
 def parse_event(line: str) -> JobEvent | None:

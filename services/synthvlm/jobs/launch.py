@@ -69,6 +69,9 @@ def run_job(
             finally:
                 if started.poll() is None:
                     started.terminate()
+                    # It still tells of what it does, and would fail if nobody listened.
+                    for _ in started.stdout or ():
+                        pass
     if last is not None and last.state is State.FINISHED:
         return last
     if last is not None and last.state is State.STOPPED:

@@ -37,6 +37,9 @@ ORDER_FILE = "order.json"
 TRAINED_FILE = "trained.safetensors"
 """The trained weights within a checkpoint; frozen ones are where they came from."""
 
+_ENOUGH_TO_JUDGE = 1000
+"""Samples after which the share of those without a fitting mask is judged in mid-stage."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -137,7 +140,8 @@ class StageTrainer(Trainer):
         self._processes = processes
         self._checkpoints = checkpoints
         self._watch = watch
-        self._statistics = Statistics()  # of the steps since the last point
+        self._statistics = Statistics()  # of this process since the last point
+        self._seen = Statistics()  # of all processes in this attempt
         self._clock = time.monotonic()
 
     @property
@@ -181,6 +185,9 @@ class StageTrainer(Trainer):
         own = self._statistics.to_tensor().to(self.args.device)
         counts = Statistics.from_tensor(self.accelerator.gather(own[None]).sum(0))
         self._statistics = Statistics()
+        self._seen.add(counts)
+        if self.is_complete or self._seen.counts["samples"] >= _ENOUGH_TO_JUDGE:
+            self._seen.require_few_mismatches(self._settings.max_mismatched)
         last = self.state.log_history[-1] if self.state.log_history else {}
         before = last["step"] if last.get("stage") == self._stage.name else 0
         step, size = self.state.global_step, self._settings.stage(self._stage.name).global_batch
