@@ -1,1 +1,1 @@
-"""Human verification of pairs: campaigns, leases, verdicts, statistics, and the annotators' page."""
+"""Human verification of pairs: campaigns, leases, verdicts, statistics and the annotators' page."""
