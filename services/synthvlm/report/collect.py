@@ -103,6 +103,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
             )
             for shard in record.shards
         ],
+        verification=record.verification,
     )
 
 

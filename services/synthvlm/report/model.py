@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from synthvlm.report.record import StageTiming, VersionRecord
+from synthvlm.report.record import StageTiming, Verification, VersionRecord
 
 SCORES = {
     "clip_score": "CLIPScore",
@@ -210,6 +210,7 @@ class RunReport:
         distributions: The scores' distributions, in the order of ``SCORES``.
         digests: Digests by what they identify: models, selection, version.
         configuration: The run's configuration by dotted key.
+        verification: What people said of the pairs; None if nobody was asked.
     """
 
     version: VersionRecord
@@ -225,3 +226,4 @@ class RunReport:
     digests: dict[str, str]
     configuration: dict[str, Any]
     shards: Sequence[ShardRow]
+    verification: Verification | None = None

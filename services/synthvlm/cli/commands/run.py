@@ -3,6 +3,7 @@
 import signal
 import time
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -12,7 +13,8 @@ import typer
 from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest
 from synthvlm.cli import inputs
-from synthvlm.cli.failures import blaming_disk
+from synthvlm.cli.commands.review.sources import named_shard
+from synthvlm.cli.failures import WrongUsageError, blaming_disk
 from synthvlm.cli.options import (
     ColumnOption,
     ColumnsOption,
@@ -27,6 +29,7 @@ from synthvlm.cli.options import (
     prepared_home,
 )
 from synthvlm.cli.run.display import display_on, duration
+from synthvlm.cli.run.nothing_left import parsed
 from synthvlm.cli.run.outcome import RunOutcome
 from synthvlm.cli.run.pipeline import run_pipeline
 from synthvlm.cli.run.plan import plan_run
@@ -37,12 +40,14 @@ from synthvlm.cli.terminal.output import (
     stdout_console,
     styled,
 )
-from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
+from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest, SelectResult
 from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
+from synthvlm.report.record import Stage, Verification
 from synthvlm.report.write import report_run
-from synthvlm.storage import file_location, file_uri, open_store
+from synthvlm.storage import ShardRef, file_location, file_uri, open_shard, open_store
+from synthvlm.storage.protos import ref_to_proto
 from synthvlm_pipelines.requests import StageRequests
 
 DEFAULT_FRACTION = 0.5
@@ -52,6 +57,18 @@ DEFAULT_REPEATS = 5
 """Images per caption, as in the reference implementation's run script."""
 
 DEFAULT_SHARD_SIZE = 1000
+
+
+class LastStage(StrEnum):
+    """Where a run ends."""
+
+    SELECT = "select"
+    ASSEMBLE = "assemble"
+
+    @property
+    def stage(self) -> Stage:
+        """The same as a stage of the run's state."""
+        return "select" if self is LastStage.SELECT else "assemble"
 
 
 def run(
@@ -98,6 +115,17 @@ def run(
     shard_size: Annotated[
         int, typer.Option("--shard-size", metavar="N", help="Captions per shard.")
     ] = DEFAULT_SHARD_SIZE,
+    until: Annotated[
+        LastStage, typer.Option("--until", help="Stop there: before people verify the selection.")
+    ] = LastStage.ASSEMBLE,
+    review_set: Annotated[
+        str | None,
+        typer.Option(
+            "--review-set",
+            metavar="reviews/…",
+            help="What people said: pairs that they rejected are left out.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line on stdout.")
     ] = False,
@@ -109,6 +137,7 @@ def run(
 
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
+    synthvlm run --captions captions.jsonl --name demo --until select
     """
     reference = inputs.profile_reference(profile)
     inputs.engine_name(engine)
@@ -136,8 +165,13 @@ def run(
         assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
     place = prepared_home(context, home)
+    if review_set is not None:
+        if until is LastStage.SELECT:
+            raise WrongUsageError("--review-set says what is published: leave out --until")
+        reviewed = named_shard(place, review_set, "--review-set")
+        requests.assemble.review_set.CopyFrom(ref_to_proto(reviewed))
     signal.signal(signal.SIGTERM, _interrupt)
-    _execute(requests, place, reference, engine, json)
+    _execute(requests, place, reference, engine, until, json)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -145,7 +179,12 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _execute(
-    requests: StageRequests, home: Home, profile: str, engine: str | None, as_json: bool
+    requests: StageRequests,
+    home: Home,
+    profile: str,
+    engine: str | None,
+    until: LastStage,
+    as_json: bool,
 ) -> None:
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
@@ -157,11 +196,23 @@ def _execute(
         ):
             plan = plan_run(requests, services, profile, home.store)
             folder = home.new_run(requests.assemble.name)
-            state = run_pipeline(plan.arguments, services, folder, display.run)
+            arguments = dict(plan.arguments)
+            if until is LastStage.SELECT:
+                del arguments["assemble_request"]
+            state = run_pipeline(arguments, services, folder, display.run, until.stage)
     finally:
         display.close()
+    if until is LastStage.SELECT:
+        _tell_selection(parsed(state, "select", SelectResult)[0], as_json)
+        return
     outcome = RunOutcome(state)
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
+    made = outcome.version
+    version = open_shard(
+        open_store(file_location(home.store)), ShardRef(made.path, made.digest, made.pairs)
+    )
+    verification = Verification.of(version.manifest.details)
+    record = record.model_copy(update={"verification": verification})
     report = report_run(file_uri(home.store), record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
@@ -173,6 +224,18 @@ def _execute(
         )
     if as_json:
         print_json(outcome.summary(report, seconds))
+
+
+def _tell_selection(result: SelectResult, as_json: bool) -> None:
+    ref = result.selection
+    if as_json:
+        print_json({"selection": {"path": ref.path, "digest": ref.digest, "pairs": ref.records}})
+        return
+    stdout_console().say(f"the selection {ref.path} has {ref.records:,} pairs")
+    stdout_console().say(
+        f"let people verify it with `synthvlm review create {ref.path}`, then publish it by the "
+        f"same command with --review-set in the place of --until"
+    )
 
 
 def _warn(problem: str) -> None:

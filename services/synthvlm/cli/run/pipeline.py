@@ -24,6 +24,7 @@ from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
 from synthvlm.local.parent_death import ending_with_parent
 from synthvlm.local.services import Services
+from synthvlm.report.record import Stage
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE, TOKEN_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 
@@ -39,14 +40,16 @@ def run_pipeline(
     services: Services,
     folder: Path,
     on_change: Callable[[RunState], None],
+    last: Stage = "assemble",
 ) -> RunState:
-    """Runs the dataset pipeline to its end.
+    """Runs the dataset pipeline to its end, or the one up to the selection.
 
     Args:
         arguments: The pipeline's arguments, by name.
         services: The services that it calls; the run ends when one of them does.
         folder: The run's folder: gets ``arguments.json``, ``progress.jsonl`` and ``pipeline.log``.
         on_change: Called with the run's state when it has changed, and from time to time.
+        last: The stage that the arguments end with.
 
     Raises:
         CommandError: A stage failed, or a service or the pipeline's process ended.
@@ -74,7 +77,7 @@ def run_pipeline(
             start_new_session=True,
         )
     try:
-        return _follow(process, EventReader(progress), services, log, on_change)
+        return _follow(process, EventReader(progress), services, log, on_change, last)
     finally:
         _end(process)
 
@@ -89,6 +92,7 @@ def _follow(
     services: Services,
     log: Path,
     on_change: Callable[[RunState], None],
+    last: Stage,
 ) -> RunState:
     state = RunState()
     while True:
@@ -108,7 +112,7 @@ def _follow(
         if state.failure is not None:
             raise _stage_error(state, log)
         if status is not None:
-            if status == 0 and state.stages["assemble"].is_finished:
+            if status == 0 and state.stages[last].is_finished:
                 return state
             raise _process_error(state, status, log)
         time.sleep(_POLL_SECONDS)
