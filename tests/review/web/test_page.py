@@ -264,6 +264,20 @@ def test_a_caption_is_text_and_nothing_else(service, annotate):
     assert "owned" not in ann.page.title()
 
 
+def test_who_leaves_the_page_open_keeps_nothing_from_others(service, annotate, browser):
+    campaign = service.campaign(sample_size=2, lease_seconds=10)
+    annotate("ann", campaign)
+    bob = Annotator(browser, service.origin, "bob")
+    bob.page.goto(f"{service.origin}/campaigns/{campaign}")
+    bob.page.wait_for_selector("body[data-state=nothing]")
+    bob.page.wait_for_selector("body[data-state=judging]", timeout=25_000)
+    bob.judge(2)
+    bob.page.wait_for_selector("body[data-state=nothing]")
+    service.client.close_campaign(pb.CloseCampaignRequest(campaign_id=campaign))
+    bob.page.wait_for_selector("body[data-state=closed]")
+    bob.close()
+
+
 def test_a_disagreement_is_settled(service, annotate):
     campaign = service.campaign(verdicts_per_pair=2, sample_size=4)
     for name, key in (("ann", "y"), ("olga", "n")):
