@@ -118,7 +118,7 @@ def _take(service: Running, browser: Browser, campaign: str, scheme: str, into: 
     olga.page.keyboard.press("2")
     _save(olga.page, into / f"review-{scheme}.png")
     olga.page.goto(f"{service.origin}/campaigns/{campaign}/overview")
-    olga.page.set_viewport_size({**DESKTOP, "height": 1400})
+    olga.page.set_viewport_size({"width": DESKTOP["width"], "height": 1400})
     _save(olga.page, into / f"review-owner-{scheme}.png")
     olga.close()
     ann = Annotator(

@@ -156,6 +156,14 @@ def test_a_session_that_ended_keeps_what_was_judged(service, annotate):
     ann.problems.clear()  # the browser reports the refused requests
 
 
+def test_who_is_signed_in_need_not_sign_in(service, annotate):
+    campaign = service.campaign()
+    ann = annotate("ann", campaign)
+    path = f"/campaigns/{campaign}"
+    ann.page.goto(f"{service.origin}/sign-in?next={path}")
+    ann.page.wait_for_url(f"{service.origin}{path}")
+
+
 def test_undo_and_the_last_ten(service, annotate, folder):
     campaign = service.campaign()
     ann = annotate("ann", campaign)
