@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,20 +192,32 @@ async def annotate(
 
 
 async def load(
-    service: Service, campaign: str, names: Sequence[str], pace: float, seconds: float, kill: float
+    address: str, campaign: str, names: Sequence[str], pace: float, seconds: float
 ) -> Measured:
-    """All annotators at once; the service is killed after ``kill`` seconds, unless that is 0."""
+    """All annotators at once."""
     measured = Measured()
     until = time.monotonic() + seconds
-
-    async def interrupt() -> None:
-        await asyncio.sleep(kill)
-        await asyncio.to_thread(service.kill)
-        await asyncio.to_thread(service.start)
-
-    work = [annotate(service.address, campaign, name, pace, until, measured) for name in names]
-    await asyncio.gather(*work, *([interrupt()] if kill else []))
+    await asyncio.gather(
+        *(annotate(address, campaign, name, pace, until, measured) for name in names)
+    )
     return measured
+
+
+def load_and_kill(
+    service: Service, campaign: str, names: Sequence[str], pace: float, seconds: float, kill: float
+) -> Measured:
+    """The same; the service is killed after ``kill`` seconds, unless that is 0.
+
+    A service ends with the thread that started it, so this one does.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        work = load(service.address, campaign, names, pace, seconds)
+        running = pool.submit(asyncio.run, work)
+        if kill:
+            time.sleep(kill)
+            service.kill()
+            service.start()
+        return running.result()
 
 
 def check(store: Store, review_set: ShardRef, measured: Measured, wanted: int) -> dict[str, int]:
@@ -251,7 +264,9 @@ def measure(
                     )
                 ).campaign.campaign_id
                 owner.open_campaign(pb.OpenCampaignRequest(campaign_id=campaign))
-                measured = asyncio.run(load(service, campaign, names, pace, seconds, kill))
+            measured = load_and_kill(service, campaign, names, pace, seconds, kill)
+            with connect(service.address, token=_token(folder)) as channel:
+                owner = ReviewClient(channel)
                 owner.close_campaign(pb.CloseCampaignRequest(campaign_id=campaign))
                 finished = owner.finish_campaign(
                     pb.FinishCampaignRequest(campaign_id=campaign), timeout=600

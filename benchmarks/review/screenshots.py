@@ -43,7 +43,7 @@ def main() -> None:
     given = parser.parse_args()
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_service(Path(folder), pairs=160, scale=8, more=()) as service,
+        running_service(Path(folder), pairs=160, scale=4, more=()) as service,
         chromium() as browser,
     ):
         campaign = service.campaign(
@@ -118,7 +118,7 @@ def _take(service: Running, browser: Browser, campaign: str, scheme: str, into: 
     olga.page.keyboard.press("2")
     _save(olga.page, into / f"review-{scheme}.png")
     olga.page.goto(f"{service.origin}/campaigns/{campaign}/overview")
-    olga.page.set_viewport_size({**DESKTOP, "height": 1400})
+    olga.page.set_viewport_size({"width": DESKTOP["width"], "height": 1400})
     _save(olga.page, into / f"review-owner-{scheme}.png")
     olga.close()
     ann = Annotator(
@@ -141,7 +141,7 @@ def _save(page: Page, path: Path) -> None:
     page.wait_for_timeout(800)
     taken = Image.open(io.BytesIO(page.screenshot(animations="disabled")))
     palette = taken.convert("RGB").quantize(
-        256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        256, method=Image.Quantize.MAXCOVERAGE, kmeans=4, dither=Image.Dither.NONE
     )
     palette.save(path, optimize=True)
 

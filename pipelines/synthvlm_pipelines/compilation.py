@@ -12,8 +12,12 @@ def compile_all(folder: Path) -> list[Path]:
     from kfp import compiler
 
     from synthvlm_pipelines.dataset_run import dataset_run
+    from synthvlm_pipelines.publication_run import publication_run
+    from synthvlm_pipelines.selection_run import selection_run
 
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / "dataset-run.yaml"
-    compiler.Compiler().compile(dataset_run, package_path=str(target))
-    return [target]
+    targets = []
+    for pipeline in (dataset_run, selection_run, publication_run):
+        targets.append(folder / f"{pipeline.name}.yaml")
+        compiler.Compiler().compile(pipeline, package_path=str(targets[-1]))
+    return targets

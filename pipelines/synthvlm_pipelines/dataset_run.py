@@ -3,13 +3,9 @@
 from kfp import dsl
 
 from synthvlm_pipelines.components.assemble import assemble
-from synthvlm_pipelines.components.curate import curate
 from synthvlm_pipelines.components.evaluate import evaluate
-from synthvlm_pipelines.components.generate import generate
-from synthvlm_pipelines.components.import_captions import import_captions
-from synthvlm_pipelines.components.score import score
-from synthvlm_pipelines.components.select import select
 from synthvlm_pipelines.components.train import train
+from synthvlm_pipelines.selected_pairs import selected_pairs
 
 
 @dsl.pipeline(
@@ -38,45 +34,20 @@ def dataset_run(
     The last two run if they have a request.
 
     A stage's request is its proto message as JSON (``StageRequests.arguments``).
-    The loop uses only pipeline parameters, its item and the outputs of its own steps, because
-    ``kfp.local`` would replace any other step's output by the item.
     The arguments contain the digests of models and caption files, so that KFP's cache, which
     compares arguments, never takes one model's or one file's result for another's.
     """
-    imported = import_captions(
-        address=caption_address,
-        request=import_captions_request,
+    selected = selected_pairs(
+        caption_address=caption_address,
+        generation_address=generation_address,
+        alignment_address=alignment_address,
+        dataset_address=dataset_address,
+        import_captions_request=import_captions_request,
+        curate_request=curate_request,
+        generate_request=generate_request,
+        score_request=score_request,
+        select_request=select_request,
         caption_file_digests=caption_file_digests,
-        code_version=code_version,
-    )
-    with dsl.ParallelFor(imported.output) as item:
-        curated = curate(
-            address=caption_address,
-            request=curate_request,
-            item=item,
-            code_version=code_version,
-        )
-        generated = generate(
-            address=generation_address,
-            request=generate_request,
-            item=item,
-            curated=curated.output,
-            code_version=code_version,
-        )
-        scored = score(
-            address=alignment_address,
-            request=score_request,
-            item=item,
-            curated=curated.output,
-            generated=generated.output,
-            code_version=code_version,
-        )
-    selected = select(
-        address=dataset_address,
-        request=select_request,
-        curated=dsl.Collected(curated.output),
-        generated=dsl.Collected(generated.output),
-        scored=dsl.Collected(scored.output),
         code_version=code_version,
     )
     version = assemble(

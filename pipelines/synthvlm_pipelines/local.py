@@ -20,7 +20,7 @@ class RunFailedError(DomainError):
 
 
 def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
-    """Runs the dataset pipeline.
+    """Runs the dataset pipeline or, without an ``assemble_request``, the one up to the selection.
 
     KFP's cache is off: the services recognise finished work by digests, which is exact, while the
     cache knows only arguments. KFP's temporary files go below ``root``.
@@ -30,7 +30,7 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
         root: Folder for what KFP writes.
 
     Returns:
-        The VersionSummary as JSON.
+        The VersionSummary, or the SelectResult, as JSON.
 
     Raises:
         RunFailedError: A step failed.
@@ -43,6 +43,7 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
     from kfp import local
 
     from synthvlm_pipelines.dataset_run import dataset_run
+    from synthvlm_pipelines.selection_run import selection_run
 
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
@@ -51,7 +52,8 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
         enable_caching=False,
     )
     try:
-        task = dataset_run(**arguments)
+        pipeline = dataset_run if "assemble_request" in arguments else selection_run
+        task = pipeline(**arguments)
     except RuntimeError as error:
         raise RunFailedError(str(error)) from error
     finally:

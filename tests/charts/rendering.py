@@ -137,6 +137,7 @@ OPTIONS: dict[str, Values] = {
     },
     "ingress": {
         "services": {"review": {"enabled": True}},
+        "auth": {"tokenSecret": "the-token"},
         "exposure": {
             "kind": "ingress",
             "className": "nginx",
@@ -146,6 +147,7 @@ OPTIONS: dict[str, Values] = {
     },
     "web-by-gateway": {
         "services": {"review": {"enabled": True}},
+        "auth": {"tokenSecret": "the-token"},
         "exposure": {"kind": "gateway", "parentRefs": [{"name": "the-gateway"}]},
     },
     "scaled": {

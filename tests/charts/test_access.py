@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from synthvlm.local.words import RUN
 from tests.charts.objects import find, named, of_kind, settings, template, templates
 from tests.charts.rendering import (
     CONFIGURATIONS,
@@ -50,15 +51,15 @@ def test_each_role_reaches_what_it_needs() -> None:
     assert reaches("caption") == {443, 4317, 8000, "judge"}
     assert reaches("generation") == {443, 4317, 8001, "triton"}
     assert reaches("alignment") == {443, 4317}
-    assert reaches("dataset") == {443, 4317, 5432}
+    assert reaches("dataset") == reaches("review") == {443, 4317, 5432}
     assert reaches("migration") == {5432}
     assert reaches("engines") == {443}
     assert reaches("triton") == reaches("judge") == set()
-    assert reaches("test") == {50051, "review", *SERVICES}
+    assert reaches("test") == {50051, *SERVICES}
 
 
 def test_on_one_machine_nothing_reaches_out() -> None:
-    for word in SERVICES:
+    for word in RUN:
         assert reaches(word, configuration("mini")) == set()
 
 
@@ -80,7 +81,7 @@ def test_the_cloud_s_metadata_is_out_of_reach() -> None:
 
 def test_each_role_has_an_identity_of_its_own() -> None:
     accounts = {pod.spec["serviceAccountName"] for pod in templates(ALL)}
-    roles = {*SERVICES, "review", "triton", "judge", "engines", "training", "migration", "test"}
+    roles = {*SERVICES, "triton", "judge", "engines", "training", "migration", "test"}
     assert accounts == {f"synthvlm-{role}" for role in roles}
     for account in of_kind(ALL, "ServiceAccount"):
         assert account["automountServiceAccountToken"] is False

@@ -72,6 +72,7 @@ def missing_secret() -> None:
     assert "names the Secret the-token, which is not there" in found
     assert not list(references_exist(objects, frozenset({"the-token"})))
     refused("give tls.issuer.name", {"tls.enabled": True})
+    refused("its page would be an owner; give auth.tokenSecret", {"services.review.enabled": True})
     assert more
 
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from synthvlm.local.words import RUN
 from tests.charts.objects import (
     hook_of,
     named,
@@ -21,15 +22,14 @@ from tests.charts.rendering import (
     helm,
     render,
 )
-from tests.contracts.words import SERVICES
 
 ALL = configuration("everything")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_deploys_every_service(profile: str) -> None:
+def test_a_profile_deploys_the_services_of_a_run(profile: str) -> None:
     deployed = of_kind(configuration(profile), "Deployment")
-    assert {entry["metadata"]["name"] for entry in deployed} == {f"synthvlm-{w}" for w in SERVICES}
+    assert {entry["metadata"]["name"] for entry in deployed} == {f"synthvlm-{w}" for w in RUN}
 
 
 def test_the_volume_outlives_the_release() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from synthvlm.local.words import RUN
 from tests.charts.objects import Object, deployment, named, of_kind, settings, template, templates
 from tests.charts.rendering import (
     RefusedError,
@@ -19,7 +20,7 @@ def test_probes_are_of_grpc_and_give_models_time_to_load(name: str) -> None:
     startup, ready, live = (container[f"{p}Probe"] for p in ("startup", "readiness", "liveness"))
     port = {probe["grpc"]["port"] for probe in (startup, ready, live)}
     assert port == ({8001} if name == "triton" else {50052})
-    budget = {"caption": 120, "dataset": 120, "triton": 900}.get(name, 600)
+    budget = {"caption": 120, "dataset": 120, "review": 120, "triton": 900}.get(name, 600)
     assert startup["periodSeconds"] * startup["failureThreshold"] >= budget
     # A service that is busy for a moment is not restarted for it.
     assert live["periodSeconds"] * live["failureThreshold"] >= 60
@@ -63,9 +64,9 @@ def test_a_change_of_settings_restarts_the_pods_it_concerns() -> None:
     plain = configuration("mini")
     same = {
         name: checksum(deployment(changed, name)) == checksum(deployment(plain, name))
-        for name in SERVICES
+        for name in RUN
     }
-    assert same == {word: word != "generation" for word in SERVICES}
+    assert same == {word: word != "generation" for word in RUN}
 
 
 @pytest.mark.parametrize(("surge", "unavailable"), [(0, 1), (1, 0)])

@@ -14,6 +14,7 @@ from google.protobuf import json_format, message_factory
 from charts.derive import DECIDED, settings_of
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.triton.config import TritonServerSettings
+from synthvlm.local.words import RUN
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm_pipelines.connection import ConnectionSettings
@@ -125,14 +126,14 @@ def test_pipelines_get_arguments_and_variables_that_they_have() -> None:
     source = (ROOT / "pipelines/synthvlm_pipelines/dataset_run.py").read_text(encoding="utf-8")
     parameters = set(re.findall(r"^    (\w+): ", source, re.M))
     data = named(ALL, "ConfigMap", "synthvlm-pipelines")["data"]
-    assert {f"{word}_address" for word in SERVICES} <= parameters & data.keys()
+    assert {f"{word}_address" for word in RUN} <= parameters & data.keys()
     assert data["store_uri"] == "s3://bucket/prefix"
     variables = {key for key in data if key.startswith("SYNTHVLM_STEP_")}
     fields = {f"SYNTHVLM_STEP_{name.upper()}" for name in ConnectionSettings.model_fields}
     assert variables == fields - {"SYNTHVLM_STEP_RUN_ID"}
     assert data["SYNTHVLM_PIPELINES_IMAGE"] == "registry.example.com/team/synthvlm/pipelines:0.1.0"
     assert data["tls_secret"] == "synthvlm-client-tls"
-    assert set(json.loads(data["images"])) == {*SERVICES, "review"}
+    assert set(json.loads(data["images"])) == set(SERVICES)
     assert json.loads(data["pools"])["gpu"]["resource"] == "nvidia.com/gpu"
 
 

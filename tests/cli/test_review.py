@@ -33,7 +33,8 @@ def test_whoever_is_invited_is_known_to_the_service_by_their_token(tmp_path: Pat
 def test_gold_questions_are_read_from_lines(tmp_path: Path) -> None:
     file = tmp_path / "gold.jsonl"
     file.write_text(
-        '{"image_id": "a", "aligned": true}\n\n{"image_id": "b", "aligned": false, "caption": "x"}\n'
+        '{"image_id": "a", "aligned": true}\n\n'
+        '{"image_id": "b", "aligned": false, "caption": "x"}\n'
     )
     assert gold_questions(file) == [
         pb.GoldQuestion(image_id="a", alignment="ALIGNMENT_YES"),

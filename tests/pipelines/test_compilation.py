@@ -18,10 +18,13 @@ GOLDEN = Path(__file__).parent / "golden" / "dataset-run.yaml"
 """Regenerate it with ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
 
 
+PIPELINES = ("dataset-run", "selection-run", "publication-run")
+
+
 def compiled(folder: Path) -> Path:
     command = [sys.executable, "-m", "synthvlm_pipelines", "compile", "--out", str(folder)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert printed.split() == [str(folder / "dataset-run.yaml")]
+    assert printed.split() == [str(folder / f"{name}.yaml") for name in PIPELINES]
     return folder / "dataset-run.yaml"
 
 
@@ -43,8 +46,18 @@ def normalised(path: Path) -> dict[str, Any]:
     return document
 
 
-def test_the_pipeline_is_the_golden_one(ir: Path) -> None:
-    assert normalised(ir) == normalised(GOLDEN)
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_pipeline_is_the_golden_one(ir: Path, name: str) -> None:
+    file = f"{name}.yaml"
+    assert normalised(ir.with_name(file)) == normalised(GOLDEN.with_name(file))
+
+
+def test_a_selection_run_is_a_dataset_run_that_ends_earlier(ir: Path) -> None:
+    whole, first = (normalised(ir.with_name(f"{name}.yaml")) for name in PIPELINES[:2])
+    tasks = whole["root"]["dag"]["tasks"]
+    assert {name: task for name, task in tasks.items() if name != "assemble"} == (
+        first["root"]["dag"]["tasks"]
+    )
 
 
 def test_compiling_twice_gives_the_same_bytes(ir: Path, tmp_path: Path) -> None:

@@ -105,6 +105,8 @@ def test_a_finished_campaign_is_a_review_set(room: Room) -> None:
     assert sum(one["is_model"] for one in verdicts) == 30
     statistics = shard.manifest.details["statistics"]
     assert statistics["verdicts"] == {"no": 4, "yes": 55}
+    thresholds = shard.manifest.details["thresholds"]
+    assert thresholds == [] or thresholds[0]["kept"] == 1
     # Finishing again, also by another process, finds it.
     again, _ = Reviews(room.database, [room.store.uri]).finish(OWNER, campaign)
     assert again == view

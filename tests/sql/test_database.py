@@ -142,3 +142,39 @@ def test_a_schema_of_another_version_is_refused(tmp_path: Path) -> None:
     opened.close()
     with pytest.raises(PreconditionFailed, match="unknown to this version"):
         open_database(later, MIGRATIONS)
+
+
+def test_writes_at_once_are_all_kept_and_one_that_fails_harms_no_other(database):
+    def write(number: int) -> int | str:
+        def work(session):
+            session.add(Note(text=f"note {number}"))
+            session.flush()
+            if number % 5 == 0:
+                raise KeyError(number)
+            return number
+
+        try:
+            return database.write(work)
+        except KeyError:
+            return "failed"
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(write, range(40)))
+    assert found == [number if number % 5 else "failed" for number in range(40)]
+    with database.session() as session:
+        texts = session.execute(select(Note.text)).scalars().all()
+    assert sorted(texts) == sorted(f"note {number}" for number in range(40) if number % 5)
+
+
+def test_what_was_read_before_a_write_is_still_so(database):
+    with database.session() as session:
+        session.add(Note(text="0"))
+
+    def add_one(session):
+        note = session.execute(select(Note).with_for_update()).scalar_one()
+        note.text = str(int(note.text) + 1)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: database.write(add_one), range(40)))
+    with database.session() as session:
+        assert session.execute(select(Note.text)).scalar_one() == "40"

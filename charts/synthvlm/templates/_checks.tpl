@@ -16,8 +16,14 @@
     {{- fail (printf "%s.startupSeconds: a pod that waits %v seconds for its engines (config.tensorrt.wait_seconds) would be restarted before; give more" $place $wait) -}}
   {{- end -}}
 {{- end -}}
-{{- if and (has "dataset" $scaled) (hasPrefix "sqlite" $values.catalogue.database) -}}
-  {{- fail "catalogue.database: SQLite serves one replica of dataset; give postgresql://USER@HOST:PORT/NAME, or set services.dataset.replicas to 1 and its autoscaling.kind to none" -}}
+{{- $review := mustMergeOverwrite (deepCopy $values.defaults) (deepCopy $values.services.review) -}}
+{{- if and $review.enabled (ne (int $review.webPort) 0) (not $values.auth.tokenSecret) (not $review.config.people_file) (not (dig "web" "oidc_issuer" "" $review.config)) -}}
+  {{- fail "services.review: whoever reaches its page would be an owner; give auth.tokenSecret, services.review.config.people_file or services.review.config.web.oidc_issuer" -}}
+{{- end -}}
+{{- range list "dataset" "review" -}}
+{{- if and (has . $scaled) (hasPrefix "sqlite" $values.catalogue.database) -}}
+  {{- fail (printf "catalogue.database: SQLite serves one replica of %s; give postgresql://USER@HOST:PORT/NAME, or set services.%s.replicas to 1 and its autoscaling.kind to none" . .) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (hasPrefix "file:" $values.store.uri) (not $values.store.claim.enabled) -}}
   {{- fail "store.uri: a store in files needs store.claim.enabled; or give s3://bucket/prefix, gs://… or az://…" -}}

@@ -15,15 +15,30 @@
   {{- $_ := set $made "tls_key_file" "/run/secrets/tls/tls.key" -}}
   {{- if $values.tls.mutual }}{{ $_ := set $made "tls_client_ca_file" "/run/secrets/tls/ca.crt" }}{{ end -}}
 {{- end -}}
-{{- if eq .name "dataset" -}}
+{{- if has .name (list "dataset" "review") -}}
   {{- $_ := set $made "database" $values.catalogue.database -}}
   {{- if $values.catalogue.passwordSecret }}{{ $_ := set $made "database_password_file" "/run/secrets/database/password" }}{{ end -}}
+{{- end -}}
+{{- if eq .name "review" -}}
+  {{- $_ := set $made "web" (dict "listen" (ternary (printf "0.0.0.0:%d" (int .c.webPort)) nil (ne (int .c.webPort) 0)) "public_url" (include "synthvlm.pageUrl" .)) -}}
 {{- end -}}
 {{- if and (eq .name "generation") $values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" $values.store.uri) }}{{ end -}}
 {{- if and (eq .name "generation") $values.triton.enabled -}}
   {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton" (dict "endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray))) -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .c.config)) -}}
+{{- end -}}
+
+{{/* Where people open the page of a service: as it is exposed, or through kubectl port-forward. */}}
+{{- define "synthvlm.pageUrl" -}}
+{{- $exposure := .root.Values.exposure -}}
+{{- if eq $exposure.kind "gateway" -}}
+https://{{ .name }}{{ ternary "-web" "" $exposure.grpc }}.{{ $exposure.domain }}
+{{- else if eq $exposure.kind "ingress" -}}
+{{ ternary "https" "http" (ne $exposure.tlsSecret "") }}://{{ .name }}.{{ $exposure.domain }}
+{{- else -}}
+http://localhost:{{ .c.webPort }}
+{{- end -}}
 {{- end -}}
 
 {{/* The settings file of a Triton server: those of the generation service, as both must hold the same model. */}}

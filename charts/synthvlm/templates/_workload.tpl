@@ -11,7 +11,7 @@
 {{- define "synthvlm.rollout" -}}
 {{- $surge := int (get .root.Values.pools .c.pool | default dict).surge -}}
 {{- /* Never two processes on one SQLite file's schema. */}}
-{{- if and (eq .name "dataset") (hasPrefix "sqlite" .root.Values.catalogue.database) }}{{ $surge = 0 }}{{ end -}}
+{{- if and (has .name (list "dataset" "review")) (hasPrefix "sqlite" .root.Values.catalogue.database) }}{{ $surge = 0 }}{{ end -}}
 revisionHistoryLimit: 5
 # Longer than a start may take, so that a slow one is not reported as failed.
 progressDeadlineSeconds: {{ add .c.startupSeconds 300 }}

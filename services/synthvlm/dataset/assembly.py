@@ -165,7 +165,7 @@ class _Assembly:
             text.write("[\n]\n" if separator == "[" else "\n]\n")
         selected = self._selection.manifest
         counts = {**selected.counts, "pairs": self._total}
-        records = {PAIRS_FILE: self._total, LLAVA_FILE: self._total - guard.set_aside}
+        file_records = {PAIRS_FILE: self._total, LLAVA_FILE: self._total - guard.set_aside}
         details = {
             "selection_rule": selected.configuration,
             "stages": run_index.manifest.details["stages"],
@@ -173,13 +173,13 @@ class _Assembly:
         if self._reviewed.lineage:
             rejected = self._reviewed.rejected
             files[REJECTED_FILE] = table_bytes(rejected, REJECTED)
-            counts["rejected"] = records[REJECTED_FILE] = rejected.num_rows
+            counts["rejected"] = file_records[REJECTED_FILE] = rejected.num_rows
             details["review"] = self._reviewed.lineage
         return self._commit.finish(
             files=files,
             records=self._total,
             counts=counts,
-            file_records=records,
+            file_records=file_records,
             details=details,
         )
 

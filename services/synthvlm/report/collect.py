@@ -118,6 +118,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
         mix=mixes.shift(),
         curves=curves or [],
         evaluation=evaluation,
+        verification=record.verification,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from synthvlm.caption_mix import Shift
 from synthvlm.evaluation.results import EvaluationRecord
-from synthvlm.report.record import StageTiming, VersionRecord
+from synthvlm.report.record import StageTiming, Verification, VersionRecord
 
 SCORES = {
     "clip_score": "CLIPScore",
@@ -289,6 +289,7 @@ class RunReport:
         mix: How selection shifted the mix of captions; None where nothing was selected.
         curves: The stages of the training, in order; none without a model.
         evaluation: The evaluation of the model; None for none.
+        verification: What people said of the pairs; None if nobody was asked.
     """
 
     version: VersionRecord
@@ -307,3 +308,4 @@ class RunReport:
     mix: MixShift | None = None
     curves: Sequence[StageCurve] = ()
     evaluation: EvaluationPart | None = None
+    verification: Verification | None = None

@@ -1,5 +1,6 @@
 """The record of a finished run: times, counts, and references to everything it committed."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -56,6 +57,38 @@ class VersionRecord(_Frozen):
     path: str = ""
 
 
+class Share(_Frozen):
+    """An estimated share with its 95% interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Verification(_Frozen):
+    """What people said of a version's pairs (``review`` in its manifest's details).
+
+    Attributes:
+        reviewed: Pairs of the selection that people judged.
+        rejected: Of those, the ones that left the version.
+        truth_rate: Share of true pairs in what was sampled from, annotators' errors counted; None
+            if the verdicts do not determine it.
+    """
+
+    reviewed: int
+    rejected: int
+    truth_rate: Share | None = None
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> "Verification | None":
+        """What a version's manifest says; None if nobody was asked."""
+        review = details.get("review")
+        if review is None:
+            return None
+        rate = review["statistics"]["truth_rate"]
+        return cls(reviewed=review["reviewed"], rejected=review["rejected"], truth_rate=rate)
+
+
 class RunRecord(_Frozen):
     """Everything from which the report of a run is made; JSON by ``model_dump_json``.
 
@@ -68,6 +101,7 @@ class RunRecord(_Frozen):
         quarantine: The quarantine shard; None when every record was good.
         pool: Pool shards, in input order.
         shards: What curation, generation and scoring made of each pool shard, in its order.
+        verification: What people said of the selection's pairs; None if nobody was asked.
         configuration: The run's configuration as JSON values: recipe, seed, repeats, sampling and
             score parameters, selection rule. Nested mappings are shown by dotted keys.
         model: The model that was trained on the version; None for none.
@@ -88,4 +122,5 @@ class RunRecord(_Frozen):
     version: VersionRecord
     model: ShardRef | None = None
     evaluation: ShardRef | None = None
+    verification: Verification | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""Human verification of pairs: campaigns, leases, verdicts, statistics, their page."""
+"""Human verification of pairs: campaigns, leases, verdicts, statistics and the annotators' page."""

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import numpy as np
 from sqlalchemy import exists, select
 
 from synthvlm.errors import PreconditionFailed
+from synthvlm.review.calibration import Curve, precision_curve
 from synthvlm.review.campaigns import (
     change_state,
     compared_of,
@@ -15,6 +17,7 @@ from synthvlm.review.campaigns import (
 )
 from synthvlm.review.design import CampaignDesign
 from synthvlm.review.figures import Figures, figures_of
+from synthvlm.review.judged import votes_of, weights_of
 from synthvlm.review.models import Assignment, AssignmentState, Campaign, CampaignState
 from synthvlm.review.people import Person
 from synthvlm.review.review_set import commit_review_set, read_verdicts
@@ -48,6 +51,7 @@ def finish(
         CampaignDesign.model_validate_json(campaign.design),
         verdicts,
         campaign_figures(campaign, verdicts.standing, _CONFIDENCE),
+        campaign_curve(campaign, verdicts.standing, _CONFIDENCE),
     )
     with database.writing() as session:
         campaign = find_campaign(session, person, campaign_id, lock=True)
@@ -56,6 +60,23 @@ def finish(
         campaign.review_set_records = ref.records
         session.flush()
         return views(session, person, [campaign])[0], rejected
+
+
+def campaign_curve(campaign: Campaign, found: Standing, confidence: float) -> Curve:
+    """Precision against the threshold of the weighted score, as people's verdicts say."""
+    scores = [0.0 if pair.expected is not None else pair.score for pair in found.pairs]
+    if campaign.compared_path is not None or None in scores:
+        return Curve((), "there is nothing to set a threshold of")
+    design = CampaignDesign.model_validate_json(campaign.design)
+    people = [one for one in found.given if one.annotator not in found.models]
+    votes, _ = votes_of(found.pairs, people, partly_is_true=design.partly_is_true)
+    return precision_curve(
+        votes,
+        weights_of(found.pairs),
+        np.array(scores, np.float64),
+        confidence=confidence,
+        seed=design.seed,
+    )
 
 
 def campaign_figures(campaign: Campaign, found: Standing, confidence: float) -> Figures:

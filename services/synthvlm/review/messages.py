@@ -1,6 +1,7 @@
 """Answers of the domain as messages of the proto."""
 
 from synthvlm.review.bootstrap import Interval
+from synthvlm.review.calibration import Curve
 from synthvlm.review.design import CampaignDesign
 from synthvlm.review.figures import Figures
 from synthvlm.review.v1 import review_pb2 as pb
@@ -78,7 +79,7 @@ def progress_message(progress: Progress) -> pb.GetProgressResponse:
     )
 
 
-def statistics_message(figures: Figures) -> pb.GetStatisticsResponse:
+def statistics_message(figures: Figures, curve: Curve) -> pb.GetStatisticsResponse:
     """What the verdicts say."""
     truth = figures.truth
     rate = figures.preference if truth is None else truth.interval
@@ -100,6 +101,15 @@ def statistics_message(figures: Figures) -> pb.GetStatisticsResponse:
             name: found.value for name, found in figures.models.items() if found.value is not None
         },
         undetermined="" if truth is None else truth.reason,
+        thresholds=[
+            pb.Threshold(
+                score=point.threshold,
+                kept=point.kept,
+                precision=_estimate(point.precision),
+                pairs=point.pairs,
+            )
+            for point in curve.points
+        ],
     )
 
 

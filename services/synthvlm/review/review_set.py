@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, aliased
 
 from synthvlm.review.agreement import Agreement
+from synthvlm.review.calibration import Curve
 from synthvlm.review.decisions import DecidedBy, Decision, decide
 from synthvlm.review.design import CampaignDesign
 from synthvlm.review.figures import Figures
@@ -110,6 +111,7 @@ def commit_review_set(
     design: CampaignDesign,
     verdicts: Verdicts,
     figures: Figures,
+    curve: Curve,
 ) -> tuple[ShardRef, int]:
     """Commits a ReviewSet, or finds it committed.
 
@@ -120,6 +122,7 @@ def commit_review_set(
         design: How.
         verdicts: What people said.
         figures: What follows from it.
+        curve: What thresholds of the score would give.
 
     Returns:
         The ReviewSet, and how many pairs it rejects.
@@ -158,7 +161,7 @@ def commit_review_set(
         records=len(decided),
         counts={"rejected": rejected, "verdicts": len(verdicts.entries)},
         file_records={REVIEWED_FILE: len(decided), VERDICTS_FILE: len(verdicts.entries)},
-        details={"statistics": statistics_json(figures)},
+        details={"statistics": statistics_json(figures), "thresholds": thresholds_json(curve)},
     )
     return ref, rejected
 
@@ -202,6 +205,19 @@ def statistics_json(figures: Figures) -> dict[str, Any]:
         "truth_rate_with_scores": None if truth is None else _interval(truth.with_scores),
         "preference": _interval(figures.preference),
     }
+
+
+def thresholds_json(curve: Curve) -> list[dict[str, Any]]:
+    """What thresholds of the weighted score would give, as JSON values."""
+    return [
+        {
+            "score": round(point.threshold, _DIGITS),
+            "kept": round(point.kept, _DIGITS),
+            "precision": _interval(point.precision),
+            "pairs": point.pairs,
+        }
+        for point in curve.points
+    ]
 
 
 def _reviewed(

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from synthvlm.review import leasing, submission
 from synthvlm.review.adjudication import settle
+from synthvlm.review.calibration import Curve
 from synthvlm.review.campaigns import (
     campaign_page,
     change_state,
@@ -21,7 +22,7 @@ from synthvlm.review.campaigns import (
 from synthvlm.review.creation import NewCampaign, create
 from synthvlm.review.design import CampaignDesign
 from synthvlm.review.figures import Figures
-from synthvlm.review.finishing import campaign_figures, finish
+from synthvlm.review.finishing import campaign_curve, campaign_figures, finish
 from synthvlm.review.leasing import Asker
 from synthvlm.review.models import Assignment, CampaignState, Pair
 from synthvlm.review.models import Verdict as VerdictRow
@@ -282,6 +283,16 @@ class Reviews:
             campaign = find_campaign(session, person, campaign_id)
             found = read_verdicts(session, campaign, standing(session, campaign))
         return [RecordedVerdict.model_validate(row) for row in found.entries]
+
+    def thresholds(
+        self, person: Person, campaign_id: str, confidence: float = _CONFIDENCE
+    ) -> Curve:
+        """What thresholds of the weighted score would give: precision with bands."""
+        person.require(Role.OWNER)
+        with self._database.session() as session:
+            campaign = find_campaign(session, person, campaign_id)
+            found = standing(session, campaign)
+        return campaign_curve(campaign, found, confidence)
 
     def finish(self, person: Person, campaign_id: str) -> tuple[CampaignView, int]:
         """Commits a closed campaign's ReviewSet: the campaign, and how many pairs it rejects.

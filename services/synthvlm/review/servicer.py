@@ -204,10 +204,14 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         parsed = await validated(context, requests.GetStatistics, request)
         person = _person(context)
         confidence = parsed.confidence or 0.95
+        campaign = parsed.campaign_id
         found = await offload(
-            context, lambda _: self.reviews.statistics(person, parsed.campaign_id, confidence)
+            context, lambda _: self.reviews.statistics(person, campaign, confidence)
         )
-        return statistics_message(found)
+        curve = await offload(
+            context, lambda _: self.reviews.thresholds(person, campaign, confidence)
+        )
+        return statistics_message(found, curve)
 
     async def FinishCampaign(
         self, request: pb.FinishCampaignRequest, context: Context

@@ -104,8 +104,8 @@ class Server(Generic[S]):
         await self._server.start()
         if settings.address_file is not None:
             content = {"address": self.address, "pid": os.getpid()}
-            if self._beside is not None and self._beside.address is not None:
-                content["page"] = self._beside.address
+            if self.page is not None:
+                content["page"] = self.page
             self._address_text = json.dumps({**content, "settings": settings.effective()})
             settings.address_file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(settings.address_file, self._address_text)
@@ -158,6 +158,11 @@ class Server(Generic[S]):
     def hurry(self) -> None:
         """Cuts the wait of ``drain`` short."""
         self._hurry.set()
+
+    @property
+    def page(self) -> str | None:
+        """Where people open what is served beside the calls; None: there is nothing."""
+        return None if self._beside is None else self._beside.address
 
     @property
     def unfinished(self) -> int:

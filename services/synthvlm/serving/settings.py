@@ -81,8 +81,9 @@ class ServiceSettings(BaseSettings):
     listen: ListenAddress = "127.0.0.1:0"
     """Where to serve: host:port (port 0: any free one) or unix:/path."""
     address_file: Path | None = None
-    """File to write {"address", "pid", "settings"} to once the address is bound; removed at the
-    end. The settings are those that decide what the service does."""
+    """File to write {"address", "pid", "settings"} to once the address is bound, and "page", where
+    people open its web page, if it has one; removed at the end. The settings are those that decide
+    what the service does."""
     metrics_listen: ListenAddress | None = None
     """host:port of the Prometheus metrics, in plain HTTP; off by default."""
     health_listen: ListenAddress | None = None

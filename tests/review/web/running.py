@@ -64,7 +64,7 @@ class Running:
 
 @contextmanager
 def running_service(
-    folder: Path, pairs: int = 60, scale: int = 4, more: Sequence[str] = (HOSTILE,)
+    folder: Path, pairs: int = 60, scale: int = 2, more: Sequence[str] = (HOSTILE,)
 ) -> Iterator[Running]:
     """Starts the service over a Selection of scenes; ends it at the end of the block.
 
@@ -75,7 +75,7 @@ def running_service(
         more: Further captions.
     """
     store = open_store(file_location(folder / "store"))
-    run = make_run(store, captions=2 * pairs, repeats=1, top_k=pairs, more=more, scale=scale)
+    run = make_run(store, captions=3 * pairs // 2, repeats=1, top_k=pairs, more=more, scale=scale)
     people = folder / "people"
     people.write_text("".join(f"{one} {role} {token_digest(one)}\n" for one, role in ROLES.items()))
     arguments = ["--database", f"sqlite:///{folder}/review.sqlite", "--people-file", str(people)]

@@ -30,7 +30,9 @@ def make_reviews(folder: Path, pairs: int = 60, scale: int = 1) -> tuple[Reviews
     """A service's logic with one open campaign of scenes; also the campaign's id."""
     location = file_location(folder / "store")
     store = open_store(location)
-    run = make_run(store, captions=2 * pairs, repeats=1, top_k=pairs, more=[HOSTILE], scale=scale)
+    run = make_run(
+        store, captions=3 * pairs // 2, repeats=1, top_k=pairs, more=[HOSTILE], scale=scale
+    )
     database = open_database(
         DatabaseSettings(database=f"sqlite:///{folder}/review.sqlite"), MIGRATIONS
     )

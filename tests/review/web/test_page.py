@@ -156,6 +156,14 @@ def test_a_session_that_ended_keeps_what_was_judged(service, annotate):
     ann.problems.clear()  # the browser reports the refused requests
 
 
+def test_who_is_signed_in_need_not_sign_in(service, annotate):
+    campaign = service.campaign()
+    ann = annotate("ann", campaign)
+    path = f"/campaigns/{campaign}"
+    ann.page.goto(f"{service.origin}/sign-in?next={path}")
+    ann.page.wait_for_url(f"{service.origin}{path}")
+
+
 def test_undo_and_the_last_ten(service, annotate, folder):
     campaign = service.campaign()
     ann = annotate("ann", campaign)
@@ -262,6 +270,20 @@ def test_a_caption_is_text_and_nothing_else(service, annotate):
         ann.judge(1)
     assert ann.page.inner_text("#caption") == HOSTILE
     assert "owned" not in ann.page.title()
+
+
+def test_who_leaves_the_page_open_keeps_nothing_from_others(service, annotate, browser):
+    campaign = service.campaign(sample_size=2, lease_seconds=10)
+    annotate("ann", campaign)
+    bob = Annotator(browser, service.origin, "bob")
+    bob.page.goto(f"{service.origin}/campaigns/{campaign}")
+    bob.page.wait_for_selector("body[data-state=nothing]")
+    bob.page.wait_for_selector("body[data-state=judging]", timeout=25_000)
+    bob.judge(2)
+    bob.page.wait_for_selector("body[data-state=nothing]")
+    service.client.close_campaign(pb.CloseCampaignRequest(campaign_id=campaign))
+    bob.page.wait_for_selector("body[data-state=closed]")
+    bob.close()
 
 
 def test_a_disagreement_is_settled(service, annotate):

@@ -179,6 +179,20 @@ def test_only_the_answer_to_ones_own_question_counts(organisation):
     assert client.get("/").status_code == 303
 
 
+def test_a_provider_that_is_gone_is_told(campaign, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    settings = WebSettings(
+        public_url=HTTPS,
+        oidc_issuer="http://127.0.0.1:9",
+        oidc_client_id=CLIENT,
+        oidc_client_secret_file=secret,
+    )
+    answer = visit(campaign[0], None, settings, HTTPS).get("/oidc/start")
+    assert answer.status_code == 502
+    assert "cannot be reached" in answer.text
+
+
 def test_a_provider_lets_nobody_choose_a_name(organisation):
     client, _ = organisation
     assert sign_in(client, annotator="olga", token="guess") == 401

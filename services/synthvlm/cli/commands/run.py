@@ -13,6 +13,7 @@ import typer
 from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
 from synthvlm.caption.v1.caption_pb2 import CurateShardRequest
 from synthvlm.cli import inputs
+from synthvlm.cli.commands.review.sources import named_shard
 from synthvlm.cli.failures import WrongUsageError, blaming_disk
 from synthvlm.cli.options import (
     ColumnOption,
@@ -28,6 +29,7 @@ from synthvlm.cli.options import (
     prepared_home,
 )
 from synthvlm.cli.run.display import display_on, duration
+from synthvlm.cli.run.nothing_left import parsed
 from synthvlm.cli.run.outcome import RunOutcome
 from synthvlm.cli.run.pipeline import run_pipeline
 from synthvlm.cli.run.plan import plan_run
@@ -38,24 +40,17 @@ from synthvlm.cli.terminal.output import (
     stdout_console,
     styled,
 )
-from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest
+from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest, SelectResult
 from synthvlm.evaluation.comparison import record_of
 from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import load_profile
+from synthvlm.report.record import Stage, Verification
 from synthvlm.report.write import report_run
-from synthvlm.storage import Store, open_shard, open_store
+from synthvlm.storage import ShardRef, Store, open_shard, open_store
+from synthvlm.storage.protos import ref_to_proto
 from synthvlm_pipelines.requests import StageRequests
-
-
-class Until(StrEnum):
-    """The stages that a run can end with."""
-
-    ASSEMBLE = "assemble"
-    TRAIN = "train"
-    EVALUATE = "evaluate"
-
 
 DEFAULT_FRACTION = 0.5
 """Fraction of the captions that is kept when no limit is given."""
@@ -64,6 +59,26 @@ DEFAULT_REPEATS = 5
 """Images per caption, as in the reference implementation's run script."""
 
 DEFAULT_SHARD_SIZE = 1000
+
+
+class LastStage(StrEnum):
+    """Where a run ends."""
+
+    SELECT = "select"
+    ASSEMBLE = "assemble"
+    TRAIN = "train"
+    EVALUATE = "evaluate"
+
+    @property
+    def stage(self) -> Stage:
+        """The same as a stage of the run's state."""
+        stages: dict[LastStage, Stage] = {
+            LastStage.SELECT: "select",
+            LastStage.ASSEMBLE: "assemble",
+            LastStage.TRAIN: "train",
+            LastStage.EVALUATE: "evaluate",
+        }
+        return stages[self]
 
 
 def run(
@@ -120,13 +135,21 @@ def run(
         int, typer.Option("--shard-size", metavar="N", help="Captions per shard.")
     ] = DEFAULT_SHARD_SIZE,
     until: Annotated[
-        Until,
+        LastStage,
         typer.Option(
             "--until",
-            help="Last stage: assemble publishes the dataset version, train trains a model on it, "
-            "evaluate examines that model.",
+            help="Last stage: select ends before people verify the selection, assemble publishes "
+            "the dataset version, train trains a model on it, evaluate examines that model.",
         ),
-    ] = Until.ASSEMBLE,
+    ] = LastStage.ASSEMBLE,
+    review_set: Annotated[
+        str | None,
+        typer.Option(
+            "--review-set",
+            metavar="reviews/…",
+            help="What people said: pairs that they rejected are left out.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line on stdout.")
     ] = False,
@@ -139,6 +162,7 @@ def run(
 
     [dim]Examples:[/] synthvlm run --captions captions.jsonl --name demo --top-k 200
     synthvlm run --captions a.csv b.csv.gz --column caption --name small --repeat 2
+    synthvlm run --captions captions.jsonl --name demo --until select
     """
     reference = inputs.profile_reference(profile)
     inputs.engine_name(engine)
@@ -167,15 +191,20 @@ def run(
         ),
         assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
-    if until is not Until.ASSEMBLE:
+    if until in (LastStage.TRAIN, LastStage.EVALUATE):
         _require_section(reference, "training")
         requests.train["profile"] = reference
-    if until is Until.EVALUATE:
+    if until is LastStage.EVALUATE:
         _require_section(reference, "evaluation")
         requests.evaluate.update(profile=reference, name=requests.assemble.name)
     place = prepared_home(context, home)
+    if review_set is not None:
+        if until is LastStage.SELECT:
+            raise WrongUsageError("--review-set says what is published: leave out --until select")
+        reviewed = named_shard(place, review_set, "--review-set")
+        requests.assemble.review_set.CopyFrom(ref_to_proto(reviewed))
     signal.signal(signal.SIGTERM, _interrupt)
-    _execute(requests, place, reference, engine, json)
+    _execute(requests, place, reference, engine, until, json)
 
 
 def _require_section(profile: str, section: str) -> None:
@@ -191,7 +220,12 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _execute(
-    requests: StageRequests, home: Home, profile: str, engine: str | None, as_json: bool
+    requests: StageRequests,
+    home: Home,
+    profile: str,
+    engine: str | None,
+    until: LastStage,
+    as_json: bool,
 ) -> None:
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
@@ -203,15 +237,26 @@ def _execute(
         ):
             plan = plan_run(requests, services, profile, home.store_uri)
             folder = home.new_run(requests.assemble.name)
-            state = run_pipeline(plan.arguments, services, folder, display.run)
+            arguments = dict(plan.arguments)
+            if until is LastStage.SELECT:
+                for stage in ("assemble", "train", "evaluate"):
+                    del arguments[f"{stage}_request"]
+            state = run_pipeline(arguments, services, folder, display.run, until.stage)
     finally:
         display.close()
+    if until is LastStage.SELECT:
+        _tell_selection(parsed(state, "select", SelectResult)[0], as_json)
+        return
     outcome = RunOutcome(state)
     record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
+    store = open_store(home.store_location)
+    made = outcome.version
+    version = open_shard(store, ShardRef(made.path, made.digest, made.pairs))
+    verification = Verification.of(version.manifest.details)
+    record = record.model_copy(update={"verification": verification})
     report = report_run(home.store_uri, record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
-    store = open_store(home.store_location)
     _tell(console, store, outcome, report, seconds)
     if truncated := outcome.truncated(store):
         console.say(
@@ -220,6 +265,18 @@ def _execute(
         )
     if as_json:
         print_json(outcome.summary(report, seconds))
+
+
+def _tell_selection(result: SelectResult, as_json: bool) -> None:
+    ref = result.selection
+    if as_json:
+        print_json({"selection": {"path": ref.path, "digest": ref.digest, "pairs": ref.records}})
+        return
+    stdout_console().say(f"the selection {ref.path} has {ref.records:,} pairs")
+    stdout_console().say(
+        f"let people verify it with `synthvlm review create {ref.path}`, then publish it by the "
+        f"same command with --review-set in the place of --until"
+    )
 
 
 def _warn(problem: str) -> None:

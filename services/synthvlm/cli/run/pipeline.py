@@ -19,11 +19,12 @@ from synthvlm.cli.failures import (
     full_disk,
 )
 from synthvlm.cli.run.nothing_left import why_nothing_is_left
-from synthvlm.cli.run.state import JOBS, RunState
+from synthvlm.cli.run.state import RunState
 from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
 from synthvlm.local.services import Services
 from synthvlm.parent_death import ending_with_parent
+from synthvlm.report.record import Stage
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE, TOKEN_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
 
@@ -39,19 +40,20 @@ def run_pipeline(
     services: Services,
     folder: Path,
     on_change: Callable[[RunState], None],
+    last: Stage = "assemble",
 ) -> RunState:
-    """Runs the dataset pipeline to its end.
+    """Runs the dataset pipeline to its end, or the one up to the selection.
 
     Args:
         arguments: The pipeline's arguments, by name.
         services: The services that it calls; the run ends when one of them does.
         folder: The run's folder: gets ``arguments.json``, ``progress.jsonl`` and ``pipeline.log``.
         on_change: Called with the run's state when it has changed, and from time to time.
+        last: The stage that the arguments end with.
 
     Raises:
         CommandError: A stage failed, or a service or the pipeline's process ended.
     """
-    jobs = [name for name in JOBS if arguments.get(f"{name}_request")]
     arguments_file, log = folder / "arguments.json", folder / "pipeline.log"
     arguments_file.write_text(json.dumps(arguments, indent=2, sort_keys=True))
     progress = folder / "progress.jsonl"
@@ -75,7 +77,7 @@ def run_pipeline(
             start_new_session=True,
         )
     try:
-        return _follow(process, RunState(jobs), EventReader(progress), services, log, on_change)
+        return _follow(process, RunState(last), EventReader(progress), services, log, on_change)
     finally:
         _end(process)
 

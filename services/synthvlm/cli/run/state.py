@@ -1,7 +1,7 @@
 """Where a run stands, put together from the events of its stages."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,13 @@ STAGES: tuple[Stage, ...] = ("import", "curate", "generate", "score", "select", 
 
 JOBS: tuple[Stage, ...] = ("train", "evaluate")
 """The stages that may follow, in their order."""
+
+
+def stages_until(last: Stage) -> tuple[Stage, ...]:
+    """The stages of a run that ends with ``last``, in its order."""
+    every = (*STAGES, *JOBS)
+    return every[: every.index(last) + 1]
+
 
 LOOPED = ("curate", "generate", "score")
 """Stages that run once per shard."""
@@ -110,16 +117,17 @@ class RunState:
     """Where a run stands.
 
     Args:
-        jobs: Which of ``JOBS`` it has.
+        last: The stage that it ends with.
         clock: Seconds that pass.
     """
 
     def __init__(
-        self, jobs: Sequence[Stage] = (), clock: Callable[[], float] = time.monotonic
+        self, last: Stage = "assemble", clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.clock = clock
-        stages = (*STAGES, *jobs)
-        self.stages: dict[str, StageProgress] = {name: StageProgress(name) for name in stages}
+        self.stages: dict[str, StageProgress] = {
+            name: StageProgress(name) for name in stages_until(last)
+        }
         self.failure: StageEvent | None = None
 
     def apply(self, event: StageEvent) -> None:

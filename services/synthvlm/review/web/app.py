@@ -114,9 +114,6 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "count": lambda number: f"{number:,}",
         "percent": lambda part: f"{100 * part:.1f}\N{NO-BREAK SPACE}%",
-        "seconds": lambda milliseconds: (
-            f"{milliseconds / 1000:.1f} s" if milliseconds else "\N{EN DASH}"
-        ),
         "words": lambda member: member.name.lower().replace("_", " "),
         "time": lambda second: datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M UTC"),
     }

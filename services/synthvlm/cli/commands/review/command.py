@@ -142,7 +142,8 @@ def list_campaigns(
     [dim]Example:[/] synthvlm review list
     """
     with review_client(prepared_home(context, home)) as client:
-        found, token = [], ""
+        found: list[pb.Campaign] = []
+        token = ""
         while True:
             page = client.list_campaigns(pb.ListCampaignsRequest(page_token=token))
             found += page.campaigns

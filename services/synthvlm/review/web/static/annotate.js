@@ -6,6 +6,7 @@ import { onSwipe } from "./swipe.js";
 import { Supply } from "./supply.js";
 
 const RECENT = 10;
+const UNDONE = 50;
 const KEYS = {
   yes: "y", partly: "p", no: "n", left: "arrowleft", equal: "arrowdown", right: "arrowright",
   skip: "s", undo: "u", comment: "c", help: "?",
@@ -84,14 +85,18 @@ function judge(word) {
   const milliseconds = Math.round(performance.now() - since);
   if (!keep({ kind: "verdict", pair: current.pair, milliseconds, ...values })) return;
   remember(current, { ...values, word });
-  done.push({ pair: current, values: { ...values, word } });
+  did({ pair: current, values: { ...values, word } });
   supply.finish(current);
   next();
 }
 
+function did(act) {
+  done = [...done, act].slice(-UNDONE);
+}
+
 function skip() {
   if (!current || !keep({ kind: "skip", pair: current.pair })) return;
-  done.push({ pair: current });
+  did({ pair: current });
   supply.finish(current);
   next();
 }
@@ -184,6 +189,7 @@ function remap(button, event) {
 }
 
 document.addEventListener("keydown", pressed);
+controls.addEventListener("submit", (event) => event.preventDefault());
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-action], [data-remap]");
   if (button?.dataset.action) act(button.dataset.action);

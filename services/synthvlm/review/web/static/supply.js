@@ -9,7 +9,8 @@ const FETCHED = 10;
 const DECODED = 3;
 const TRIES = 5;
 const RETRY_MS = 1000;
-const LOOK_AGAIN_MS = 10000;
+const LOOK_AGAIN_MS = 5000;
+const PROBLEMS = { 401: "signed-out", 403: "signed-out", 404: "closed", 409: "closed" };
 
 export class Supply extends EventTarget {
   #path;
@@ -19,7 +20,8 @@ export class Supply extends EventTarget {
   #done = new Set(); // judged or skipped here, or waiting to be sent
   #taken = null;
   #queue = [];
-  problem = ""; // why there is no next pair: "", "nothing", "offline" or "signed-out"
+  #touched = false; // whether anything was judged since the leases were renewed
+  problem = ""; // why there is no next pair: "", "nothing", "offline", "closed" or "signed-out"
 
   constructor(path, done) {
     super();
@@ -42,9 +44,11 @@ export class Supply extends EventTarget {
 
   // The pair that was taken has been judged or skipped.
   finish(pair) {
+    this.#touched = true;
     this.#done.add(pair.pair);
     this.#known.delete(pair.pair);
     this.#taken = null;
+    delete pair.elements;
   }
 
   // The pair is to be judged later after all.
@@ -58,6 +62,7 @@ export class Supply extends EventTarget {
   async ask() {
     if (this.#asking) return;
     this.#asking = true;
+    this.#touched = false;
     clearTimeout(this.#timer);
     let again = LOOK_AGAIN_MS;
     try {
@@ -67,16 +72,22 @@ export class Supply extends EventTarget {
         .map((pair) => this.#known.get(pair.pair) ?? pair);
       this.#known = new Map(this.#queue.map((pair) => [pair.pair, pair]));
       this.problem = this.#queue.length ? "" : "nothing";
-      // Renewed in time; looked for again soon where others may give some back.
       if (this.#queue.length) again = (answer.lease_seconds * 1000) / 3;
     } catch (error) {
-      this.problem = [401, 403].includes(error.status) ? "signed-out" : "offline";
-      again = RETRY_MS;
+      this.problem = PROBLEMS[error.status] ?? "offline";
+      if (this.problem === "offline") again = RETRY_MS;
     }
     this.#asking = false;
-    this.#timer = setTimeout(() => this.ask(), again);
+    this.#timer = setTimeout(() => this.#askLater(), again);
     this.#prepare();
     this.dispatchEvent(new Event("change"));
+  }
+
+  // Renews the leases of somebody who judges; those of somebody who has left go to others in time.
+  #askLater() {
+    const idle = this.#taken && !this.#touched;
+    if (!idle || this.problem === "offline") this.ask();
+    else this.#timer = setTimeout(() => this.#askLater(), RETRY_MS);
   }
 
   #prepare() {
