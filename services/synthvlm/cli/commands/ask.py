@@ -11,7 +11,7 @@ from synthvlm.cli.failures import blaming
 from synthvlm.cli.options import HomeOption, JsonOption, readable_home
 from synthvlm.cli.terminal.output import print_json, stdout_console
 from synthvlm.errors import InvalidInput, NotFound
-from synthvlm.storage import file_location, open_store
+from synthvlm.storage import open_store
 from synthvlm.training.trained import download_model, last_model
 
 
@@ -47,9 +47,7 @@ def ask(
         digest = ""
         folder = model
         if folder is None:
-            store = open_store(
-                file_location(opened.enter_context(readable_home(context, home)).store)
-            )
+            store = open_store(opened.enter_context(readable_home(context, home)).store_location)
             found = last_model(store)
             if found is None:
                 raise NotFound("no model has been trained in this home; name a folder by --model")

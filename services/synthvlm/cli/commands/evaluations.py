@@ -13,7 +13,7 @@ from synthvlm.cli.terminal.output import print_json, stdout_console, styled
 from synthvlm.evaluation.catalogue import Found, evaluations, find_evaluation
 from synthvlm.evaluation.comparison import Comparison, Difference, compare
 from synthvlm.evaluation.results import Estimate, Result, Unit
-from synthvlm.storage import Store, file_location, open_store, parse_location
+from synthvlm.storage import Store, open_store, parse_location
 
 app = typer.Typer(no_args_is_help=True, help="Show and compare evaluations of models.")
 
@@ -178,4 +178,4 @@ def _store(context: typer.Context, home: Path | None, uri: str | None) -> Iterat
         yield open_store(parse_location(uri))
         return
     with chosen_home(context, home).for_reading() as place:
-        yield open_store(file_location(place.store))
+        yield open_store(place.store_location)

@@ -16,7 +16,6 @@ from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
 from synthvlm.cli.terminal.output import print_json, stdout_console, styled
 from synthvlm.local.clients import review_client
 from synthvlm.review.v1 import review_pb2 as pb
-from synthvlm.storage import file_uri
 from synthvlm.storage.protos import ref_to_proto
 
 app = typer.Typer(no_args_is_help=True, help="Let people verify pairs: campaigns and verdicts.")
@@ -104,7 +103,7 @@ def create(
     questions = gold_questions(gold) if gold is not None else []
     ref = named_shard(place, source, "SOURCE")
     request = pb.CreateCampaignRequest(
-        store={"uri": file_uri(place.store)},
+        store={"uri": place.store_uri},
         source=ref_to_proto(ref),
         compared=ref_to_proto(named_shard(place, compare, "--compare")) if compare else None,
         design=pb.CampaignDesign(

@@ -10,7 +10,7 @@ from synthvlm.errors import NotFound
 from synthvlm.local.clients import dataset_client
 from synthvlm.local.home import Home
 from synthvlm.review.v1 import review_pb2
-from synthvlm.storage import ShardRef, file_location, is_safe_path, open_store
+from synthvlm.storage import ShardRef, is_safe_path, open_store
 from synthvlm.storage.manifest import read_manifest
 
 _KINDS = ("selection", "dataset", "reviews")
@@ -38,7 +38,7 @@ def named_shard(home: Home, text: str, option: str) -> ShardRef:
             f"{option} {text}: give NAME, NAME@3, or a folder of the store like selection/3f2a…"
         )
     try:
-        manifest = read_manifest(open_store(file_location(home.store)), text)
+        manifest = read_manifest(open_store(home.store_location), text)
     except NotFound:
         raise WrongUsageError(f"{option} {text}: there is no such shard in {home.store}") from None
     return ShardRef(text, manifest.digest, manifest.records)
