@@ -11,7 +11,6 @@ from synthvlm.evaluation.request import EvaluationRequest
 from synthvlm.jobs.events import JobEvent, State
 from synthvlm.jobs.launch import evaluation_command, run_job, training_command
 from synthvlm.training.request import TrainingRequest
-from synthvlm_pipelines.settings import JobSettings
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -38,7 +37,7 @@ def train(request: str, version: str, watch: Watch) -> dict[str, Any]:
     summary = json.loads(version)
     dataset = {"store": summary["store_uri"]} | {key: summary[key] for key in ("path", "digest")}
     wanted = _request(TrainingRequest, request, dataset=dataset)
-    command = training_command(JobSettings().training_processes)
+    command = training_command(wanted.settings().processes)
     return {"store": wanted.store} | _watched(run_job("training", command, wanted), watch)
 
 

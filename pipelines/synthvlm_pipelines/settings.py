@@ -1,4 +1,4 @@
-"""Settings of pipelines: of their compilation, and of steps that run jobs."""
+"""Settings that take effect when a pipeline is compiled, not when it runs."""
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,16 +15,6 @@ class PipelineSettings(BaseSettings):
         default=f"synthvlm/pipelines:{__version__}",
         min_length=1,
         description="Container image of every step; it must hold this package of the same version.",
-    )
-
-
-class JobSettings(BaseSettings):
-    """How jobs run on the machine of their step: ``SYNTHVLM_STEP_TRAINING_PROCESSES``."""
-
-    model_config = SettingsConfigDict(env_prefix="SYNTHVLM_STEP_", frozen=True)
-
-    training_processes: int = Field(
-        default=1, ge=1, description="Processes that train together; on GPUs one for each."
     )
 
 

@@ -87,6 +87,8 @@ class TrainingSettings(Section):
     """Type of the weights in the trained model's folder."""
     attention: Literal["sdpa", "eager"] = "sdpa"
     """Implementation of attention in transformers."""
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that train together where a run starts them, one for each GPU or share of cores."""
     threads: Annotated[int, Field(ge=1, le=256)] = 1
     """Threads of a process on the CPU."""
     workers: Annotated[int, Field(ge=0, le=64)] = 0
@@ -126,7 +128,7 @@ class TrainingSettings(Section):
         """
         incidental = {
             *("vision_tower", "language_model", "mixture", "device", "dtype", "attention"),
-            *("threads", "workers", "sharding", "gradient_checkpointing", "liger"),
+            *("processes", "threads", "workers", "sharding", "gradient_checkpointing", "liger"),
             *("log_every", "checkpoint_every", "checkpoints_kept", "max_mismatched"),
         }
         content = self.model_dump(mode="json", exclude=incidental)
