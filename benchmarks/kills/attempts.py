@@ -181,6 +181,8 @@ class KilledHome:
             self.told[noun] += attempt.state.stages[stage].made
         for kill in self.kills:
             kill.notice(attempt.state)
+        # Only now: what a kill cost shows in the attempts after its own.
+        self.kills += attempt.kills
         if problem := attempt.problem():
             self.problems.append(problem)
         return attempt
@@ -195,9 +197,7 @@ class KilledHome:
             found.kill()
             stage = attempt.timeline[-1][1].stage if attempt.timeline else START
             done = 0 if stage == START else attempt.state.stages[stage].done
-            kill = Kill(stage, victim, done, time.monotonic())
-            attempt.kills.append(kill)
-            self.kills.append(kill)
+            attempt.kills.append(Kill(stage, victim, done, time.monotonic()))
 
     def until_it_ends(
         self, aims: Iterable[Aim], spans: Spans, tell: Callable[[Attempt], None]
