@@ -160,21 +160,20 @@ class _Evaluation:
 
     def _scenes(self, folder: Path) -> Iterator[Scored]:
         from synthvlm.evaluation.lm_harness import Harness
-        from synthvlm.evaluation.mini_harness import ask_about_scenes, read_texts
+        from synthvlm.evaluation.mini_harness import ask_vision_model
 
         harness = Harness("hf-multimodal", folder, self._settings)
         with self._task_files() as tasks:
-            yield from ask_about_scenes(harness, tasks)
-            yield from read_texts(harness, tasks, "text-only")
+            yield from ask_vision_model(harness, tasks)
 
     def _texts_before(self, language_model: Path, folder: Path) -> Iterator[Scored]:
         del folder  # not the model, but what it was made from
         from synthvlm.evaluation.lm_harness import Harness
-        from synthvlm.evaluation.mini_harness import read_texts
+        from synthvlm.evaluation.mini_harness import ask_language_model
 
         harness = Harness("hf", language_model, self._settings)
         with self._task_files() as tasks:
-            yield from read_texts(harness, tasks, "language-model")
+            yield from ask_language_model(harness, tasks)
 
     def _mmlu(self, mmlu: MmluSettings, folder: Path) -> Iterator[Scored]:
         from synthvlm.evaluation.lm_harness import Harness

@@ -14,8 +14,8 @@ _PICTURED: Final[dict[str, Condition]] = {SCENE_VQA: "image", f"{SCENE_VQA}-blan
 _IN_WORDS: Final = f"{SCENE_VQA}-text"
 
 
-def ask_about_scenes(harness: Harness, folder: Path) -> Iterator[Scored]:
-    """Questions with the picture, with an empty one and without any, and their majority baseline.
+def ask_vision_model(harness: Harness, folder: Path) -> Iterator[Scored]:
+    """Questions with the picture, with an empty one and without any; the majority; texts.
 
     Args:
         harness: The model, of the kind for images.
@@ -26,14 +26,20 @@ def ask_about_scenes(harness: Harness, folder: Path) -> Iterator[Scored]:
     for name, condition in _PICTURED.items():
         yield _questions(samples[name], condition)
     yield majority(_questions(samples[SCENE_VQA], "image"), "kind")
-    samples = harness.run([tasks[_IN_WORDS]])
+    samples = harness.run([tasks[name] for name in (_IN_WORDS, CAPTIONS, JUDGING)])
     yield _questions(samples[_IN_WORDS], "text-only")
+    yield from _texts(samples, "text-only")
 
 
-def read_texts(harness: Harness, folder: Path, condition: Condition) -> Iterator[Scored]:
-    """The perplexity of captions and the judging of captions: whether text is kept."""
+def ask_language_model(harness: Harness, folder: Path) -> Iterator[Scored]:
+    """What the language model makes of the same texts, to see whether they were kept."""
     tasks = task_configurations(folder)
-    samples: Samples = harness.run([tasks[CAPTIONS], tasks[JUDGING]])
+    samples = harness.run([tasks[name] for name in (CAPTIONS, JUDGING)])
+    yield from _texts(samples, "language-model")
+
+
+def _texts(samples: Samples, condition: Condition) -> Iterator[Scored]:
+    """The perplexity of captions, and the judging of captions."""
     captions = _answers(samples[CAPTIONS], CAPTIONS, condition, _likelihood, grouped=())
     yield Scored(CAPTIONS, condition, "word_perplexity", "perplexity", "lm-eval", captions)
     judged = _answers(samples[JUDGING], JUDGING, condition, _choice, grouped=("kind",))
