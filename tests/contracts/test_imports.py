@@ -30,6 +30,8 @@ def loaded_by(module: str) -> set[str]:
         "synthvlm.profiles",
         "synthvlm.report.write",
         "synthvlm.serving",
+        "synthvlm.training.launch",
+        "synthvlm.training.trained",
     ],
 )
 def test_what_everyone_imports_loads_nothing_heavy(module: str) -> None:

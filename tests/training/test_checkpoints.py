@@ -7,6 +7,7 @@ from synthvlm.storage import file_location, open_store
 from synthvlm.training.checkpoints import Checkpoints, Position
 from synthvlm.training.processes import Processes
 from synthvlm.training.settings import training_settings
+from tests.training.buckets import bucket
 
 KEPT = 2
 
@@ -17,8 +18,21 @@ def alone():
 
 
 @pytest.fixture
-def store(tmp_path):
+def folder_store(tmp_path):
     return open_store(file_location(tmp_path / "store"))
+
+
+@pytest.fixture(scope="module")
+def bucket_store():
+    with bucket() as store:
+        yield store
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def store(request):
+    store = request.getfixturevalue(f"{request.param}_store")
+    yield store
+    store.delete(store.list("checkpoints"))
 
 
 @pytest.fixture

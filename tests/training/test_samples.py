@@ -1,16 +1,13 @@
 """Samples of dataset versions, by number and in any process."""
 
 import os
-import socket
-from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
-from moto.server import ThreadedMotoServer
 from torch.utils.data import DataLoader
 
 from synthvlm.errors import DataCorrupt, InvalidInput, NotFound, PreconditionFailed
-from synthvlm.storage import file_location, open_store, parse_location
+from synthvlm.storage import file_location, open_store
 from synthvlm.training.conversation import PLAIN, MaskMismatch
 from synthvlm.training.encoder import EncodedSample, Encoder
 from synthvlm.training.samples import (
@@ -19,6 +16,7 @@ from synthvlm.training.samples import (
     VersionLocation,
     VersionPairs,
 )
+from tests.training.buckets import bucket
 from tests.training.tokenizers import mini_tokenizer
 from tests.training.versions import drawn_version
 
@@ -80,29 +78,12 @@ class TestVersionPairs:
         os.waitpid(child, 0)
         os.close(receiving)
 
-    def test_an_object_store(self, monkeypatch):
-        with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-            port = listener.getsockname()[1]
-        server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
-        server.start()
-        try:
-            endpoint = f"http://127.0.0.1:{port}"
-            for name, value in {
-                "AWS_ENDPOINT_URL": endpoint,
-                "AWS_ACCESS_KEY_ID": "id",
-                "AWS_SECRET_ACCESS_KEY": "secret",
-                "AWS_REGION": "us-east-1",
-                "AWS_ALLOW_HTTP": "true",
-            }.items():
-                monkeypatch.setenv(name, value)
-            urlopen(Request(f"{endpoint}/data", method="PUT")).close()
-            location = drawn_version(open_store(parse_location("s3://data/run")), 5)
+    def test_an_object_store(self):
+        with bucket() as store:
+            location = drawn_version(store, 5)
             pairs = VersionPairs(location)
             assert location.store == "s3://data/run"
             assert [pairs[number].id for number in (4, 0)] == ["0004", "0000"]
-        finally:
-            server.stop()
 
     def test_a_damaged_picture(self, tmp_path):
         store = open_store(file_location(tmp_path))
