@@ -48,6 +48,9 @@ from synthvlm.storage.tables import table_bytes
 AHEAD = 3
 """Pairs that an annotator has ready, besides the one that they look at."""
 
+_ARRIVAL = 12
+"""Annotators arrive within this part of the time."""
+
 _BATCH = 10
 _RETRY_SECONDS = 0.2
 _OWNER = "owner-token"
@@ -164,7 +167,7 @@ async def annotate(
 
         queue: list[int] = []
         done: set[int] = set()
-        await asyncio.sleep(rng.random() * pace)
+        await asyncio.sleep(rng.random() * (until - time.monotonic()) / _ARRIVAL)
         while time.monotonic() < until:
             if len(queue) <= AHEAD:
                 request = pb.LeasePairsRequest(campaign_id=campaign, count=_BATCH)

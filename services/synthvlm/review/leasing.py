@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from sqlalchemy import bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import Integer, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, aliased
 
 from synthvlm.review.design import CampaignDesign
 from synthvlm.review.gold import is_due, shuffled
-from synthvlm.review.models import Assignment, AssignmentState, Campaign, Pair, Participant
+from synthvlm.review.models import Assignment, AssignmentState, Base, Campaign, Pair, Participant
 from synthvlm.review.people import Person, Role
 
 _HELD = int(AssignmentState.LEASED)
@@ -40,6 +40,48 @@ _MINE = (
     .order_by(Assignment.turn, Assignment.id)
     # Waits for whoever is just taking one of them, and then leaves it out.
     .with_for_update()
+)
+
+_OTHER = aliased(Assignment)
+_OPEN = select(Assignment.id, Assignment.pair, Assignment.annotator).where(
+    Assignment.campaign == bindparam("campaign"),
+    # Pairs that the asker was given already are not for them again.
+    ~exists().where(
+        _OTHER.pair == Assignment.pair,
+        _OTHER.annotator == bindparam("annotator"),
+        _OTHER.state != AssignmentState.LOST,
+    ),
+)
+_EXPIRED = (
+    _OPEN.where(
+        Assignment.state == _HELD, Assignment.expires <= bindparam("now"), Assignment.wanted
+    )
+    .order_by(Assignment.expires, Assignment.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+_FREE = (
+    _OPEN.where(Assignment.state == AssignmentState.FREE)
+    .order_by(Assignment.position, Assignment.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+_LOCKED = tuple(
+    choice.with_for_update(skip_locked=True, of=Assignment) for choice in (_EXPIRED, _FREE)
+)
+_ASSIGNMENT = Base.metadata.tables[Assignment.__tablename__]
+_FORGET = delete(_ASSIGNMENT).where(
+    Assignment.pair.in_(bindparam("pairs", expanding=True)),
+    Assignment.annotator == bindparam("annotator"),
+    Assignment.state == AssignmentState.LOST,
+)
+_TAKE = (
+    update(_ASSIGNMENT)
+    .where(_ASSIGNMENT.c.id == bindparam("row"))
+    .values(
+        state=_HELD,
+        annotator=bindparam("taker"),
+        expires=bindparam("until"),
+        turn=bindparam("place"),
+    )
 )
 
 
@@ -174,48 +216,38 @@ def is_more(session: Session, asker: Asker) -> bool:
 
     In PostgreSQL a row that another call has looked at is passed over, also if that call leaves it.
     """
-    return any(session.execute(choice.limit(1)).first() is not None for choice in _choices(asker))
+    return any(
+        session.execute(choice, _whose(asker, limit=1)).first() is not None
+        for choice in (_EXPIRED, _FREE)
+    )
 
 
 def _wanted(session: Session, asker: Asker, count: int) -> list[_Row]:
-    """Verdicts that are wanted and nobody's: what has expired first, then in the sample's order."""
+    """Verdicts that are wanted and nobody's: what has expired first, then in the sample's order.
+
+    Of several of one pair, the first is taken.
+    """
     found: dict[int, _Row] = {}
-    for choice in _choices(asker):
-        locked = choice.with_for_update(skip_locked=True, of=Assignment)
-        _collect(session, locked, found, count, asker.design.verdicts_per_pair)
+    for choice in _LOCKED:
+        missing = count - len(found)
+        if not missing:
+            break
+        query = choice.where(Assignment.pair.not_in(found)) if found else choice
+        limit = missing * asker.design.verdicts_per_pair
+        for row in session.execute(query, _whose(asker, limit=limit)):
+            if len(found) < count:
+                found.setdefault(row.pair, row)
     return list(found.values())
 
 
-def _choices(asker: Asker) -> tuple[Any, Any]:
-    """Selects what has expired, and what is free, of pairs that the asker has not been given."""
-    other = aliased(Assignment)
-    mine = exists().where(
-        other.pair == Assignment.pair,
-        other.annotator == asker.person.name,
-        other.state != AssignmentState.LOST,
-    )
-    query = select(Assignment.id, Assignment.pair, Assignment.annotator).where(
-        Assignment.campaign == asker.campaign.id, ~mine
-    )
-    expired = query.where(
-        Assignment.state == _HELD, Assignment.expires <= asker.now, Assignment.wanted
-    ).order_by(Assignment.expires, Assignment.id)
-    free = query.where(Assignment.state == AssignmentState.FREE).order_by(
-        Assignment.position, Assignment.id
-    )
-    return expired, free
-
-
-def _collect(session: Session, query: Any, found: dict[int, _Row], count: int, most: int) -> None:
-    """Adds rows of pairs that are not found yet: of several of one pair, the first."""
-    missing = count - len(found)
-    if missing <= 0:
-        return
-    if found:
-        query = query.where(Assignment.pair.not_in(found))
-    for row in session.execute(query.limit(missing * most)):
-        if len(found) < count:
-            found.setdefault(row.pair, row)
+def _whose(asker: Asker, **more: Any) -> dict[str, Any]:
+    """The parameters of statements about one annotator of a campaign."""
+    return {
+        "campaign": asker.campaign.id,
+        "annotator": asker.person.name,
+        "now": asker.now,
+        **more,
+    }
 
 
 def _unasked(session: Session, asker: Asker, count: int) -> list[int]:
@@ -244,25 +276,11 @@ def _take(session: Session, asker: Asker, rows: Sequence[_Row], turns: dict[int,
     """Makes rows the asker's; who had them before is noted, should their verdict still come."""
     if not rows:
         return
-    session.execute(
-        delete(Assignment).where(
-            Assignment.pair.in_([row.pair for row in rows]),
-            Assignment.annotator == asker.person.name,
-            Assignment.state == AssignmentState.LOST,
-        )
-    )
-    session.execute(
-        update(Assignment),
-        [
-            {
-                "id": row.id,
-                "state": _HELD,
-                "annotator": asker.person.name,
-                "expires": asker.expires,
-                "turn": turns[row.pair],
-            }
-            for row in rows
-        ],
+    mine = {"pairs": [row.pair for row in rows], "annotator": asker.person.name}
+    session.execute(_FORGET, mine)
+    taken = {"taker": asker.person.name, "until": asker.expires}
+    session.connection().execute(
+        _TAKE, [{**taken, "row": row.id, "place": turns[row.pair]} for row in rows]
     )
     lost = [row for row in rows if row.annotator is not None]
     if lost:

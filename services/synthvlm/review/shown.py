@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from synthvlm.errors import DataCorrupt, NotFound, PreconditionFailed
@@ -17,16 +17,18 @@ MAX_IMAGE_BYTES: Final = 32 * 2**20
 """Most bytes of an image that is shown."""
 
 
+_PAIRS = select(Pair.id, Pair.caption, Pair.mirrored).where(
+    Pair.id.in_(bindparam("pairs", expanding=True))
+)
+_PICTURES = select(Picture.__table__).where(Picture.pair.in_(bindparam("pairs", expanding=True)))
+
+
 def shown_pairs(session: Session, pairs: Sequence[int]) -> list[ShownPair]:
     """Pairs by their ids, in that order."""
-    rows = {
-        row.id: row
-        for row in session.execute(
-            select(Pair.id, Pair.caption, Pair.mirrored).where(Pair.id.in_(pairs))
-        )
+    rows = {row.id: row for row in session.execute(_PAIRS, {"pairs": pairs})}
+    images = {
+        (row.pair, row.side): _image(row) for row in session.execute(_PICTURES, {"pairs": pairs})
     }
-    query = select(Picture.__table__).where(Picture.pair.in_(pairs))
-    images = {(row.pair, row.side): _image(row) for row in session.execute(query)}
     return [
         ShownPair(
             pair,
