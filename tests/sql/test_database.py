@@ -154,7 +154,7 @@ def test_writes_at_once_are_all_kept_and_one_that_fails_harms_no_other(database)
             return number
 
         try:
-            return database.write(work)
+            return int(database.write(work))
         except KeyError:
             return "failed"
 
