@@ -138,6 +138,8 @@ def _axe(service: Running, browser: Browser) -> str:
     paths = (f"/campaigns/{campaign}", f"/campaigns/{campaign}/overview")
     for path in ("/", *paths, f"/campaigns/{campaign}/disagreements"):
         one.page.goto(f"{service.origin}{path}")
+        if path.endswith("overview"):
+            one.page.wait_for_selector("#rate-title")
         found += Axe().run(one.page).response["violations"]
     names = ", ".join(sorted({one["id"] for one in found}))
     return f"axe-core on 4 pages: {names or 'no'} violations"

@@ -119,6 +119,7 @@ def _take(service: Running, browser: Browser, campaign: str, scheme: str, into: 
     _save(olga.page, into / f"review-{scheme}.png")
     olga.page.goto(f"{service.origin}/campaigns/{campaign}/overview")
     olga.page.set_viewport_size({"width": DESKTOP["width"], "height": 1400})
+    olga.page.wait_for_selector("#rate-title")
     _save(olga.page, into / f"review-owner-{scheme}.png")
     olga.close()
     ann = Annotator(

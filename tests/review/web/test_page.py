@@ -259,7 +259,7 @@ def test_two_images_are_compared(service, annotate):
     assert ann.page.locator("#recent .word").all_inner_texts() == ["equal", "right", "left"]
     olga = annotate("olga", campaign)
     olga.page.goto(f"{service.origin}/campaigns/{campaign}/overview")
-    assert "How often the source is preferred" in olga.page.inner_text("main")
+    expect(olga.page.locator("#rate-title")).to_have_text("How often the source is preferred")
 
 
 def test_a_caption_is_text_and_nothing_else(service, annotate):
@@ -336,6 +336,8 @@ def test_everyone_can_use_it(service, annotate, scheme):
     olga.page.keyboard.press("Escape")
     for path in (f"/campaigns/{campaign}/overview", f"/campaigns/{campaign}/disagreements", "/"):
         olga.page.goto(f"{service.origin}{path}")
+        if path.endswith("overview"):
+            olga.page.wait_for_selector("#rate-title")
         assert violations() == []
     olga.context.clear_cookies()
     olga.page.goto(f"{service.origin}/")

@@ -27,6 +27,7 @@ from synthvlm.review.people import Person
 from synthvlm.review.reviews import Reviews
 from synthvlm.review.web import annotating, charts, downloads, overview, signin
 from synthvlm.review.web.access import Access
+from synthvlm.review.web.kept_figures import KeptFigures
 from synthvlm.review.web.protection import Protection, Rate
 from synthvlm.review.web.sessions import Sessions
 from synthvlm.review.web.settings import WebSettings
@@ -80,6 +81,7 @@ def web_application(
     )
     application.state.site = Site(
         reviews=reviews,
+        figures=KeptFigures(reviews.statistics),
         settings=settings,
         sessions=Sessions(key, settings.session_hours * 3600, secure=secure),
         access=Access(settings, people),

@@ -34,7 +34,6 @@ async def _page(request: Request) -> Response:
     known = visitor(request)
     reviews, campaign = site(request).reviews, request.path_params["campaign"]
     progress = await run_in_threadpool(reviews.progress, known.person, campaign)
-    figures = await run_in_threadpool(reviews.statistics, known.person, campaign)
     found = await run_in_threadpool(reviews.disagreements, known.person, campaign, 0, _EXAMPLES)
     return show(
         request,
@@ -42,7 +41,6 @@ async def _page(request: Request) -> Response:
         known,
         campaign=progress.campaign,
         progress=progress,
-        figures=figures,
         cards=[(one, pair_json(campaign, one.pair)) for one in found],
     )
 
@@ -57,10 +55,10 @@ async def _progress(request: Request) -> Response:
 
 async def _figures(request: Request) -> Response:
     known = visitor(request)
-    reviews, campaign = site(request).reviews, request.path_params["campaign"]
-    view = await run_in_threadpool(reviews.campaign, known.person, campaign)
-    figures = await run_in_threadpool(reviews.statistics, known.person, campaign)
-    return show(request, "figures.html.j2", known, campaign=view, figures=figures)
+    parts, campaign = site(request), request.path_params["campaign"]
+    progress = await run_in_threadpool(parts.reviews.progress, known.person, campaign)
+    figures = await run_in_threadpool(parts.figures.get, known.person, progress)
+    return show(request, "figures.html.j2", known, campaign=progress.campaign, figures=figures)
 
 
 async def _disagreements(request: Request) -> Response:

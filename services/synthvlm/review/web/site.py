@@ -11,6 +11,7 @@ from starlette.templating import Jinja2Templates
 from synthvlm.review.people import Person, Role
 from synthvlm.review.reviews import Reviews
 from synthvlm.review.web.access import Access
+from synthvlm.review.web.kept_figures import KeptFigures
 from synthvlm.review.web.protection import CSRF_HEADER, Rate, require_own_form
 from synthvlm.review.web.sessions import Session, Sessions
 from synthvlm.review.web.settings import WebSettings
@@ -24,11 +25,13 @@ class Site:
 
     Attributes:
         reviews: The service's logic.
+        figures: Of the campaigns.
         posts: Limits requests that change something, by person.
         sign_ins: Limits attempts to sign in, by address.
     """
 
     reviews: Reviews
+    figures: KeptFigures
     settings: WebSettings
     sessions: Sessions
     access: Access

@@ -1,18 +1,18 @@
 // Keeps the figures of the owner's page up to date while somebody looks at it.
 
-for (const element of document.querySelectorAll("[data-refresh]")) {
-  const refresh = async () => {
-    if (document.hidden || element.contains(document.activeElement)) return;
+async function refresh(element) {
+  if (!document.hidden && !element.contains(document.activeElement)) {
     try {
       const answer = await fetch(element.dataset.refresh, { headers: { Accept: "text/html" } });
-      const text = await answer.text();
       if (answer.ok && !answer.redirected) {
-        const fresh = new DOMParser().parseFromString(text, "text/html").body;
+        const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").body;
         if (fresh.innerHTML !== element.innerHTML) element.replaceChildren(...fresh.childNodes);
       }
     } catch {
       // The next try may do better; what is shown stays.
     }
-  };
-  setInterval(refresh, element.dataset.seconds * 1000);
+  }
+  setTimeout(() => refresh(element), element.dataset.seconds * 1000);
 }
+
+document.querySelectorAll("[data-refresh]").forEach(refresh);
