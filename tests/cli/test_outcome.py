@@ -44,9 +44,24 @@ def test_the_summary_has_what_scripts_rely_on() -> None:
         },
         "made": {"images": 2, "scores": 2},
         "reused": {"images": 6, "scores": 4},
+        "model": None,
+        "evaluation": None,
         "report": "/home/report.html",
         "seconds": 1.235,
     }
+
+
+def test_the_summary_names_what_jobs_have_made() -> None:
+    state = RunState("evaluate")
+    for stage, result in RESULTS.items():
+        state.apply(StageEvent(stage, State.FINISHED, result=result))
+    for stage, path in (("train", "models/m"), ("evaluate", "evaluation/e")):
+        result = {"path": path, "digest": f"sha256:{path[-1]}", "records": 9, "found": False}
+        state.apply(StageEvent(stage, State.FINISHED, result=result))
+    assert state.is_finished
+    summary = RunOutcome(state).summary(None, 1.0)
+    assert summary["model"] == {"path": "models/m", "digest": "sha256:m"}
+    assert summary["evaluation"] == {"path": "evaluation/e", "digest": "sha256:e"}
 
 
 def test_a_run_without_a_report_says_so() -> None:

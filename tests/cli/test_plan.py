@@ -67,8 +67,11 @@ def test_unset_parameters_take_the_profiles_values() -> None:
 
 
 def test_every_stage_has_the_store_and_digests_are_arguments_that_the_cache_sees() -> None:
-    arguments = complete(StageRequests(), GENERATOR, SCORER, "file:///store").arguments()
+    wanted = StageRequests(train={"profile": "mini"}, evaluate={"profile": "mini"})
+    arguments = complete(wanted, GENERATOR, SCORER, "file:///store").arguments()
     requests = {name: json.loads(text) for name, text in arguments.items()}
+    for job in ("train_request", "evaluate_request"):
+        assert requests.pop(job) == {"profile": "mini", "store": "file:///store"}
     assert all(request["store"] == {"uri": "file:///store"} for request in requests.values())
     assert requests["generate_request"]["model_digest"] == "sha256:g"
     assert requests["score_request"]["model_digest"] == "sha256:a"

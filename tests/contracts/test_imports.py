@@ -30,7 +30,7 @@ def loaded_by(module: str) -> set[str]:
         "synthvlm.profiles",
         "synthvlm.report.write",
         "synthvlm.serving",
-        "synthvlm.training.launch",
+        "synthvlm.jobs.launch",
         "synthvlm.training.trained",
     ],
 )

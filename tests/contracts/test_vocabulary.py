@@ -16,6 +16,7 @@ SHARED = {
     "client",
     "cluster",
     "evaluation",
+    "jobs",
     "local",
     "profiles",
     "report",

@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
+from synthvlm.local.words import WORDS
 from tests.e2e.place import Place, place_in
 
 
@@ -18,7 +19,7 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line, process.communicate()[1]
-    assert set(json.loads(line)["services"]) == {"caption", "generation", "alignment", "dataset"}
+    assert set(json.loads(line)["services"]) == set(WORDS)
     pids = place.service_pids()
     yield place
     process.terminate()

@@ -13,7 +13,7 @@ from synthvlm.local.launch import start
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import silent, wait_ready
 from synthvlm.local.services import as_services, own_services, register
-from synthvlm.local.words import WORDS
+from synthvlm.local.words import RUN
 from synthvlm_pipelines.events import StageEvent
 from tests.e2e.place import Place, place_in
 from tests.e2e.victims import find_victim
@@ -111,7 +111,7 @@ def kill_the_command(place: Place) -> None:
     process = place.start(*place.run_command())
     place.wait_for(in_the_middle_of("generate", 4))
     family = psutil.Process(process.pid).children(recursive=True)
-    assert {place.service_pids()[word] for word in WORDS} < {child.pid for child in family}
+    assert {place.service_pids()[word] for word in RUN} < {child.pid for child in family}
     process.kill()
     out, _ = process.communicate()
     assert out == ""

@@ -9,6 +9,7 @@ import pytest
 from synthvlm.errors import InvalidInput
 from synthvlm.evaluation.__main__ import main
 from synthvlm.evaluation.request import read_request
+from synthvlm.jobs.events import State, parse_event
 
 GOOD: dict[str, Any] = {"name": "m", "store": "memory://x", "model": {"folder": "/models/m"}}
 
@@ -55,6 +56,7 @@ def test_the_job_ends_with_one_line_and_a_status(
     assert main(["--request", str(tmp_path / "absent.json")]) == 2
     assert main(["--request", str(written(tmp_path, "{"))]) == 2
     assert main(["--request", str(written(tmp_path, GOOD))]) == 1
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 3
-    assert "/models/m does not exist" in errors[2]
+    told = [parse_event(line) for line in capsys.readouterr().out.splitlines()]
+    assert [event and event.state for event in told] == [State.FAILED] * 3
+    assert told[2] is not None
+    assert "/models/m does not exist" in told[2].reason

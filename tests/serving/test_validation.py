@@ -49,9 +49,15 @@ class ScorePairs(RequestModel):
     parameters: ParametersMessage | None
 
 
+class StrataMessage(RequestModel):
+    column: str
+    quantiles: int
+
+
 class Rule(RequestModel):
     top_k: Annotated[int, Field(ge=1)] | None
     top_fraction: float | None
+    strata: StrataMessage | None
 
     @model_validator(mode="after")
     def _one(self) -> "Rule":
@@ -160,7 +166,7 @@ def test_oneofs_are_none_but_for_the_member_that_is_set() -> None:
         store={"uri": "file:///data"}, rule=dataset_pb2.SelectionRule(top_fraction=0.0)
     )
     parsed = parse(Select, request)
-    assert parsed.rule == Rule(top_k=None, top_fraction=0.0)
+    assert parsed.rule == Rule(top_k=None, top_fraction=0.0, strata=None)
     assert parsed.store == parse_location("file:///data")
     request.rule.ClearField("top_fraction")
     assert wrong(Select, request) == {"rule.limit": "give a limit"}

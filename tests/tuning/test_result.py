@@ -47,7 +47,9 @@ def test_the_chosen_profile_is_the_profile_with_the_chosen_parameters(tmp_path):
     changed = {"steps", "guidance_scale", "profile"}
     assert tuned.model_dump(exclude=changed) == own.model_dump(exclude=changed)
     sections = yaml.safe_load(file.read_text())
-    assert {word for word in sections if word != "generation"} == {"caption", "alignment"}
+    assert {word for word in sections if word != "generation"} == {
+        *("caption", "alignment", "training", "evaluation")
+    }
     assert load_profile("mini").section("generation")["steps"] != 9
 
 

@@ -8,11 +8,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
-from synthvlm.local.places import Places, places_of
 from synthvlm.local.sockets import keep_private
-from synthvlm.storage import Location, file_location
+
+if TYPE_CHECKING:
+    # Every command imports this module, and only some need what these bring along.
+    from synthvlm.local.places import Places
+    from synthvlm.storage import Location
 
 DEFAULT_HOME = Path(".synthvlm")
 HOME_VARIABLE = "SYNTHVLM_HOME"
@@ -37,8 +41,10 @@ class Home:
         return self.root / "store"
 
     @property
-    def store_location(self) -> Location:
+    def store_location(self) -> "Location":
         """Where the object store is: that folder, or what the home's file names."""
+        from synthvlm.storage import file_location
+
         return self.places.location or file_location(self.store)
 
     @property
@@ -67,12 +73,14 @@ class Home:
         return self.places.reviews or f"sqlite:///{self.reviews}"
 
     @property
-    def places(self) -> Places:
+    def places(self) -> "Places":
         """What the home's file says.
 
         Raises:
             InvalidInput: It is damaged.
         """
+        from synthvlm.local.places import places_of
+
         return places_of(self.root)
 
     @property

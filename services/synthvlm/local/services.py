@@ -135,7 +135,7 @@ def attach(home: Home, words: Sequence[str]) -> Services | None:
     except FileNotFoundError:
         return None
     running = {
-        word: Running(**entry | {"token_file": _path(entry["token_file"])})
+        word: Running(**entry | {"token_file": _path(entry.get("token_file"))})
         for word, entry in content["running"].items()
     }
     ready = all(
