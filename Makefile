@@ -54,6 +54,12 @@ demo: setup $(TRITON_SERVER) ## the whole run on this machine: captions, a publi
 	$(BIN)/synthvlm --home "$(DEMO_HOME)" run --captions "$(DEMO_HOME)/captions.jsonl" --name demo \
 	  --repeat $(DEMO_REPEAT) --top-fraction $(DEMO_FRACTION) --shard-size $(DEMO_SHARD) --engine $(ENGINE) \
 	  --until evaluate
+	$(BIN)/synthvlm --home "$(DEMO_HOME)" review create demo --sample 50 --verdicts 1
+	@echo "look at its pairs and judge them: make review"
+
+.PHONY: review
+review: setup ## serve the page on which people judge the demo's pairs, after `make demo`; Ctrl-C ends it
+	$(BIN)/synthvlm --home "$(DEMO_HOME)" up
 
 .PHONY: up
 up: setup $(TRITON_SERVER) ## start all services locally, state in UP_HOME (default .synthvlm); Ctrl-C stops them
