@@ -12,9 +12,9 @@ import sys
 import time
 from collections.abc import Callable
 
-from synthvlm.scenes.asking import questions_of
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.oracle import judge
+from synthvlm.scenes.questions import ask_all
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import sample_scene
 
@@ -47,7 +47,7 @@ def main() -> int:
         "sample": lambda _: sample_scene(rng),
         "describe": lambda i: describe(scenes[i], rng),
         "render": lambda i: render(scenes[i]),
-        "questions": lambda i: questions_of(scenes[i], rng),
+        "questions": lambda i: ask_all(scenes[i], rng),
         "oracle": lambda i: judge(images[i], captions[i]),
         "image and caption": whole,
     }

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from synthvlm.cli.__main__ import run
-from synthvlm.scenes.asking import sample_questions
 from synthvlm.scenes.captions import sample_captions
+from synthvlm.scenes.questions import sample_questions
 
 
 def test_show_writes_a_sheet_and_says_where(

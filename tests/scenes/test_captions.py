@@ -13,14 +13,11 @@ from synthvlm.caption.statistics.ratios import (
     word_repetition_ratio,
 )
 from synthvlm.caption.statistics.texts import Texts
-from synthvlm.scenes.captions import DETAILS, describe, meaning_of, sample_captions, scene_of
+from synthvlm.scenes.captions import DETAILS, describe, sample_captions
 from synthvlm.scenes.files import write_captions, write_sheet
 from synthvlm.scenes.flawed import FLAWS
-from synthvlm.scenes.grammar import Group, Meaning, parse
-from synthvlm.scenes.oracle import judge
-from synthvlm.scenes.render import render
-from synthvlm.scenes.truth import holds
-from synthvlm.scenes.world import Mix, sample_scene
+from synthvlm.scenes.grammar import Meaning, parse
+from synthvlm.scenes.world import sample_scene
 
 POOL = list(sample_captions(5, 4000, 0.3))
 
@@ -94,19 +91,3 @@ def test_files_are_reproducible(tmp_path) -> None:
 
 def test_a_pool_of_any_size_is_drawn_one_by_one():
     assert next(sample_captions(5, 100_000_000, 0.3)) == POOL[0]
-
-
-def test_a_scene_of_a_meaning_is_one_that_it_is_true_of() -> None:
-    rng = random.Random(3)
-    for _ in range(100):
-        scene = sample_scene(rng, Mix(1, 1, 1))
-        meaning = meaning_of(scene, rng, rng.choice(DETAILS))
-        drawn = scene_of(meaning, rng)
-        assert drawn is not None
-        assert holds(meaning, drawn)
-        assert judge(render(drawn), describe(drawn, rng)).true
-
-
-def test_more_things_than_there_is_room_for_have_no_scene() -> None:
-    groups = (Group(4, "red", "star"), Group(1, "blue", "square"))
-    assert scene_of(Meaning(groups), random.Random(0)) is None

@@ -8,24 +8,9 @@ from typing import Final
 
 from synthvlm.scenes import flawed
 from synthvlm.scenes.grammar import Group, Meaning, phrase
-from synthvlm.scenes.world import (
-    BACKGROUNDS,
-    PLACES,
-    QUARTERS,
-    RADII,
-    RELATIONS,
-    SIZE,
-    SPREAD,
-    Scene,
-    Thing,
-    place_of,
-    relation_between,
-    sample_scene,
-)
+from synthvlm.scenes.world import Scene, place_of, relation_between, sample_scene
 
 DETAILS: Final = (1, 2, 3)
-
-_JITTER: Final = 1.5  # pixels that a drawn thing may be off the centre of its place
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,37 +45,6 @@ def meaning_of(scene: Scene, rng: random.Random, detail: int) -> Meaning:
 def describe(scene: Scene, rng: random.Random, detail: int | None = None) -> str:
     """Words a true caption of ``scene``; see :func:`meaning_of` for ``detail``."""
     return phrase(meaning_of(scene, rng, detail or rng.choice(DETAILS)), rng)
-
-
-def scene_of(meaning: Meaning, rng: random.Random) -> Scene | None:
-    """Draws a scene of which ``meaning`` is true; what it leaves open is up to ``rng``.
-
-    Returns:
-        The scene; None when the meaning has more things than a scene has room for.
-    """
-    kinds = [group for group in meaning.groups for _ in range(group.count)]
-    if len(kinds) > len(QUARTERS):
-        return None
-    if len(kinds) == 1:
-        place = meaning.place or rng.choices(list(PLACES), (4, 1, 1, 1, 1))[0]
-        centres: list[tuple[float, float]] = [PLACES[place]]
-    elif meaning.relation is not None:
-        dx, dy = (SPREAD * step for step in RELATIONS[meaning.relation])
-        centres = [(SIZE / 2 + sign * dx, SIZE / 2 + sign * dy) for sign in (1, -1)]
-    else:
-        centres = list(rng.sample(QUARTERS, len(kinds)))
-    shared = rng.choice(list(RADII)) if len(kinds) > 2 else None
-    things = tuple(
-        Thing(
-            kind.shape,
-            kind.colour,
-            kind.size or shared or rng.choice(list(RADII)),
-            round(x + rng.uniform(-_JITTER, _JITTER), 2),
-            round(y + rng.uniform(-_JITTER, _JITTER), 2),
-        )
-        for kind, (x, y) in zip(kinds, centres, strict=True)
-    )
-    return Scene(meaning.background or rng.choice(list(BACKGROUNDS)), things)
 
 
 def sample_captions(seed: int, count: int, flawed_fraction: float = 0.15) -> Iterator[Caption]:

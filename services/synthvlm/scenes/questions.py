@@ -1,25 +1,17 @@
-"""One question about a scene with its answer, for each kind of question; ``asking`` asks them all.
+"""Questions about a scene with their answers, for training and evaluating vision-language models.
 
 Every question has one answer: "the circle" is only asked about where there is exactly one, sides
 only where they are clear. Every word of a question or answer is one token of the mini tokenizer.
 """
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Final
 
-from synthvlm.scenes.captions import DETAILS, meaning_of
-from synthvlm.scenes.grammar import (
-    NUMBERS,
-    SHAPE_WORDS,
-    SIDES,
-    SIZE_WORDS,
-    Meaning,
-    phrase,
-    plural,
-)
+from synthvlm.scenes.captions import describe
+from synthvlm.scenes.grammar import NUMBERS, SHAPE_WORDS, SIDES, SIZE_WORDS, parse, plural
 from synthvlm.scenes.mutate import mutate
 from synthvlm.scenes.truth import holds
 from synthvlm.scenes.world import (
@@ -30,15 +22,11 @@ from synthvlm.scenes.world import (
     Thing,
     place_of,
     relation_between,
+    sample_scene,
 )
 
 NONE: Final = "none"
 """The answer to how many there are when there are none."""
-
-OPEN: Final = ("size", "background", "relation", "place")
-"""What a caption may leave open; it always tells how many things of which colour and shape."""
-
-EVERYTHING: Final = frozenset(OPEN)
 
 _NEAR: Final = 6.0  # pixels from the centre of a place within which a thing is surely there
 _CLEAR: Final = 2.0  # how much further apart things are along their relation's axis
@@ -75,9 +63,7 @@ class _Reference:
         return " ".join(w for w in (size, self.colour, plural(noun) if many else noun) if w)
 
 
-def ask(
-    scene: Scene, rng: random.Random, kind: str, told: frozenset[str] = EVERYTHING
-) -> Question | None:
+def ask(scene: Scene, rng: random.Random, kind: str) -> Question | None:
     """Asks a question of one kind about ``scene``; the same state of ``rng`` gives the same one.
 
     Yes and no, and true and false, are equally frequent answers.
@@ -86,22 +72,32 @@ def ask(
         scene: What is asked about.
         rng: Chooses what to ask, and the wording.
         kind: One of ``KINDS``.
-        told: Which of ``OPEN`` are known; the others are neither asked for nor mentioned.
 
     Returns:
         The question; None when the scene allows no unambiguous one of that kind.
     """
-    if kind in EVERYTHING - told:
-        return None
-    asked = _ASKING[kind](scene, rng, told)
+    asked = _ASKING[kind](scene, rng)
     return None if asked is None else Question(kind, *asked)
 
 
+def ask_all(scene: Scene, rng: random.Random, kinds: Sequence[str] = ()) -> list[Question]:
+    """One question of every kind that ``scene`` allows, in the order of ``kinds`` (all: empty)."""
+    asked = (ask(scene, rng, kind) for kind in kinds or KINDS)
+    return [question for question in asked if question is not None]
+
+
+def sample_questions(seed: int, count: int) -> Iterator[tuple[Scene, list[Question]]]:
+    """Draws ``count`` scenes, those of a contact sheet with this seed, with all their questions."""
+    scenes, words = random.Random(seed), random.Random(f"questions {seed}")
+    for _ in range(count):
+        scene = sample_scene(scenes)
+        yield scene, ask_all(scene, words)
+
+
 _Asked = tuple[str, str] | None
-_Told = frozenset[str]
 
 
-def _existence(scene: Scene, rng: random.Random, _: _Told) -> _Asked:
+def _existence(scene: Scene, rng: random.Random) -> _Asked:
     thing = rng.choice(scene.things)
     there = rng.random() < 0.5
     reference = _of(thing, rng.choice((("colour", "shape"), ("colour", "shape"), *_ONE)))
@@ -117,8 +113,8 @@ def _existence(scene: Scene, rng: random.Random, _: _Told) -> _Asked:
     return f"{opening} {noun}{place}?", "yes" if there else "no"
 
 
-def _colour(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
-    found = _pointed_out(scene, rng, told, (("shape",), ("size", "shape"), ("size",), ()))
+def _colour(scene: Scene, rng: random.Random) -> _Asked:
+    found = _pointed_out(scene, rng, (("shape",), ("size", "shape"), ("size",), ()))
     if found is None:
         return None
     thing, words = found
@@ -133,8 +129,8 @@ def _colour(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
     return wording.format(words), thing.colour
 
 
-def _shape(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
-    found = _pointed_out(scene, rng, told, (("colour",), ("size", "colour"), ("size",), ()))
+def _shape(scene: Scene, rng: random.Random) -> _Asked:
+    found = _pointed_out(scene, rng, (("colour",), ("size", "colour"), ("size",), ()))
     if found is None:
         return None
     thing, words = found
@@ -149,8 +145,8 @@ def _shape(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
     return wording.format(words), thing.shape
 
 
-def _size(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
-    found = _pointed_out(scene, rng, told, (("colour", "shape"), *_ONE, ()))
+def _size(scene: Scene, rng: random.Random) -> _Asked:
+    found = _pointed_out(scene, rng, (("colour", "shape"), *_ONE, ()))
     if found is None:
         return None
     thing, words = found
@@ -160,7 +156,7 @@ def _size(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
     return wording.format(words), thing.size
 
 
-def _count(scene: Scene, rng: random.Random, _: _Told) -> _Asked:
+def _count(scene: Scene, rng: random.Random) -> _Asked:
     if rng.random() < 0.2:
         reference = _Reference(colour=rng.choice(tuple(COLOURS)), shape=rng.choice(SHAPES))
     else:
@@ -174,11 +170,11 @@ def _count(scene: Scene, rng: random.Random, _: _Told) -> _Asked:
     return wording.format(opening), NUMBERS.get(number, NONE)
 
 
-def _relation(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
+def _relation(scene: Scene, rng: random.Random) -> _Asked:
     pairs = [pair for pair in permutations(scene.things, 2) if _is_clear(*pair)]
     rng.shuffle(pairs)
     for one, other in pairs:
-        names = [_one_of(scene, thing, rng, told, _NAMES) for thing in (one, other)]
+        names = [_one_of(scene, thing, rng, _NAMES) for thing in (one, other)]
         if None in names:
             continue
         side = SIDES[relation_between(one, other)]
@@ -198,12 +194,13 @@ def _relation(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
     return None
 
 
-def _truth(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
+def _truth(scene: Scene, rng: random.Random) -> _Asked:
     true = rng.random() < 0.5
     while True:
-        meaning = _claim(scene if true else mutate(scene, rng), rng, told)
-        # The claim may not mention the difference, and so be true all the same.
-        if holds(meaning, scene) == true:
+        caption = describe(scene if true else mutate(scene, rng), rng).rstrip(".")
+        meaning = parse(caption)
+        # The caption may not mention the difference, and so be true all the same.
+        if meaning is not None and holds(meaning, scene) == true:
             break
     wording, answers = rng.choice(
         (
@@ -212,23 +209,10 @@ def _truth(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
             ("is this correct: {}?", ("yes", "no")),
         )
     )
-    return wording.format(phrase(meaning, rng).rstrip(".")), answers[0] if true else answers[1]
+    return wording.format(caption), answers[0] if true else answers[1]
 
 
-def _claim(scene: Scene, rng: random.Random, told: _Told) -> Meaning:
-    """What a caption may claim about ``scene`` that mentions only what is told."""
-    if "size" not in told:
-        # Things that differ in size alone are named together.
-        scene = replace(scene, things=tuple(replace(t, size="big") for t in scene.things))
-    meaning = meaning_of(scene, rng, rng.choice(DETAILS))
-    groups = meaning.groups
-    if "size" not in told:
-        groups = tuple(replace(group, size=None) for group in groups)
-    unsaid = {name: None for name in ("relation", "place", "background") if name not in told}
-    return replace(meaning, groups=groups, **unsaid)
-
-
-def _background(scene: Scene, rng: random.Random, _: _Told) -> _Asked:
+def _background(scene: Scene, rng: random.Random) -> _Asked:
     wording = rng.choice(
         (
             "what colour is the background?",
@@ -240,11 +224,11 @@ def _background(scene: Scene, rng: random.Random, _: _Told) -> _Asked:
     return wording, scene.background
 
 
-def _place(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
+def _place(scene: Scene, rng: random.Random) -> _Asked:
     placed = [thing for thing in scene.things if _is_near_a_place(thing)]
     rng.shuffle(placed)
     for thing in placed:
-        words = _one_of(scene, thing, rng, told, _NAMES)
+        words = _one_of(scene, thing, rng, _NAMES)
         if words is not None:
             wording = rng.choice(
                 (
@@ -257,7 +241,7 @@ def _place(scene: Scene, rng: random.Random, told: _Told) -> _Asked:
     return None
 
 
-_ASKING: Final[dict[str, Callable[[Scene, random.Random, _Told], _Asked]]] = {
+_ASKING: Final[dict[str, Callable[[Scene, random.Random], _Asked]]] = {
     "existence": _existence,
     "colour": _colour,
     "shape": _shape,
@@ -281,11 +265,9 @@ def _of(thing: Thing, said: Sequence[str]) -> _Reference:
 
 
 def _one_of(
-    scene: Scene, thing: Thing, rng: random.Random, told: _Told, ways: Sequence[Sequence[str]]
+    scene: Scene, thing: Thing, rng: random.Random, ways: Sequence[Sequence[str]]
 ) -> str | None:
     """Points out ``thing`` in one of ``ways`` that fit no other thing; None when all do."""
-    if "size" not in told:
-        ways = [[name for name in said if name != "size"] for said in ways]
     fitting = [
         reference
         for reference in (_of(thing, said) for said in ways)
@@ -295,11 +277,11 @@ def _one_of(
 
 
 def _pointed_out(
-    scene: Scene, rng: random.Random, told: _Told, ways: Sequence[Sequence[str]]
+    scene: Scene, rng: random.Random, ways: Sequence[Sequence[str]]
 ) -> tuple[Thing, str] | None:
     """Some thing that can be pointed out in one of ``ways``, and the words that do it."""
     for thing in rng.sample(scene.things, len(scene.things)):
-        words = _one_of(scene, thing, rng, told, ways)
+        words = _one_of(scene, thing, rng, ways)
         if words is not None:
             return thing, words
     return None

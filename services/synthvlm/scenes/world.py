@@ -30,7 +30,7 @@ BACKGROUNDS: Final[dict[str, tuple[int, int, int]]] = {
 SHAPES: Final = ("circle", "square", "triangle", "star", "cross", "diamond")
 RADII: Final[dict[str, float]] = {"small": 8.5, "big": 13.0}
 
-# Centres of a lone object by the name of its place; two to four objects use SPREAD and QUARTERS.
+# Centres of a lone object by the name of its place; two to four objects use _SPREAD and _QUARTERS.
 PLACES: Final[dict[str, tuple[int, int]]] = {
     "middle": (32, 32),
     "top left": (17, 17),
@@ -45,8 +45,8 @@ RELATIONS: Final[dict[str, tuple[int, int]]] = {
     "below": (0, 1),
 }
 OPPOSITE: Final = {"left": "right", "right": "left", "above": "below", "below": "above"}
-SPREAD: Final = 15
-QUARTERS: Final = ((17, 17), (47, 17), (17, 47), (47, 47))
+_SPREAD: Final = 15
+_QUARTERS: Final = ((17, 17), (47, 17), (17, 47), (47, 47))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ def _two(rng: random.Random) -> tuple[Thing, ...]:
     things = []
     for sign, (shape, colour) in ((1, first), (-1, second)):
         # Little freedom along the axis of the relation keeps big things apart.
-        x = _jitter(rng, SIZE / 2 + sign * dx * SPREAD, 1.0 if dx else 4.0)
-        y = _jitter(rng, SIZE / 2 + sign * dy * SPREAD, 1.0 if dy else 4.0)
+        x = _jitter(rng, SIZE / 2 + sign * dx * _SPREAD, 1.0 if dx else 4.0)
+        y = _jitter(rng, SIZE / 2 + sign * dy * _SPREAD, 1.0 if dy else 4.0)
         things.append(Thing(shape, colour, rng.choice(list(RADII)), x, y))
     return tuple(things)
 
@@ -143,7 +143,7 @@ def _group(rng: random.Random) -> tuple[Thing, ...]:
             other = _kind(rng)
         kinds[-1] = other
     size = rng.choice(list(RADII))
-    corners = rng.sample(QUARTERS, count)
+    corners = rng.sample(_QUARTERS, count)
     return tuple(
         Thing(shape, colour, size, _jitter(rng, x, 1.5), _jitter(rng, y, 1.5))
         for (shape, colour), (x, y) in zip(kinds, corners, strict=True)

@@ -5,7 +5,6 @@ from collections import Counter
 
 import pytest
 
-from synthvlm.scenes.asking import questions_of
 from synthvlm.scenes.captions import DETAILS, describe
 from synthvlm.scenes.flawed import FLAWS
 from synthvlm.scenes.grammar import parse
@@ -16,13 +15,15 @@ from synthvlm.scenes.mini_models.lessons import (
     YES,
     about,
     ask_about,
+    questions_on_caption,
     sample_judged,
     sample_lesson,
     shuffle_words,
     user_text,
 )
+from synthvlm.scenes.questions import KINDS
 from synthvlm.scenes.truth import holds
-from synthvlm.scenes.world import sample_scene
+from synthvlm.scenes.world import Mix, sample_scene
 
 
 def test_the_same_seed_gives_the_same_lessons() -> None:
@@ -64,6 +65,22 @@ def test_judged_captions_are_what_they_are_labelled() -> None:
         assert flaw == "repetitive" or parse(judged.caption) is None
 
 
+@pytest.mark.parametrize(
+    ("mix", "unsaid"),
+    [
+        (Mix(1, 0, 0), {"relation"}),
+        (Mix(0, 1, 0), {"place"}),
+        (Mix(0, 0, 1), {"relation", "place"}),
+    ],
+)
+def test_only_what_a_full_caption_says_is_asked(mix: Mix, unsaid: set[str]) -> None:
+    rng = random.Random(3)
+    kinds: set[str] = set()
+    for _ in range(200):
+        kinds |= {question.kind for question in questions_on_caption(sample_scene(rng, mix), rng)}
+    assert kinds == set(KINDS) - unsaid
+
+
 def test_lessons_are_of_every_kind_and_judgements_balanced() -> None:
     rng = random.Random(4)
     lessons = [sample_lesson(rng) for _ in range(2000)]
@@ -99,7 +116,7 @@ def test_a_conversation_shows_its_caption_once() -> None:
     rng = random.Random(6)
     scene = sample_scene(rng, MIX)
     caption = describe(scene, rng, 3)
-    turns = ask_about(caption, questions_of(caption, rng)[:3])
+    turns = ask_about(caption, questions_on_caption(scene, rng)[:3])
     assert [str(turn.prompt).startswith(f"{caption}\n") for turn in turns] == [True, False, False]
     meaning = parse(caption)
     assert meaning is not None

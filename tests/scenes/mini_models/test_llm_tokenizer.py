@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synthvlm.scenes.asking import sample_questions
 from synthvlm.scenes.grammar import VOCABULARY
 from synthvlm.scenes.mini_models.lessons import JUDGE, user_text
 from synthvlm.scenes.mini_models.llm_tokenizer import build_llm_tokenizer
+from synthvlm.scenes.questions import sample_questions
 
 TOKENIZER = build_llm_tokenizer()
 UNICODE = st.text(st.characters(codec="utf-8"), max_size=200)

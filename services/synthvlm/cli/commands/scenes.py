@@ -8,9 +8,8 @@ from rich.table import Table
 
 from synthvlm.cli import inputs
 from synthvlm.cli.terminal.output import print_json, stdout_console, styled
-from synthvlm.scenes.asking import sample_questions
 from synthvlm.scenes.files import write_captions, write_sheet
-from synthvlm.scenes.questions import Question
+from synthvlm.scenes.questions import Question, sample_questions
 
 MOST_SCENES = 400
 """Scenes on one contact sheet."""

@@ -14,12 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from synthvlm.scenes.asking import questions_of
 from synthvlm.scenes.captions import DETAILS, describe
 from synthvlm.scenes.flawed import FLAWS
 from synthvlm.scenes.grammar import parse
-from synthvlm.scenes.questions import Question
-from synthvlm.scenes.world import Mix, sample_scene
+from synthvlm.scenes.questions import Question, ask_all
+from synthvlm.scenes.world import Mix, Scene, sample_scene
 
 IMAGE: Final = "<image>"
 YES: Final = "Yes"
@@ -103,6 +102,16 @@ def sample_judged(rng: random.Random, flaw: str | None = None) -> Judged:
     return Judged(FLAWS[flaw](scene, rng), flaw)
 
 
+def questions_on_caption(scene: Scene, rng: random.Random) -> list[Question]:
+    """One question of each kind that a full caption of ``scene`` answers.
+
+    A full caption says where a lone thing lies and how two things lie to each other, but nothing
+    about the places of three or four.
+    """
+    said = {1: {"relation"}, 2: {"place"}}.get(len(scene.things), {"relation", "place"})
+    return [question for question in ask_all(scene, rng) if question.kind not in said]
+
+
 def sample_lesson(rng: random.Random) -> list[Turn]:
     """Draws something to learn: a caption, a judgement, a description, or some questions."""
     kind = rng.choices(("caption", "judgement", "description", "questions"), (2, 3, 2, 5))[0]
@@ -118,7 +127,7 @@ def sample_lesson(rng: random.Random) -> list[Turn]:
         detail = rng.choice(DETAILS)
         request = about(full, rng.choice(DESCRIBE[detail]))
         return [Turn(request, describe(scene, rng, detail), CAPTION_WEIGHT)]
-    questions = questions_of(full, rng)
+    questions = questions_on_caption(scene, rng)
     asked = rng.sample(questions, min(len(questions), rng.randint(1, MOST_QUESTIONS)))
     return ask_about(full, asked)
 

@@ -18,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from synthvlm.scenes.asking import questions_of
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.grammar import parse
 from synthvlm.scenes.mini_models.lessons import (
@@ -29,6 +28,7 @@ from synthvlm.scenes.mini_models.lessons import (
     NO,
     YES,
     about,
+    questions_on_caption,
     sample_judged,
     shuffle_words,
     user_text,
@@ -148,10 +148,10 @@ def answers(reader: Reader, count: int, seed: int = 570_000) -> dict[str, float]
     kinds: list[str] = []
     pairs: list[tuple[str, str]] = []
     while len(pairs) < count:
-        caption = describe(sample_scene(rng, MIX), rng, 3)
-        question = rng.choice(questions_of(caption, rng))
+        scene = sample_scene(rng, MIX)
+        question = rng.choice(questions_on_caption(scene, rng))
         kinds.append(question.kind)
-        prompt = about(caption, question.question)
+        prompt = about(describe(scene, rng, 3), question.question)
         pairs.append((user_text(prompt), f" {question.answer}"))
     followed = reader.follow(pairs)
     return _shares((kind, one.says_the_same) for kind, one in zip(kinds, followed, strict=True))
