@@ -52,6 +52,4 @@ def test_a_run_on_postgresql_and_s3_is_the_run_on_files(
         on_servers(place, create_database(postgres, "replacement"))
         place.call("datasets", "reindex")
         assert place.json("datasets", "show", "scenes", "--json") == shown
-        again = place.make()
-        assert (again["digest"], again["made"]) == (answer["digest"], {"images": 0, "scores": 0})
         assert len(place.pairs(tmp_path / "llava")) == 12

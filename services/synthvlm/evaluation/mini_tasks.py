@@ -11,10 +11,9 @@ import pyarrow as pa
 from PIL import Image
 
 from synthvlm.evaluation.config import SceneSettings
-from synthvlm.scenes.asking import sample_questions
 from synthvlm.scenes.captions import describe
 from synthvlm.scenes.mini_models.lessons import BADNESS, JUDGE, MIX, NO, YES, about, sample_judged
-from synthvlm.scenes.questions import KINDS, Question
+from synthvlm.scenes.questions import KINDS, Question, sample_questions
 from synthvlm.scenes.render import render
 from synthvlm.scenes.world import SIZE, Scene, sample_scene
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store

@@ -240,7 +240,7 @@ class _Questions:
     """The pictures of a dataset version, with questions that their captions answer."""
 
     def __init__(self, pairs: VersionPairs, *, separate: bool) -> None:
-        from synthvlm.scenes.asking import questions_of
+        from synthvlm.training.scene_questions import questions_of
 
         self._ask = questions_of
         self._pairs = pairs
