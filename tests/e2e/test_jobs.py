@@ -1,5 +1,6 @@
 """A run that goes on to a model and its evaluation."""
 
+import json
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ def test_a_run_trains_and_evaluates_a_model_once(up: Place, undisturbed: dict[st
     assert first["digest"] == undisturbed["digest"]
     assert undisturbed["model"] is undisturbed["evaluation"] is None
     assert (up.home.store / first["model"]["path"] / "model.safetensors").is_file()
+    arguments = json.loads(max(up.home.runs.glob("*/arguments.json")).read_text())
+    request = json.loads(arguments["train_request"])
+    assert request["training"]["finetune"]["steps"] == 3  # settings, not the name of a file alone
     shown = up.json("evaluations", "show", "scenes", "--json")
     assert shown["digest"] == first["evaluation"]["digest"]
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -46,7 +46,7 @@ from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import load_profile
-from synthvlm.report.record import Stage, Verification
+from synthvlm.report.record import Verification
 from synthvlm.report.write import report_run
 from synthvlm.storage import ShardRef, Store, open_shard, open_store
 from synthvlm.storage.protos import ref_to_proto
@@ -68,17 +68,6 @@ class LastStage(StrEnum):
     ASSEMBLE = "assemble"
     TRAIN = "train"
     EVALUATE = "evaluate"
-
-    @property
-    def stage(self) -> Stage:
-        """The same as a stage of the run's state."""
-        stages: dict[LastStage, Stage] = {
-            LastStage.SELECT: "select",
-            LastStage.ASSEMBLE: "assemble",
-            LastStage.TRAIN: "train",
-            LastStage.EVALUATE: "evaluate",
-        }
-        return stages[self]
 
 
 def run(
@@ -192,11 +181,11 @@ def run(
         assemble=AssembleRequest(name=inputs.dataset_name(name)),
     )
     if until in (LastStage.TRAIN, LastStage.EVALUATE):
-        _require_section(reference, "training")
-        requests.train["profile"] = reference
+        training = _section(reference, "training")
+        requests.train.update(profile=reference, training=training)
     if until is LastStage.EVALUATE:
-        _require_section(reference, "evaluation")
-        requests.evaluate.update(profile=reference, name=requests.assemble.name)
+        evaluation = _section(reference, "evaluation")
+        requests.evaluate.update(profile=reference, evaluation=evaluation, name=name)
     place = prepared_home(context, home)
     if review_set is not None:
         if until is LastStage.SELECT:
@@ -207,12 +196,19 @@ def run(
     _execute(requests, place, reference, engine, until, json)
 
 
-def _require_section(profile: str, section: str) -> None:
-    if not load_profile(profile).section(section):
+def _section(profile: str, name: str) -> dict[str, Any]:
+    """A section of the profile: its content, as a cache that sees only a name would miss changes.
+
+    Raises:
+        WrongUsageError: The profile has no such section.
+    """
+    section = load_profile(profile).section(name)
+    if not section:
         raise WrongUsageError(
-            f"the profile {Path(profile).stem} has no section {section}; choose another --profile, "
-            f"or end --until assemble"
+            f"the profile {Path(profile).stem} has no section {name}; choose another --profile, or "
+            f"end --until assemble"
         )
+    return section
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -241,7 +237,7 @@ def _execute(
             if until is LastStage.SELECT:
                 for stage in ("assemble", "train", "evaluate"):
                     del arguments[f"{stage}_request"]
-            state = run_pipeline(arguments, services, folder, display.run, until.stage)
+            state = run_pipeline(arguments, services, folder, display.run, until.value)
     finally:
         display.close()
     if until is LastStage.SELECT:
