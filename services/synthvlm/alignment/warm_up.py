@@ -1,10 +1,11 @@
-"""The first batch of an engine: triggers lazy loading, and checks batch invariance."""
+"""The first batch: triggers lazy loading and compilation, and checks batch invariance."""
 
 import numpy as np
 import structlog
 from PIL import Image
 
 from synthvlm.alignment.engine import Engine
+from synthvlm.alignment.ssim import MIN_SIDE, ssim_score
 
 _SIDE = 64
 _log = structlog.get_logger(__name__)
@@ -21,6 +22,7 @@ def warm_up(engine: Engine, batch_size: int) -> float:
         Largest difference between an embedding alone and in the batch. Anything but 0 is logged as
         a warning: scores depend on their batch on this machine.
     """
+    ssim_score(Image.new("RGB", (MIN_SIDE, MIN_SIDE)), MIN_SIDE)
     noise = np.random.default_rng(0).integers(0, 256, (batch_size, _SIDE, _SIDE, 3), np.uint8)
     images = [engine.preprocess(Image.fromarray(pixels)) for pixels in noise]
     texts = [f"warm-up {number}" for number in range(batch_size)]
