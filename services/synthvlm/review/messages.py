@@ -1,12 +1,6 @@
 """Answers of the domain as messages of the proto."""
 
-from synthvlm.review.bootstrap import Interval
-from synthvlm.review.calibration import Curve
-from synthvlm.review.design import CampaignDesign
-from synthvlm.review.figures import Figures
-from synthvlm.review.v1 import review_pb2 as pb
-from synthvlm.review.verdicts import Verdict
-from synthvlm.review.views import (
+from synthvlm.review.campaigns.views import (
     AnnotatorProgress,
     CampaignView,
     Disagreement,
@@ -15,6 +9,12 @@ from synthvlm.review.views import (
     ShownImage,
     ShownPair,
 )
+from synthvlm.review.results.figures import Figures
+from synthvlm.review.sampling.design import CampaignDesign
+from synthvlm.review.statistics.bootstrap import Interval
+from synthvlm.review.statistics.calibration import Curve
+from synthvlm.review.v1 import review_pb2 as pb
+from synthvlm.review.verdicts import Verdict
 from synthvlm.storage.protos import ref_to_proto
 
 

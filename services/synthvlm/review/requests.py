@@ -4,17 +4,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from synthvlm.review.creation import NewCampaign
-from synthvlm.review.design import (
+from synthvlm.review.campaigns.creation import NewCampaign
+from synthvlm.review.campaigns.drafts import GoldQuestion
+from synthvlm.review.campaigns.views import Entry
+from synthvlm.review.sampling.design import (
     MAX_GOLD,
     MAX_SAMPLE,
     MAX_VERDICTS_PER_PAIR,
     CampaignDesign,
     SampleDesign,
 )
-from synthvlm.review.drafts import GoldQuestion
 from synthvlm.review.verdicts import Alignment, Preference, Reason, Side, Verdict
-from synthvlm.review.views import Entry
 from synthvlm.serving.fields import (
     Matches,
     PageToken,

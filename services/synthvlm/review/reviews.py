@@ -9,35 +9,25 @@ from typing import Final, TypeVar
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synthvlm.review import leasing, submission
-from synthvlm.review.adjudication import settle
-from synthvlm.review.calibration import Curve
-from synthvlm.review.campaigns import (
+from synthvlm.review.campaigns import leasing, submission
+from synthvlm.review.campaigns.adjudication import settle
+from synthvlm.review.campaigns.creation import NewCampaign, create
+from synthvlm.review.campaigns.leasing import Asker
+from synthvlm.review.campaigns.models import Assignment, CampaignState, Pair
+from synthvlm.review.campaigns.models import Verdict as VerdictRow
+from synthvlm.review.campaigns.shown import (
+    find_picture,
+    read_picture,
+    shown_pairs,
+)
+from synthvlm.review.campaigns.states import (
     campaign_page,
     change_state,
     find_campaign,
     require_state,
     views,
 )
-from synthvlm.review.creation import NewCampaign, create
-from synthvlm.review.design import CampaignDesign
-from synthvlm.review.figures import Figures
-from synthvlm.review.finishing import campaign_curve, campaign_figures, finish
-from synthvlm.review.leasing import Asker
-from synthvlm.review.models import Assignment, CampaignState, Pair
-from synthvlm.review.models import Verdict as VerdictRow
-from synthvlm.review.people import Person, Role
-from synthvlm.review.progress import progress
-from synthvlm.review.review_set import read_verdicts
-from synthvlm.review.shown import (
-    find_picture,
-    read_picture,
-    shown_pairs,
-)
-from synthvlm.review.standing import disagreements, standing
-from synthvlm.review.tables import RecordedVerdict
-from synthvlm.review.verdicts import Side, Verdict
-from synthvlm.review.views import (
+from synthvlm.review.campaigns.views import (
     CampaignView,
     Disagreement,
     Entry,
@@ -48,6 +38,16 @@ from synthvlm.review.views import (
     Progress,
     Submitted,
 )
+from synthvlm.review.exchange.tables import RecordedVerdict
+from synthvlm.review.people import Person, Role
+from synthvlm.review.results.figures import Figures
+from synthvlm.review.results.finishing import campaign_curve, campaign_figures, finish
+from synthvlm.review.results.progress import progress
+from synthvlm.review.results.review_set import read_verdicts
+from synthvlm.review.results.standing import disagreements, standing
+from synthvlm.review.sampling.design import CampaignDesign
+from synthvlm.review.statistics.calibration import Curve
+from synthvlm.review.verdicts import Side, Verdict
 from synthvlm.sql.database import Database
 from synthvlm.storage import Roots, Store, open_store, parse_location
 

@@ -15,9 +15,9 @@ from synthvlm.review.messages import (
     progress_message,
     statistics_message,
 )
-from synthvlm.review.model_worker import ModelWorker
 from synthvlm.review.people import OPERATOR, Person
 from synthvlm.review.reviews import Reviews
+from synthvlm.review.second_opinion.model_worker import ModelWorker
 from synthvlm.review.v1 import review_pb2 as pb
 from synthvlm.review.v1 import review_pb2_grpc
 from synthvlm.serving import offload, validated
