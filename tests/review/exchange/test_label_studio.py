@@ -1,6 +1,7 @@
 """Tasks of Label Studio: the round trip, what its format cannot hold, and bad files."""
 
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -8,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthvlm.errors import InvalidInput
-from synthvlm.review.exchange import label_studio
+from synthvlm.review.exchange import entries, label_studio
+from synthvlm.review.exchange.entries import RecordedVerdict
 from synthvlm.review.exchange.label_studio import Shown, as_tasks, from_tasks, labelling_config
-from synthvlm.review.exchange.tables import RecordedVerdict
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 WORDS = st.sampled_from(["yes", "partly", "no"])
@@ -186,21 +187,36 @@ def test_what_is_left_out_is_counted() -> None:
         (b"{}", "should be a valid array"),
         (b"[" * 100_000, "not a JSON export of Label Studio"),
         (b"\xff\xfe[]", "not a JSON export of Label Studio"),
-        (b'[{"data": {"image": "x"}}]', r"0\.data\.image_id: Field required"),
-        (exported([annotation()]), "task 1 has an annotation without annotator"),
-        (exported([annotation("maybe", completed_by=1)]), "verdict 1: alignment: .*'partly'"),
+    ],
+)
+def test_what_is_no_export_is_refused(content, message) -> None:
+    with pytest.raises(InvalidInput, match=message):
+        from_tasks(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'[{"data": {"image": "x"}}]', r"data\.image_id: Field required"),
+        (b"[7]", "valid dictionary"),
+        (exported([annotation()]), "it has an annotation without annotator"),
+        (exported([annotation("maybe", completed_by=1)]), "alignment: .*'partly'"),
         (exported([annotation("ugly", "reasons", completed_by=1)]), "reasons: 'ugly' is not one"),
         (exported([{"result": [], "completed_by": 1}]), "needs an alignment or a preference"),
         (exported([annotation(completed_by=1, lead_time=-1)]), r"annotations\.0\.lead_time"),
         (
             exported([{"result": [{"from_name": "alignment", "value": {}}], "completed_by": 1}]),
-            "task 1: alignment needs one choice, not 0",
+            "alignment: .*'partly'",
         ),
     ],
 )
-def test_bad_files_are_refused_with_the_place(content, message) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        from_tasks(content)
+def test_a_wrong_task_is_put_in_quarantine_and_the_others_are_read(content, reason) -> None:
+    both = json.loads(content) + json.loads(exported([annotation(completed_by=9)], image_id="j"))
+    read = from_tasks(json.dumps(both).encode())
+    assert [entry.image_id for entry in read.entries] == ["j"]
+    (found,) = read.quarantine
+    assert found.place == "task 1"
+    assert re.search(reason, found.reason)
 
 
 def test_files_are_bounded(monkeypatch) -> None:
@@ -208,6 +224,6 @@ def test_files_are_bounded(monkeypatch) -> None:
     monkeypatch.setattr(label_studio, "MAX_TASKS", 2)
     with pytest.raises(InvalidInput, match="more than 2 tasks"):
         from_tasks(content)
-    monkeypatch.setattr(label_studio, "MAX_BYTES", 10)
+    monkeypatch.setattr(entries, "MAX_BYTES", 10)
     with pytest.raises(InvalidInput, match="larger than 0 MiB"):
         from_tasks(content)

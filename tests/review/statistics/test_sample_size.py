@@ -5,7 +5,12 @@ import pytest
 from statsmodels.stats.proportion import proportion_confint
 
 from synthvlm.review.statistics.bootstrap import SampleWeights
-from synthvlm.review.statistics.sample_size import Annotators, expected_width, plans
+from synthvlm.review.statistics.sample_size import (
+    Annotators,
+    expected_width,
+    plans,
+    plans_of,
+)
 from synthvlm.review.statistics.truth_rate import truth_rate
 from tests.review.simulation import votes_by
 
@@ -68,3 +73,13 @@ def test_annotators_without_errors_leave_wilsons_interval() -> None:
 def test_what_cannot_be_planned_is_refused(values, message) -> None:
     with pytest.raises(ValueError, match=message):
         plans(**{"truth": 0.9, "width": 0.05, "annotators": Annotators(), **values})
+
+
+def test_pairs_with_one_verdict_add_less_than_those_with_several() -> None:
+    def width(share: float) -> float:
+        return expected_width(0.9, 400, 3, Annotators(), share=share)
+
+    assert width(1.0) < width(0.5) < width(0.0)
+    assert width(0.0) == expected_width(0.9, 400, 1, Annotators())
+    (plan,) = plans_of(0.9, 400, Annotators(), overlaps=[3], share=0.5)
+    assert (plan.verdicts, plan.width) == (800, width(0.5))

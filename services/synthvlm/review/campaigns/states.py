@@ -13,8 +13,8 @@ from synthvlm.review.people import Person, Role
 from synthvlm.review.sampling.design import CampaignDesign
 from synthvlm.storage import ShardRef
 
-_SHOWN: Final = frozenset({CampaignState.OPEN, CampaignState.CLOSED})
-"""States of campaigns that annotators see."""
+RECORDING: Final = (CampaignState.OPEN, CampaignState.CLOSED)
+"""States of campaigns that annotators see, and that verdicts are recorded in."""
 
 _WORDS: Final = {
     CampaignState.DRAFT: "is not open yet",
@@ -69,7 +69,7 @@ def campaign_page(
     if before is not None:
         query = query.where(Campaign.id < before)
     if person.role < Role.OWNER:
-        query = query.where(Campaign.state.in_([int(state) for state in _SHOWN]))
+        query = query.where(Campaign.state.in_([int(state) for state in RECORDING]))
     return views(session, person, session.execute(query).scalars().all())
 
 
@@ -116,7 +116,7 @@ def _ref(path: str | None, digest: str | None, records: int | None) -> ShardRef 
 
 
 def _is_shown(person: Person, campaign: Campaign) -> bool:
-    return person.role >= Role.OWNER or CampaignState(campaign.state) in _SHOWN
+    return person.role >= Role.OWNER or CampaignState(campaign.state) in RECORDING
 
 
 def _view(person: Person, campaign: Campaign, done: int) -> CampaignView:

@@ -10,8 +10,17 @@ from sqlalchemy.orm import Session
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.review import verdicts
 from synthvlm.review.campaigns.leasing import Asker
-from synthvlm.review.campaigns.models import Assignment, AssignmentState, Base, Pair, Verdict
-from synthvlm.review.campaigns.views import Entry, Outcome, Submitted
+from synthvlm.review.campaigns.models import (
+    Assignment,
+    AssignmentState,
+    Base,
+    Campaign,
+    Pair,
+    Verdict,
+)
+from synthvlm.review.campaigns.shown import shown_pairs
+from synthvlm.review.campaigns.views import Entry, MyVerdict, Outcome, Submitted
+from synthvlm.review.people import Person
 from synthvlm.review.verdicts import Alignment, Preference
 
 COLUMNS = ("alignment", "reasons", "quality", "preference", "comment")
@@ -59,7 +68,7 @@ def submit(session: Session, asker: Asker, entries: Sequence[Entry]) -> Submitte
             another entry.
     """
     rows = _assignments(session, asker, {entry.pair_id for entry in entries})
-    known = _recorded(session, asker, {entry.request_id for entry in entries})
+    known = recorded(session, asker, {entry.request_id for entry in entries})
     outcomes = []
     for index, entry in enumerate(entries):
         require_kind(asker, entry.verdict, f"verdicts[{index}].verdict")
@@ -87,6 +96,28 @@ def judged(session: Session, asker: Asker) -> int:
     """Pairs that somebody has judged, gold questions included."""
     mine = {"campaign": asker.campaign.id, "annotator": asker.person.name}
     return int(session.execute(_JUDGED, mine).scalar_one())
+
+
+def own_verdicts(
+    session: Session, campaign: Campaign, person: Person, count: int, before: int | None
+) -> list[MyVerdict]:
+    """Somebody's own verdicts as they stand; see ``Reviews.mine``."""
+    query = (
+        select(_VERDICT, Pair.mirrored)
+        .join(Assignment, Assignment.verdict == Verdict.id)
+        .join(Pair, Pair.id == Verdict.pair)
+        .where(Verdict.campaign == campaign.id, Verdict.annotator == person.name)
+        .order_by(Verdict.id.desc())
+        .limit(count)
+    )
+    if before is not None:
+        query = query.where(Verdict.id < before)
+    rows = session.execute(query).all()
+    pairs = shown_pairs(session, [row.pair for row in rows])
+    return [
+        MyVerdict(row.id, pair, from_opinion(row, row.mirrored), row.record_time)
+        for row, pair in zip(rows, pairs, strict=True)
+    ]
 
 
 def require_kind(asker: Asker, verdict: verdicts.Verdict | None, field: str) -> None:
@@ -157,8 +188,8 @@ def _assignments(session: Session, asker: Asker, pairs: set[int]) -> dict[int, _
     }
 
 
-def _recorded(session: Session, asker: Asker, ids: set[str]) -> dict[str, Mapping[str, Any]]:
-    """What is recorded under request ids of the annotator."""
+def recorded(session: Session, asker: Asker, ids: set[str]) -> dict[str, Mapping[str, Any]]:
+    """What is recorded under request ids of an annotator: columns that an entry decides."""
     mine = {"campaign": asker.campaign.id, "annotator": asker.person.name, "ids": list(ids)}
     names = ("pair", "retracted", "duration_ms", *COLUMNS)
     return {
@@ -198,12 +229,13 @@ def _record(
         }
     elif row.state in (AssignmentState.LOST, AssignmentState.SKIPPED) and not row.is_gold:
         # It was given back or came late: it fills a place that is still free, or is one more.
-        change["wanted"] = _fill_free_place(session, entry.pair_id)
+        change["wanted"] = fill_free_place(session, entry.pair_id)
     session.execute(update(_ASSIGNMENT).where(_ASSIGNMENT.c.id == row.id).values(**change))
     row.state = change["state"]
 
 
-def _fill_free_place(session: Session, pair: int) -> bool:
+def fill_free_place(session: Session, pair: int) -> bool:
+    """Takes a verdict that is wanted of a pair and nobody's yet away; whether there was one."""
     free = session.execute(
         select(Assignment.id)
         .where(Assignment.pair == pair, Assignment.state == AssignmentState.FREE)

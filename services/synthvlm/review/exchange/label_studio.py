@@ -11,15 +11,21 @@ its own. What its format cannot hold is left out, and both ways say what that wa
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from synthvlm.errors import InvalidInput
-from synthvlm.review.exchange.tables import MAX_BYTES, RecordedVerdict, checked
+from synthvlm.review.exchange.entries import (
+    RecordedVerdict,
+    VerdictFile,
+    examined,
+    first_problem,
+    require_size,
+)
 from synthvlm.review.people import as_name
 from synthvlm.review.verdicts import Alignment, Reason
 
@@ -50,19 +56,6 @@ class Shown:
 
     image: str
     compared: str | None = None
-
-
-@dataclass(frozen=True)
-class Imported:
-    """What a file of tasks holds.
-
-    Attributes:
-        entries: The verdicts.
-        notices: What was left out.
-    """
-
-    entries: list[RecordedVerdict]
-    notices: list[str]
 
 
 def labelling_config(*, compared: bool) -> str:
@@ -117,30 +110,27 @@ def as_tasks(
     return content.encode(), _notices(lost)
 
 
-def from_tasks(content: bytes) -> Imported:
+def from_tasks(content: bytes) -> VerdictFile:
     """Reads a JSON file of tasks, as Label Studio exports it or ``as_tasks`` wrote it.
 
     Of several annotations of a user on a task the last one stands.
 
     Raises:
-        InvalidInput: It is not such a file, or too large; the message says where and why.
+        InvalidInput: It is not such a file, or too large.
     """
-    if len(content) > MAX_BYTES:
-        raise InvalidInput(f"the file is larger than {MAX_BYTES >> 20} MiB; export it in parts")
+    require_size(content)
     try:
-        tasks = _TASKS.validate_json(content)
+        tasks = _LIST.validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(
-            f"this is not a JSON export of Label Studio: {where + ': ' if where else ''}"
-            f"{first['msg']}"
-        ) from error
+        problem = error.errors(include_url=False)[0]["msg"]
+        raise InvalidInput(f"this is not a JSON export of Label Studio: {problem}") from error
     if len(tasks) > MAX_TASKS:
         raise InvalidInput(f"the file has more than {MAX_TASKS:,} tasks; export it in parts")
     lost: Counter[str] = Counter()
-    rows = [row for number, task in enumerate(tasks) for row in _rows(task, number, lost)]
-    return Imported(checked(rows, "verdict"), _notices(lost))
+    found = examined(
+        row for number, task in enumerate(tasks, 1) for row in _rows(task, number, lost)
+    )
+    return replace(found, notices=_notices(lost))
 
 
 def _task(number: int, shown: Shown, entries: Sequence[RecordedVerdict]) -> dict[str, Any]:
@@ -247,12 +237,18 @@ class _Task(_Model):
     predictions: list[_Prediction] = []
 
 
-_TASKS: Final = TypeAdapter(list[_Task])
+_LIST: Final = TypeAdapter(list[Any])
 
 
-def _rows(task: _Task, number: int, lost: Counter[str]) -> list[dict[str, Any]]:
-    """The verdicts on a task as fields of ``RecordedVerdict``."""
-    where = f"task {number + 1}"
+def _rows(
+    value: Any, number: int, lost: Counter[str]
+) -> Iterator[tuple[str, Mapping[str, Any] | str]]:
+    """The verdicts on a task as fields of ``RecordedVerdict``, or why there are none."""
+    try:
+        task = _Task.model_validate(value)
+    except ValidationError as error:
+        yield f"task {number}", first_problem(error)
+        return
     expected = None
     rows: dict[str, dict[str, Any]] = {}
     earlier: list[dict[str, Any]] = []
@@ -260,14 +256,14 @@ def _rows(task: _Task, number: int, lost: Counter[str]) -> list[dict[str, Any]]:
         if annotation.was_cancelled:
             lost["skipped annotations"] += 1
             continue
-        said = _fields(annotation.result, where, lost)
+        said = _fields(annotation.result, lost)
         if annotation.ground_truth:
             expected = said.get("alignment")
         name = said.pop("annotator", "") or _user(annotation.completed_by)
         if not name:
-            if annotation.ground_truth:
-                continue
-            raise InvalidInput(f"{where} has an annotation without annotator and completed_by")
+            if not annotation.ground_truth:
+                yield f"task {number}", "it has an annotation without annotator and completed_by"
+            continue
         if name in rows:
             earlier.append({**rows[name], "stands": False})
         rows[name] = {
@@ -279,13 +275,14 @@ def _rows(task: _Task, number: int, lost: Counter[str]) -> list[dict[str, Any]]:
     for prediction in task.predictions:
         name = as_name(prediction.model_version or "model")
         lost["scores of predictions"] += prediction.score is not None
-        said = _fields(prediction.result, where, lost)
+        said = _fields(prediction.result, lost)
         rows[f"model {name}"] = {**said, "annotator": name, "is_model": True}
     shared = {**task.data.model_dump(), "expected": expected}
-    return [{**row, **shared} for row in (*earlier, *rows.values())]
+    for row in (*earlier, *rows.values()):
+        yield f"task {number}", {**row, **shared}
 
 
-def _fields(results: Sequence[_Result], where: str, lost: Counter[str]) -> dict[str, Any]:
+def _fields(results: Sequence[_Result], lost: Counter[str]) -> dict[str, Any]:
     """What the results of an annotation say."""
     said: dict[str, Any] = {}
     for result in results:
@@ -299,10 +296,9 @@ def _fields(results: Sequence[_Result], where: str, lost: Counter[str]) -> dict[
             said[field] = tuple(value.choices)
         elif field in ("comment", "annotator"):
             said[field] = value.text if isinstance(value.text, str) else "\n".join(value.text)
-        elif len(value.choices) == 1:
-            said[field] = value.choices[0]
         else:
-            raise InvalidInput(f"{where}: {field} needs one choice, not {len(value.choices)}")
+            # Several choices are none of the words, and so the entry goes into quarantine.
+            said[field] = value.choices[0] if len(value.choices) == 1 else value.choices
     return said
 
 

@@ -47,20 +47,29 @@ class Plan:
         overlap: Verdicts a pair.
         pairs: Pairs.
         width: Expected width of the interval.
+        share: Share of the pairs that get so many verdicts; the others get one.
     """
 
     overlap: int
     pairs: int
     width: float
+    share: float = 1.0
 
     @property
     def verdicts(self) -> int:
         """Verdicts in total, answers to gold pairs not counted."""
-        return self.pairs * self.overlap
+        several = round(self.share * self.pairs)
+        return several * self.overlap + self.pairs - several
 
 
 def expected_width(
-    truth: float, pairs: int, overlap: int, annotators: Annotators, confidence: float = CONFIDENCE
+    truth: float,
+    pairs: int,
+    overlap: int,
+    annotators: Annotators,
+    *,
+    share: float = 1.0,
+    confidence: float = CONFIDENCE,
 ) -> float:
     """Width of the interval to expect; at least that of Wilson's, as in ``bootstrap.interval``.
 
@@ -69,27 +78,17 @@ def expected_width(
         pairs: Pairs in a simple sample.
         overlap: Verdicts a pair.
         annotators: What is expected of those who judge.
+        share: Share of the pairs that get so many verdicts; the others get one.
         confidence: How often such intervals are to contain the truth.
     """
-    sensitivity, specificity = annotators.sensitivity, annotators.specificity
-    accepted = np.arange(overlap + 1)
-    if_true = binom.pmf(accepted, overlap, sensitivity)
-    if_false = binom.pmf(accepted, overlap, 1 - specificity)
-    probability = truth * if_true + (1 - truth) * if_false
-    # Derivatives of a binomial probability by its parameter: (count - n p) / (p (1 - p)).
-    slopes = np.stack(
-        [
-            if_true - if_false,
-            truth * if_true * _score(accepted, overlap, sensitivity),
-            -(1 - truth) * if_false * _score(accepted, overlap, 1 - specificity),
-        ]
-    )
-    seen = probability > 0
-    information = pairs * (slopes[:, seen] / probability[seen]) @ slopes[:, seen].T
+    information = share * _information(truth, overlap, annotators)
+    if share < 1:
+        information += (1 - share) * _information(truth, 1, annotators)
+    information *= pairs
     # The prior of the error rates is worth so many more answers to gold pairs of each kind.
     gold = np.array([annotators.gold_true, annotators.gold_false]) + PRIOR_VERDICTS
-    spread = np.array([sensitivity * (1 - sensitivity), specificity * (1 - specificity)])
-    information[[1, 2], [1, 2]] += gold / spread
+    rates = np.array([annotators.sensitivity, annotators.specificity])
+    information[[1, 2], [1, 2]] += gold / (rates * (1 - rates))
     error = float(np.sqrt(np.linalg.inv(information)[0, 0]))
     reach = float(norm.ppf(0.5 + confidence / 2)) * error / (truth * (1 - truth))
     centre = np.log(truth / (1 - truth))
@@ -104,12 +103,21 @@ def plans(
     annotators: Annotators,
     *,
     overlaps: Sequence[int] = OVERLAPS,
+    share: float = 1.0,
     confidence: float = CONFIDENCE,
 ) -> list[Plan]:
     """The smallest sample for each number of verdicts a pair, the fewest verdicts first.
 
     Plans that cannot give the width with ``MAX_PAIRS`` pairs are left out: where too little is
     known of the annotators' errors, no sample is large enough.
+
+    Args:
+        truth: The truth rate that is expected.
+        width: Width of the interval that is wanted.
+        annotators: What is expected of those who judge.
+        overlaps: Numbers of verdicts a pair.
+        share: Share of the pairs that get so many verdicts; the others get one.
+        confidence: How often such intervals are to contain the truth.
 
     Raises:
         ValueError: if a share is not between 0 and 1, without them, or the annotators are no better
@@ -129,16 +137,43 @@ def plans(
     found = [
         plan
         for overlap in overlaps
-        if (plan := _smallest(truth, width, overlap, annotators, confidence)) is not None
+        if (plan := _smallest(truth, width, overlap, annotators, share, confidence)) is not None
     ]
     return sorted(found, key=lambda plan: (plan.verdicts, plan.pairs))
 
 
+def plans_of(
+    truth: float,
+    pairs: int,
+    annotators: Annotators,
+    *,
+    overlaps: Sequence[int] = OVERLAPS,
+    share: float = 1.0,
+    confidence: float = CONFIDENCE,
+) -> list[Plan]:
+    """The interval to expect of a sample, for each number of verdicts a pair; see ``plans``."""
+    found = [
+        Plan(
+            overlap,
+            pairs,
+            expected_width(truth, pairs, overlap, annotators, share=share, confidence=confidence),
+            share,
+        )
+        for overlap in overlaps
+    ]
+    return sorted(found, key=lambda plan: plan.verdicts)
+
+
 def _smallest(
-    truth: float, width: float, overlap: int, annotators: Annotators, confidence: float
+    truth: float,
+    width: float,
+    overlap: int,
+    annotators: Annotators,
+    share: float,
+    confidence: float,
 ) -> Plan | None:
     def wide(pairs: int) -> float:
-        return expected_width(truth, pairs, overlap, annotators, confidence)
+        return expected_width(truth, pairs, overlap, annotators, share=share, confidence=confidence)
 
     few, many = 0, MAX_PAIRS
     if wide(many) > width:
@@ -146,7 +181,26 @@ def _smallest(
     while many - few > 1:
         middle = (few + many) // 2
         few, many = (few, middle) if wide(middle) <= width else (middle, many)
-    return Plan(overlap, many, wide(many))
+    return Plan(overlap, many, wide(many), share)
+
+
+def _information(truth: float, overlap: int, annotators: Annotators) -> Floats:
+    """Fisher information of a pair on the truth rate, the sensitivity and the specificity."""
+    sensitivity, specificity = annotators.sensitivity, annotators.specificity
+    accepted = np.arange(overlap + 1)
+    if_true = binom.pmf(accepted, overlap, sensitivity)
+    if_false = binom.pmf(accepted, overlap, 1 - specificity)
+    probability = truth * if_true + (1 - truth) * if_false
+    # Derivatives of a binomial probability by its parameter: (count - n p) / (p (1 - p)).
+    slopes = np.stack(
+        [
+            if_true - if_false,
+            truth * if_true * _score(accepted, overlap, sensitivity),
+            -(1 - truth) * if_false * _score(accepted, overlap, 1 - specificity),
+        ]
+    )
+    seen = probability > 0
+    return np.asarray((slopes[:, seen] / probability[seen]) @ slopes[:, seen].T)
 
 
 def _score(accepted: Integers, overlap: int, rate: float) -> Floats:
