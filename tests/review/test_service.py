@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -109,7 +110,7 @@ async def test_a_campaign_from_its_sample_to_its_review_set(call, campaign) -> N
 
 
 async def test_a_sample_is_planned_without_a_campaign(call) -> None:
-    asked = {"truth_rate": 0.91, "gold_true": 100, "gold_false": 100}
+    asked: Any = {"truth_rate": 0.91, "gold_true": 100, "gold_false": 100}
     found = await call("ann", "PlanSample", pb.PlanSampleRequest(width=0.07, **asked))
     # The table in docs/review-statistics.md.
     plans = [(one.verdicts_per_pair, one.pairs, one.verdicts) for one in found.plans[:2]]

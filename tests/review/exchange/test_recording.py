@@ -41,7 +41,7 @@ def other_room(room: Room, tmp_path: Path) -> Iterator[Room]:
     opened.reviews.close()
 
 
-def said(image: str, annotator: str = "eva", alignment: str = "yes", **more) -> RecordedVerdict:
+def said(image, annotator="eva", alignment="yes", **more):
     return RecordedVerdict(image_id=image, annotator=annotator, alignment=alignment, **more)
 
 
