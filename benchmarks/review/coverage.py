@@ -18,10 +18,10 @@ import numpy as np
 from scipy.stats import norm
 
 from benchmarks.review.simulated import Campaign, simulate
-from synthvlm.review.bootstrap import SampleWeights, wilson
-from synthvlm.review.dawid_skene import Votes
-from synthvlm.review.design import SampleDesign
-from synthvlm.review.truth_rate import Scores, truth_rate
+from synthvlm.review.sampling.design import SampleDesign
+from synthvlm.review.statistics.bootstrap import SampleWeights, wilson
+from synthvlm.review.statistics.dawid_skene import Votes
+from synthvlm.review.statistics.truth_rate import Scores, truth_rate
 
 BAND = (0.935, 0.965)
 Z = float(norm.ppf(0.975))

@@ -18,8 +18,8 @@ from typing import Any
 
 def write(folder: Path) -> None:
     """Writes tasks and labelling configurations of both kinds of campaign."""
-    from synthvlm.review.label_studio import Shown, as_tasks, labelling_config
-    from synthvlm.review.tables import RecordedVerdict
+    from synthvlm.review.exchange.entries import RecordedVerdict
+    from synthvlm.review.exchange.label_studio import Shown, as_tasks, labelling_config
 
     for compared in (False, True):
         field = {"preference": "source"} if compared else {"alignment": "partly"}

@@ -18,7 +18,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from synthvlm.client import ReviewClient, connect
-from synthvlm.review.sources import open_source
+from synthvlm.review.sampling.sources import open_source
 from synthvlm.review.v1 import review_pb2 as pb
 from synthvlm.scenes.oracle import judge
 from synthvlm.storage import open_store, parse_location

@@ -7,11 +7,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from synthvlm.review.bootstrap import SampleWeights
-from synthvlm.review.dawid_skene import UNKNOWN, Votes
-from synthvlm.review.design import CampaignDesign, SampleDesign
-from synthvlm.review.sampling import draw
-from synthvlm.review.truth_rate import Scores
+from synthvlm.review.sampling.design import CampaignDesign, SampleDesign
+from synthvlm.review.sampling.drawing import draw
+from synthvlm.review.statistics.bootstrap import SampleWeights
+from synthvlm.review.statistics.dawid_skene import UNKNOWN, Votes
+from synthvlm.review.statistics.truth_rate import Scores
 from synthvlm.scenes.captions import meaning_of
 from synthvlm.scenes.mutate import mutate
 from synthvlm.scenes.truth import holds

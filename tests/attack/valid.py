@@ -28,6 +28,12 @@ def review_requests(made: Made) -> dict[str, Message]:
             design={"title": "Shapes", "sample_size": 2, "seed": 1},
             request_id="one",
         ),
+        "ReviewService.PlanSample": review.PlanSampleRequest(width=0.05, gold_true=10),
+        "ReviewService.ImportVerdicts": review.ImportVerdictsRequest(
+            campaign_id=CAMPAIGN,
+            format="VERDICT_FORMAT_CSV",
+            content=b"image_id,annotator,alignment\ni,ann,yes\n",
+        ),
         "ReviewService.GetCampaign": review.GetCampaignRequest(campaign_id=CAMPAIGN),
         "ReviewService.ListCampaigns": review.ListCampaignsRequest(page_size=1),
         "ReviewService.OpenCampaign": review.OpenCampaignRequest(campaign_id=CAMPAIGN),

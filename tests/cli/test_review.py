@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from synthvlm.cli.commands.review.imports import request_of
 from synthvlm.cli.commands.review.invitation import invited
 from synthvlm.cli.commands.review.links import Page, running_page
 from synthvlm.cli.commands.review.sources import gold_questions, named_shard
+from synthvlm.cli.commands.review.thresholds import lowest
 from synthvlm.cli.failures import WrongUsageError
 from synthvlm.local.home import Home
 from synthvlm.review.people import Person, Role, read_people
@@ -68,3 +70,29 @@ def test_the_page_of_a_campaign_is_told_with_the_owners_token(tmp_path: Path) ->
     home = Home(tmp_path / "home")
     home.prepare()
     assert running_page(home) is None
+
+
+def test_the_lowest_threshold_is_one_from_which_on_the_band_stays_high_enough() -> None:
+    def point(score: float, low: float) -> pb.Threshold:
+        return pb.Threshold(score=score, precision={"value": low + 0.02, "low": low, "high": 1.0})
+
+    points = [point(0.1, 0.96), point(0.2, 0.90), point(0.3, 0.95), point(0.4, 0.97)]
+    assert lowest(points, 0.95) == points[2]
+    assert lowest(points, 0.98) is None
+    assert lowest([], 0.5) is None
+
+
+def test_a_file_of_verdicts_is_known_by_its_name(tmp_path: Path) -> None:
+    for name, content, problem in (
+        ("verdicts.txt", b"x", "must end in .csv, .parquet, .json"),
+        ("empty.csv", b"", "is empty"),
+        ("none.csv", None, "cannot be read: No such file"),
+    ):
+        file = tmp_path / name
+        if content is not None:
+            file.write_bytes(content)
+        with pytest.raises(WrongUsageError, match=problem):
+            request_of("0" * 16, file)
+    good = tmp_path / "good.CSV"
+    good.write_text("image_id,annotator,alignment\n")
+    assert request_of("0" * 16, good).format == pb.VERDICT_FORMAT_CSV

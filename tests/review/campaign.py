@@ -6,14 +6,14 @@ from pathlib import Path
 from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.selection import select
 from synthvlm.progress import SILENT
-from synthvlm.review.creation import NewCampaign
-from synthvlm.review.design import CampaignDesign
-from synthvlm.review.drafts import GoldQuestion
+from synthvlm.review.campaigns.creation import NewCampaign
+from synthvlm.review.campaigns.drafts import GoldQuestion
+from synthvlm.review.campaigns.views import CampaignView, Entry
 from synthvlm.review.migrations import MIGRATIONS, VERSION_TABLE
 from synthvlm.review.people import Person, Role
 from synthvlm.review.reviews import Reviews
+from synthvlm.review.sampling.design import CampaignDesign
 from synthvlm.review.verdicts import Alignment, Verdict
-from synthvlm.review.views import CampaignView, Entry
 from synthvlm.sql.database import Database, open_database
 from synthvlm.sql.settings import DatabaseSettings
 from synthvlm.storage import ShardRef, Store, file_location, open_store, parse_location

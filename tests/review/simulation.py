@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from synthvlm.review.dawid_skene import UNKNOWN, Votes
+from synthvlm.review.statistics.dawid_skene import UNKNOWN, Votes
 
 
 def votes_by(rates, pairs=3000, overlap=3, truth=0.8, gold=0, seed=0) -> Votes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -106,6 +107,51 @@ async def test_a_campaign_from_its_sample_to_its_review_set(call, campaign) -> N
     finished = await call("olga", "FinishCampaign", pb.FinishCampaignRequest(campaign_id=campaign))
     # Five ties, and what the adjudicator kept.
     assert (finished.rejected, finished.campaign.review_set.records) == (5, 6)
+
+
+async def test_a_sample_is_planned_without_a_campaign(call) -> None:
+    asked: Any = {"truth_rate": 0.91, "gold_true": 100, "gold_false": 100}
+    found = await call("ann", "PlanSample", pb.PlanSampleRequest(width=0.07, **asked))
+    # The table in docs/review-statistics.md.
+    plans = [(one.verdicts_per_pair, one.pairs, one.verdicts) for one in found.plans[:2]]
+    assert plans == [(2, 466, 932), (3, 367, 1101)]
+    one = pb.PlanSampleRequest(pairs=367, verdicts_per_pair=[3], **asked)
+    (plan,) = (await call("ann", "PlanSample", one)).plans
+    assert plan.width == pytest.approx(0.07, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, "width is needed unless pairs"),
+        ({"width": 0.1, "pairs": 10}, "width is needed unless pairs"),
+        ({"width": 1e-9}, "width must be 0.001 or more"),
+        ({"width": 0.1, "sensitivity": 0.3}, "sensitivity must be 0.5 to 0.999, or 0 for 0.9"),
+        ({"width": 0.1, "sensitivity": 0.5, "specificity": 0.5}, "add up to 1.1"),
+        ({"width": 0.1, "truth_rate": 1e-12}, "truth_rate must be 0.001 to 0.999"),
+        ({"width": 0.1, "confidence": 0.2}, "confidence must be 0.5 to 0.999, or 0 for 0.95"),
+    ],
+)
+async def test_what_cannot_be_planned_is_told(call, fields, problem) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call("ann", "PlanSample", pb.PlanSampleRequest(**fields))
+    assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert problem in str(raised.value.details())
+
+
+async def test_a_file_of_verdicts_is_imported_by_its_owner(call, campaign) -> None:
+    request = pb.ImportVerdictsRequest(
+        campaign_id=campaign,
+        format="VERDICT_FORMAT_CSV",
+        content=b"image_id,annotator,alignment\nunknown,eva,yes\nunknown,eva,maybe\n",
+    )
+    done = await call("olga", "ImportVerdicts", request)
+    assert (done.recorded, done.quarantined) == (0, 2)
+    assert done.reasons["the campaign does not show this image"] == 1
+    assert [one.place for one in done.quarantine] == ["record 2", "record 1"]
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await call("ann", "ImportVerdicts", request)
+    assert raised.value.code() == grpc.StatusCode.PERMISSION_DENIED
 
 
 async def test_who_calls_is_known_by_their_token(call, campaign) -> None:

@@ -9,6 +9,12 @@ class ReviewClient(Client):
 
     service = pb.DESCRIPTOR.services_by_name["ReviewService"]
 
+    def plan_sample(
+        self, request: pb.PlanSampleRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.PlanSampleResponse:
+        """How many pairs a wanted interval takes, or how wide that of a sample will be."""
+        return self._unary("PlanSample", request, pb.PlanSampleResponse, timeout)
+
     def create_campaign(
         self, request: pb.CreateCampaignRequest, *, timeout: float | None = ITEM_SECONDS
     ) -> pb.CreateCampaignResponse:
@@ -50,6 +56,12 @@ class ReviewClient(Client):
     ) -> pb.SubmitVerdictsResponse:
         """Records the caller's verdicts."""
         return self._unary("SubmitVerdicts", request, pb.SubmitVerdictsResponse, timeout)
+
+    def import_verdicts(
+        self, request: pb.ImportVerdictsRequest, *, timeout: float | None = ITEM_SECONDS
+    ) -> pb.ImportVerdictsResponse:
+        """Records the verdicts of a file as their annotators'."""
+        return self._unary("ImportVerdicts", request, pb.ImportVerdictsResponse, timeout)
 
     def skip_pairs(
         self, request: pb.SkipPairsRequest, *, timeout: float | None = ITEM_SECONDS

@@ -1,12 +1,9 @@
 """Answers of the domain as messages of the proto."""
 
-from synthvlm.review.bootstrap import Interval
-from synthvlm.review.calibration import Curve
-from synthvlm.review.design import CampaignDesign
-from synthvlm.review.figures import Figures
-from synthvlm.review.v1 import review_pb2 as pb
-from synthvlm.review.verdicts import Verdict
-from synthvlm.review.views import (
+from collections import Counter
+from typing import Final
+
+from synthvlm.review.campaigns.views import (
     AnnotatorProgress,
     CampaignView,
     Disagreement,
@@ -15,7 +12,19 @@ from synthvlm.review.views import (
     ShownImage,
     ShownPair,
 )
+from synthvlm.review.exchange.entries import Quarantined
+from synthvlm.review.exchange.recording import Entered
+from synthvlm.review.results.figures import Figures
+from synthvlm.review.sampling.design import CampaignDesign
+from synthvlm.review.statistics.bootstrap import Interval
+from synthvlm.review.statistics.calibration import Curve
+from synthvlm.review.statistics.sample_size import Plan
+from synthvlm.review.v1 import review_pb2 as pb
+from synthvlm.review.verdicts import Verdict
 from synthvlm.storage.protos import ref_to_proto
+
+MAX_REASONS: Final = 100
+"""Reasons that are counted in a reply."""
 
 
 def campaign_message(campaign: CampaignView) -> pb.Campaign:
@@ -111,6 +120,30 @@ def statistics_message(figures: Figures, curve: Curve) -> pb.GetStatisticsRespon
             for point in curve.points
         ],
     )
+
+
+def plan_message(plan: Plan) -> pb.SamplePlan:
+    """A sample, and the interval to expect of it."""
+    return pb.SamplePlan(
+        verdicts_per_pair=plan.overlap, pairs=plan.pairs, verdicts=plan.verdicts, width=plan.width
+    )
+
+
+def entered_message(entered: Entered) -> pb.ImportVerdictsResponse:
+    """What became of a file of verdicts, without the list of what is in quarantine."""
+    reasons = Counter(one.reason for one in entered.quarantine)
+    return pb.ImportVerdictsResponse(
+        recorded=entered.recorded,
+        recorded_before=entered.recorded_before,
+        quarantined=len(entered.quarantine),
+        reasons=dict(reasons.most_common(MAX_REASONS)),
+        notices=entered.notices,
+    )
+
+
+def quarantined_message(one: Quarantined) -> pb.QuarantinedVerdict:
+    """Part of a file that is not taken."""
+    return pb.QuarantinedVerdict(place=one.place, reason=one.reason)
 
 
 def _design(design: CampaignDesign) -> pb.CampaignDesign:

@@ -7,7 +7,10 @@ from enum import IntEnum
 
 from synthvlm.errors import PermissionDenied
 
-NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
+NAME_LENGTH = 64
+"""Characters of a person's name, and of an identifier that a caller makes."""
+
+NAME = rf"[A-Za-z0-9][A-Za-z0-9._@-]{{0,{NAME_LENGTH - 1}}}"
 """Pattern of a person's name."""
 
 
@@ -51,6 +54,11 @@ class Person:
 
 OPERATOR = Person("operator", Role.OWNER)
 """Who calls where nobody is told apart: whoever holds the service's own token, or anybody."""
+
+
+def as_name(text: str) -> str:
+    """``text`` as the name of an annotator, in fewer characters: ``org-7b`` for ``org/7b``."""
+    return re.sub("[^A-Za-z0-9._@-]", "-", text).lstrip("-._@")[:NAME_LENGTH] or "model"
 
 
 def token_digest(token: str) -> str:

@@ -2,21 +2,44 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from synthvlm.review.creation import NewCampaign
-from synthvlm.review.design import (
+from synthvlm.review.campaigns.creation import NewCampaign
+from synthvlm.review.campaigns.drafts import GoldQuestion
+from synthvlm.review.campaigns.views import Entry
+from synthvlm.review.exchange.entries import MAX_BYTES
+from synthvlm.review.exchange.formats import Format
+from synthvlm.review.fields import (
+    AlignmentName,
+    CampaignId,
+    Confidence,
+    DesignName,
+    EntryId,
+    GoldAnswers,
+    PairId,
+    PreferenceName,
+    ReasonName,
+    SideName,
+    member,
+    or_default,
+)
+from synthvlm.review.sampling.design import (
     MAX_GOLD,
     MAX_SAMPLE,
     MAX_VERDICTS_PER_PAIR,
     CampaignDesign,
     SampleDesign,
 )
-from synthvlm.review.drafts import GoldQuestion
+from synthvlm.review.statistics.sample_size import (
+    MAX_PAIRS,
+    OVERLAPS,
+    Annotators,
+    Plan,
+    plans,
+    plans_of,
+)
 from synthvlm.review.verdicts import Alignment, Preference, Reason, Side, Verdict
-from synthvlm.review.views import Entry
 from synthvlm.serving.fields import (
-    Matches,
     PageToken,
     RequestId,
     RequestModel,
@@ -32,37 +55,6 @@ MAX_REQUEST_BYTES = 20 * 2**20
 
 MAX_CAPTION_BYTES = 16_384
 _DAY_SECONDS = 86_400
-
-CampaignId = Annotated[str, Matches("[0-9a-f]{16}", "a campaign's id: 16 hexadecimal digits")]
-PairId = Annotated[int, Field(ge=1, le=2**63 - 1)]
-EntryId = Annotated[str, Matches("[A-Za-z0-9._-]{1,64}", "1 to 64 characters of [A-Za-z0-9._-]")]
-
-
-def _member(prefix: str) -> BeforeValidator:
-    """Takes the prefix of the proto's enum off; a number that it does not know stays as it is."""
-    return BeforeValidator(
-        lambda value: value.removeprefix(f"{prefix}_") if isinstance(value, str) else value
-    )
-
-
-AlignmentName = Annotated[Literal["UNSPECIFIED", "YES", "PARTLY", "NO"], _member("ALIGNMENT")]
-PreferenceName = Annotated[Literal["UNSPECIFIED", "LEFT", "RIGHT", "EQUAL"], _member("PREFERENCE")]
-ReasonName = Annotated[
-    Literal[
-        "WRONG_OBJECT",
-        "COLOUR",
-        "COUNT",
-        "RELATION",
-        "TEXT_ARTEFACT",
-        "UNSAFE",
-        "PRIVATE_DATA",
-    ],
-    _member("REASON"),
-]
-SideName = Annotated[Literal["UNSPECIFIED", "LEFT", "RIGHT"], _member("SIDE")]
-DesignName = Annotated[
-    Literal["UNSPECIFIED", "SIMPLE", "STRATIFIED", "BORDERLINE_FIRST"], _member("SAMPLE_DESIGN")
-]
 
 
 class CampaignDesignMessage(RequestModel):
@@ -115,7 +107,7 @@ class GoldQuestionMessage(RequestModel):
     """``GoldQuestion``."""
 
     image_id: Annotated[str, Utf8(128, min_bytes=1)]
-    alignment: Annotated[Literal["YES", "NO"], _member("ALIGNMENT")]
+    alignment: Annotated[Literal["YES", "NO"], member("ALIGNMENT")]
     caption: Annotated[str, Utf8(MAX_CAPTION_BYTES)]
 
     def question(self) -> GoldQuestion:
@@ -261,13 +253,71 @@ class GetStatistics(RequestModel):
     """``GetStatisticsRequest``."""
 
     campaign_id: CampaignId
-    confidence: Annotated[float, Field(ge=0, le=0.999)]
+    confidence: Confidence
+
+
+class ImportVerdicts(RequestModel):
+    """``ImportVerdictsRequest``."""
+
+    campaign_id: CampaignId
+    format: Annotated[Literal["CSV", "PARQUET", "LABEL_STUDIO"], member("VERDICT_FORMAT")]
+    content: Annotated[bytes, Field(min_length=1, max_length=MAX_BYTES)]
+
+    @property
+    def form(self) -> Format:
+        """The format in the domain's terms."""
+        return Format[self.format]
+
+
+class PlanSample(RequestModel):
+    """``PlanSampleRequest``."""
+
+    truth_rate: Annotated[float, or_default(0.001, 0.999, 0.9)]
+    width: Annotated[float, Field(ge=0, lt=1)]
+    pairs: Annotated[int, Field(ge=0, le=MAX_PAIRS)]
+    sensitivity: Annotated[float, or_default(0.5, 0.999, 0.9)]
+    specificity: Annotated[float, or_default(0.5, 0.999, 0.9)]
+    gold_true: GoldAnswers
+    gold_false: GoldAnswers
+    confidence: Confidence
+    verdicts_per_pair: Annotated[
+        list[Annotated[int, Field(ge=1, le=MAX_VERDICTS_PER_PAIR)]],
+        Field(max_length=MAX_VERDICTS_PER_PAIR),
+    ]
+    overlap: Annotated[float, Field(ge=0, le=1)] | None
 
     @model_validator(mode="after")
-    def _is_sure(self) -> "GetStatistics":
-        if 0 < self.confidence < 0.5:
-            raise violation("must be 0.5 to 0.999, or 0 for 0.95", "confidence")
+    def _asks_one_thing(self) -> "PlanSample":
+        if (self.width > 0) == (self.pairs > 0):
+            raise violation("is needed unless pairs is given, and only then", "width")
+        if 0 < self.width < 0.001:
+            raise violation("must be 0.001 or more", "width")
+        if self.sensitivity + self.specificity < 1.1:
+            raise violation("and sensitivity must add up to 1.1 or more", "specificity")
         return self
+
+    def plans(self) -> list[Plan]:
+        """What is asked for."""
+        annotators = Annotators(self.sensitivity, self.specificity, self.gold_true, self.gold_false)
+        overlaps = sorted(set(self.verdicts_per_pair)) or OVERLAPS
+        share = 1.0 if self.overlap is None else self.overlap
+        if self.width:
+            return plans(
+                self.truth_rate,
+                self.width,
+                annotators,
+                overlaps=overlaps,
+                share=share,
+                confidence=self.confidence,
+            )
+        return plans_of(
+            self.truth_rate,
+            self.pairs,
+            annotators,
+            overlaps=overlaps,
+            share=share,
+            confidence=self.confidence,
+        )
 
 
 class GetImage(RequestModel):

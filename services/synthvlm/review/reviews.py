@@ -6,38 +6,27 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final, TypeVar
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from synthvlm.review import leasing, submission
-from synthvlm.review.adjudication import settle
-from synthvlm.review.calibration import Curve
-from synthvlm.review.campaigns import (
+from synthvlm.review.campaigns import leasing, submission
+from synthvlm.review.campaigns.adjudication import settle
+from synthvlm.review.campaigns.creation import NewCampaign, create
+from synthvlm.review.campaigns.leasing import Asker
+from synthvlm.review.campaigns.models import CampaignState
+from synthvlm.review.campaigns.shown import (
+    find_picture,
+    read_picture,
+    shown_pairs,
+)
+from synthvlm.review.campaigns.states import (
+    RECORDING,
     campaign_page,
     change_state,
     find_campaign,
     require_state,
     views,
 )
-from synthvlm.review.creation import NewCampaign, create
-from synthvlm.review.design import CampaignDesign
-from synthvlm.review.figures import Figures
-from synthvlm.review.finishing import campaign_curve, campaign_figures, finish
-from synthvlm.review.leasing import Asker
-from synthvlm.review.models import Assignment, CampaignState, Pair
-from synthvlm.review.models import Verdict as VerdictRow
-from synthvlm.review.people import Person, Role
-from synthvlm.review.progress import progress
-from synthvlm.review.review_set import read_verdicts
-from synthvlm.review.shown import (
-    find_picture,
-    read_picture,
-    shown_pairs,
-)
-from synthvlm.review.standing import disagreements, standing
-from synthvlm.review.tables import RecordedVerdict
-from synthvlm.review.verdicts import Side, Verdict
-from synthvlm.review.views import (
+from synthvlm.review.campaigns.views import (
     CampaignView,
     Disagreement,
     Entry,
@@ -48,6 +37,18 @@ from synthvlm.review.views import (
     Progress,
     Submitted,
 )
+from synthvlm.review.exchange.entries import RecordedVerdict
+from synthvlm.review.exchange.formats import Format, read_verdicts_file
+from synthvlm.review.exchange.recording import Entered, enter_file
+from synthvlm.review.people import Person, Role
+from synthvlm.review.results.figures import Figures
+from synthvlm.review.results.finishing import campaign_curve, campaign_figures, finish
+from synthvlm.review.results.progress import progress
+from synthvlm.review.results.review_set import read_verdicts
+from synthvlm.review.results.standing import disagreements, standing
+from synthvlm.review.sampling.design import CampaignDesign
+from synthvlm.review.statistics.calibration import Curve
+from synthvlm.review.verdicts import Side, Verdict
 from synthvlm.sql.database import Database
 from synthvlm.storage import Roots, Store, open_store, parse_location
 
@@ -61,7 +62,6 @@ _PAUSE_SECONDS: Final = 0.005
 """How often a call looks for pairs that others had looked at just then; it waits longer each time.
 """
 
-_RECORDING: Final = (CampaignState.OPEN, CampaignState.CLOSED)
 _CONFIDENCE: Final = 0.95
 
 
@@ -127,7 +127,7 @@ class Reviews:
         Raises:
             PreconditionFailed: The campaign is finished.
         """
-        unfinished = (CampaignState.DRAFT, *_RECORDING)
+        unfinished = (CampaignState.DRAFT, *RECORDING)
         return self._change(person, campaign_id, unfinished, CampaignState.OPEN)
 
     def close_campaign(self, person: Person, campaign_id: str) -> CampaignView:
@@ -136,7 +136,7 @@ class Reviews:
         Raises:
             PreconditionFailed: The campaign was never open, or is finished.
         """
-        return self._change(person, campaign_id, _RECORDING, CampaignState.CLOSED)
+        return self._change(person, campaign_id, RECORDING, CampaignState.CLOSED)
 
     def lease(self, person: Person, campaign_id: str, count: int) -> Leased:
         """The pairs that somebody has to judge next: those that they hold, and further ones.
@@ -205,22 +205,7 @@ class Reviews:
         """
         with self._database.session() as session:
             campaign = find_campaign(session, person, campaign_id)
-            query = (
-                select(VerdictRow.__table__, Pair.mirrored)
-                .join(Assignment, Assignment.verdict == VerdictRow.id)
-                .join(Pair, Pair.id == VerdictRow.pair)
-                .where(VerdictRow.campaign == campaign.id, VerdictRow.annotator == person.name)
-                .order_by(VerdictRow.id.desc())
-                .limit(count)
-            )
-            if before is not None:
-                query = query.where(VerdictRow.id < before)
-            rows = session.execute(query).all()
-            pairs = shown_pairs(session, [row.pair for row in rows])
-        return [
-            MyVerdict(row.id, pair, submission.from_opinion(row, row.mirrored), row.record_time)
-            for row, pair in zip(rows, pairs, strict=True)
-        ]
+            return submission.own_verdicts(session, campaign, person, count, before)
 
     def disagreements(
         self, person: Person, campaign_id: str, after: int, count: int, *, settled: bool = False
@@ -284,6 +269,24 @@ class Reviews:
             found = read_verdicts(session, campaign, standing(session, campaign))
         return [RecordedVerdict.model_validate(row) for row in found.entries]
 
+    def import_verdicts(
+        self, person: Person, campaign_id: str, form: Format, content: bytes
+    ) -> Entered:
+        """Records the verdicts of a file, each once, however often it is sent.
+
+        They are their annotators', whether those have judged here or not. Of two verdicts of an
+        annotator on a pair, the one that was made later stands.
+
+        Raises:
+            InvalidInput: The file is not of that format.
+            PreconditionFailed: The campaign is not open yet, or is finished.
+        """
+        person.require(Role.OWNER)
+        with self._database.session() as session:
+            require_state(find_campaign(session, person, campaign_id), RECORDING)
+        file = read_verdicts_file(form, content)
+        return enter_file(self._database, person, campaign_id, file, self._now())
+
     def thresholds(
         self, person: Person, campaign_id: str, confidence: float = _CONFIDENCE
     ) -> Curve:
@@ -323,7 +326,7 @@ class Reviews:
 
         def whole(session: Session) -> R:
             campaign = find_campaign(session, person, campaign_id, share=True)
-            require_state(campaign, _RECORDING)
+            require_state(campaign, RECORDING)
             design = CampaignDesign.model_validate_json(campaign.design)
             return work(session, Asker(campaign, design, person, self._now()))
 

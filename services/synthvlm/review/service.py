@@ -1,11 +1,12 @@
 """Builds the review service from its settings."""
 
 from synthvlm.review.callers import callers
-from synthvlm.review.config import ReviewSettings
+from synthvlm.review.config import ReviewSettings, SecondOpinionSettings
 from synthvlm.review.migrations import MIGRATIONS, VERSION_TABLE
-from synthvlm.review.model_worker import ModelWorker, load_model
 from synthvlm.review.requests import MAX_REQUEST_BYTES
 from synthvlm.review.reviews import Reviews
+from synthvlm.review.second_opinion.model_worker import ModelWorker
+from synthvlm.review.second_opinion.opinion import SecondOpinion
 from synthvlm.review.servicer import ReviewServicer
 from synthvlm.review.v1 import review_pb2, review_pb2_grpc
 from synthvlm.review.web.hosting import Page
@@ -18,6 +19,25 @@ def build(settings: ReviewSettings) -> ReviewServicer:
     model = load_model(settings.second_opinion)
     reviews = Reviews(open_database(settings, MIGRATIONS, VERSION_TABLE), settings.store_roots)
     return ReviewServicer(reviews, None if model is None else ModelWorker(reviews, model))
+
+
+def load_model(settings: SecondOpinionSettings) -> SecondOpinion | None:
+    """The model that the settings name, if they name one.
+
+    Raises:
+        OSError: The token's file cannot be read.
+    """
+    if settings.engine == "oracle":
+        from synthvlm.review.second_opinion.engines.oracle import Oracle
+
+        return Oracle()
+    if settings.engine == "endpoint":
+        from synthvlm.review.second_opinion.engines.chat_endpoint import ChatEndpoint
+
+        file = settings.token_file
+        token = None if file is None else file.read_text(encoding="utf-8").strip()
+        return ChatEndpoint(settings.base_url, settings.model, token, settings.timeout_seconds)
+    return None
 
 
 def close(servicer: ReviewServicer) -> None:

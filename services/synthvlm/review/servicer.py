@@ -10,14 +10,17 @@ from synthvlm.review import requests
 from synthvlm.review.messages import (
     campaign_message,
     disagreement_message,
+    entered_message,
     my_verdict_message,
     pair_message,
+    plan_message,
     progress_message,
+    quarantined_message,
     statistics_message,
 )
-from synthvlm.review.model_worker import ModelWorker
 from synthvlm.review.people import OPERATOR, Person
 from synthvlm.review.reviews import Reviews
+from synthvlm.review.second_opinion.model_worker import ModelWorker
 from synthvlm.review.v1 import review_pb2 as pb
 from synthvlm.review.v1 import review_pb2_grpc
 from synthvlm.serving import offload, validated
@@ -42,6 +45,14 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
     def __init__(self, reviews: Reviews, worker: ModelWorker | None = None) -> None:
         self.reviews = reviews
         self.worker = worker
+
+    async def PlanSample(
+        self, request: pb.PlanSampleRequest, context: Context
+    ) -> pb.PlanSampleResponse:
+        """How many pairs a wanted interval takes, or how wide that of a sample will be."""
+        parsed = await validated(context, requests.PlanSample, request)
+        found = await offload(context, lambda _: parsed.plans())
+        return pb.PlanSampleResponse(plans=map(plan_message, found))
 
     async def CreateCampaign(
         self, request: pb.CreateCampaignRequest, context: Context
@@ -124,6 +135,20 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
             judged=done.judged,
         )
 
+    async def ImportVerdicts(
+        self, request: pb.ImportVerdictsRequest, context: Context
+    ) -> pb.ImportVerdictsResponse:
+        """Records the verdicts of a file as their annotators'."""
+        parsed = await validated(context, requests.ImportVerdicts, request)
+        person, campaign = _person(context), parsed.campaign_id
+        entered = await offload(
+            context,
+            lambda _: self.reviews.import_verdicts(person, campaign, parsed.form, parsed.content),
+        )
+        answer = entered_message(entered)
+        answer.quarantine.extend(_within_reply(map(quarantined_message, entered.quarantine)))
+        return answer
+
     async def SkipPairs(
         self, request: pb.SkipPairsRequest, context: Context
     ) -> pb.SkipPairsResponse:
@@ -203,8 +228,7 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         """Agreement, the truth rate, and annotators' errors."""
         parsed = await validated(context, requests.GetStatistics, request)
         person = _person(context)
-        confidence = parsed.confidence or 0.95
-        campaign = parsed.campaign_id
+        campaign, confidence = parsed.campaign_id, parsed.confidence
         found = await offload(
             context, lambda _: self.reviews.statistics(person, campaign, confidence)
         )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from starlette.testclient import TestClient
 
-from synthvlm.review.creation import NewCampaign
-from synthvlm.review.design import CampaignDesign
+from synthvlm.review.campaigns.creation import NewCampaign
 from synthvlm.review.migrations import MIGRATIONS
 from synthvlm.review.people import OPERATOR, Person
 from synthvlm.review.reviews import Reviews
+from synthvlm.review.sampling.design import CampaignDesign
 from synthvlm.review.web.app import web_application
 from synthvlm.review.web.settings import WebSettings
 from synthvlm.sql.database import open_database

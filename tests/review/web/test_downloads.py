@@ -5,13 +5,13 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from synthvlm.review.creation import NewCampaign
-from synthvlm.review.design import CampaignDesign
-from synthvlm.review.label_studio import from_tasks
+from synthvlm.review.campaigns.creation import NewCampaign
+from synthvlm.review.campaigns.views import Entry
+from synthvlm.review.exchange.label_studio import from_tasks
+from synthvlm.review.exchange.tables import from_csv, from_parquet
 from synthvlm.review.people import OPERATOR, Person, Role, token_digest
-from synthvlm.review.tables import from_csv, from_parquet
+from synthvlm.review.sampling.design import CampaignDesign
 from synthvlm.review.verdicts import Alignment, Verdict
-from synthvlm.review.views import Entry
 from synthvlm.storage import parse_location
 from tests.review.web.site import sign_in, visit
 

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from synthvlm.review.campaigns.views import Outcome, ShownImage, ShownPair
 from synthvlm.review.people import Person
 from synthvlm.review.reviews import Reviews
 from synthvlm.review.verdicts import GRAVE, Reason, Side, Verdict
-from synthvlm.review.views import Outcome, ShownImage, ShownPair
 from synthvlm.review.web.bodies import EntriesBody, LeaseBody, SkipEntry, read_body
 from synthvlm.review.web.site import changing_visitor, show, site, visitor
 

@@ -6,8 +6,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from synthvlm.review.campaigns.views import Entry
 from synthvlm.review.verdicts import Alignment, Preference, Reason, Verdict
-from synthvlm.review.views import Entry
 from synthvlm.serving.fields import Utf8
 
 MAX_ENTRIES = 50

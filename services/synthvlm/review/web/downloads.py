@@ -8,8 +8,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.review.label_studio import Shown, as_tasks, labelling_config
-from synthvlm.review.tables import as_csv, as_parquet
+from synthvlm.review.exchange.label_studio import Shown, as_tasks, labelling_config
+from synthvlm.review.exchange.tables import as_csv, as_parquet
 from synthvlm.review.web.site import site, visitor
 
 _LOCAL_FILES: Final = "/data/local-files/?d="

@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from synthvlm.review.figures import Figures
+from synthvlm.review.campaigns.views import Progress
 from synthvlm.review.people import Person
-from synthvlm.review.views import Progress
+from synthvlm.review.results.figures import Figures
 
 _REST = 10
 _CAMPAIGNS = 64

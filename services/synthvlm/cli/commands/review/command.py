@@ -9,9 +9,12 @@ import typer
 from google.protobuf import json_format
 from rich.table import Table
 
+from synthvlm.cli.commands.review.imports import import_verdicts
 from synthvlm.cli.commands.review.invitation import invited
 from synthvlm.cli.commands.review.links import running_page
+from synthvlm.cli.commands.review.samples import expected_interval, sample_size
 from synthvlm.cli.commands.review.sources import gold_questions, named_shard
+from synthvlm.cli.commands.review.thresholds import thresholds
 from synthvlm.cli.options import HomeOption, JsonOption, prepared_home
 from synthvlm.cli.terminal.output import print_json, stdout_console, styled
 from synthvlm.local.clients import review_client
@@ -19,6 +22,10 @@ from synthvlm.review.v1 import review_pb2 as pb
 from synthvlm.storage.protos import ref_to_proto
 
 app = typer.Typer(no_args_is_help=True, help="Let people verify pairs: campaigns and verdicts.")
+
+app.command("sample-size")(sample_size)
+app.command("thresholds")(thresholds)
+app.command("import")(import_verdicts)
 
 CampaignArgument = Annotated[
     str, typer.Argument(metavar="CAMPAIGN", help="Its id, as `review list` shows it.")
@@ -129,7 +136,10 @@ def create(
             made = client.open_campaign(
                 pb.OpenCampaignRequest(campaign_id=made.campaign_id)
             ).campaign
+        expected = "" if compare else expected_interval(client, made, len(questions))
     _tell(made, json)
+    if expected and not json:
+        stdout_console().say(expected)
 
 
 @app.command("list")

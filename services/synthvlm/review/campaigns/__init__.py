@@ -1,0 +1,1 @@
+"""Campaigns in the database: made, leased, judged and settled, each in one transaction."""

@@ -1,0 +1,1 @@
+"""Verdicts as files of other programs, there and back."""

@@ -1,0 +1,1 @@
+"""What can be judged, how a campaign works, and the sample that is drawn for it."""

@@ -1,0 +1,1 @@
+"""A model that judges pairs beside people, and counts as nobody."""
