@@ -64,7 +64,7 @@ def test_an_export_appears_whole_and_the_same_again_mends_it(
     assert run(command) == 0
     assert f"40 pairs in {to}" in said(capsys)
     assert not (tmp_path / "out #[bold]%.partial").exists()
-    assert len(pandas.read_parquet(to)) == 40
+    assert len(pandas.read_parquet(to / "data")) == 40
     whole = files_of(to)
     assert run(command) == 0
     assert files_of(to) == whole
@@ -188,7 +188,7 @@ def test_a_moved_home_is_read_and_reindexed(
     assert run(["datasets", "show", "shapes", *at]) == 0
     assert f"stored at  file://{moved}/store/dataset/" in capsys.readouterr().out
     assert run([*EXPORT, "parquet", "--to", str(tmp_path / "out"), *at]) == 0
-    image = pandas.read_parquet(tmp_path / "out")["image_id"][0]
+    image = pandas.read_parquet(tmp_path / "out" / "data")["image_id"][0]
     assert run(["images", "show", image, *at, "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert (shown["image_id"], shown["truncated"]) == (image, False)
@@ -222,7 +222,7 @@ def test_a_read_only_home_is_read(
             [*EXPORT, "parquet", "--to", str(tmp_path / "out")],
         ):
             assert run([*command, *at]) == 0, said(capsys)
-        image = pandas.read_parquet(tmp_path / "out")["image_id"][0]
+        image = pandas.read_parquet(tmp_path / "out" / "data")["image_id"][0]
         assert run(["images", "show", image, *at]) == 0
         assert run(["run", "--name", "x", "--captions", __file__, *at]) == 2
         assert "cannot be used" in said(capsys)

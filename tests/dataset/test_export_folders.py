@@ -30,9 +30,10 @@ class TestReadersOfAFolder:
 
     @pytest.mark.parametrize("folder", [ExportFormat.PARQUET], indirect=True)
     def test_of_parquet(self, folder, tmp_path):
-        assert len(pandas.read_parquet(folder)) == 9
-        assert pyarrow.dataset.dataset(folder).count_rows() == 9
-        assert pq.read_table(folder).num_rows == 9
+        data = folder / "data"
+        assert len(pandas.read_parquet(data)) == 9
+        assert pyarrow.dataset.dataset(data).count_rows() == 9
+        assert pq.read_table(data).num_rows == 9
         for given in ({"path": "parquet", "data_dir": str(folder)}, {"path": str(folder)}):
             loaded = datasets.load_dataset(**given, cache_dir=str(tmp_path / "cache"))
             assert loaded["train"].num_rows == 9

@@ -41,7 +41,7 @@ def test_webdataset_reads_its_export(version, target, tmp_path):
     files = export_version(version, ExportFormat.WEBDATASET, target, SILENT)
     tars = [f"pairs-{number:06d}.tar" for number in range(3)]
     side = [f"__synthvlm__/{name}" for name in ("export.json", "manifest.json", "pairs.parquet")]
-    assert files == [*side, *tars]
+    assert files == ["README.md", *side, *tars]
     assert target.list("") == files
     pairs = pairs_of(version)
     urls = [str(tmp_path / "export" / tar) for tar in tars]
@@ -56,7 +56,7 @@ def test_webdataset_reads_its_export(version, target, tmp_path):
 def test_the_datasets_library_reads_its_export(version, target, tmp_path):
     files = export_version(version, ExportFormat.PARQUET, target, SILENT)
     assert files == [
-        *["__synthvlm__/export.json", "__synthvlm__/manifest.json"],
+        *["README.md", "__synthvlm__/export.json", "__synthvlm__/manifest.json"],
         *[f"data/train-0000{number}-of-00003.parquet" for number in range(3)],
     ]
     loaded = datasets.load_dataset(str(tmp_path / "export"), cache_dir=str(tmp_path / "cache"))
@@ -99,7 +99,7 @@ def test_row_groups_of_parquet_are_small(store, target):
 def test_llava_finds_every_image_of_its_export(version, target):
     files = export_version(version, ExportFormat.LLAVA, target, SILENT)
     assert files == [
-        *["__synthvlm__/export.json", "__synthvlm__/manifest.json", "dataset.json"],
+        *["README.md", "__synthvlm__/export.json", "__synthvlm__/manifest.json", "dataset.json"],
         *[f"images/{number:06d}/" for number in range(3)],
     ]
     pairs = pairs_of(version)
@@ -182,7 +182,7 @@ def test_other_forms_keep_every_caption_to_the_letter(store, tmp_path):
     for form in (ExportFormat.PARQUET, ExportFormat.WEBDATASET):
         made = exported(version, form, open_store(file_location(tmp_path / form))).record
         assert (made.pairs, made.set_aside, made.changed) == (6, 0, 0)
-    parquet = pandas.read_parquet(tmp_path / "parquet")
+    parquet = pandas.read_parquet(tmp_path / "parquet" / "data")
     assert sorted(parquet["text"]) == sorted(POISON)
     urls = sorted(map(str, (tmp_path / "webdataset").glob("*.tar")))
     samples = list(webdataset.WebDataset(urls, shardshuffle=False))

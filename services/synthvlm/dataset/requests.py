@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, FailFast, Field, model_validator
 
 from synthvlm.dataset.best import SelectionRule, Strata
 from synthvlm.dataset.chains import ShardChain
+from synthvlm.dataset.exports.card import UNKNOWN_LICENCE
 from synthvlm.dataset.exports.reserved import ExportFormat, ReservedRule
 from synthvlm.dataset.versions import NAME, Reference, parse_reference
 from synthvlm.serving.fields import (
@@ -165,6 +166,14 @@ class ExportVersion(RequestModel):
     reserved: Literal[
         "RESERVED_WORDS_UNSPECIFIED", "RESERVED_WORDS_DROP", "RESERVED_WORDS_NEUTRALISE"
     ]
+    license: Annotated[
+        str, Matches("([a-z0-9][a-z0-9.-]{0,63})?", "an identifier such as cc-by-4.0, or empty")
+    ]
+
+    @property
+    def licence(self) -> str:
+        """The licence for the dataset card."""
+        return self.license or UNKNOWN_LICENCE
 
     @property
     def rule(self) -> ReservedRule:

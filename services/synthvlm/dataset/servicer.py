@@ -163,7 +163,9 @@ class DatasetServicer(dataset_pb2_grpc.DatasetServiceServicer):
             entry = find_version(self.catalogue, parsed.version, "version")
             target = self._destination(parsed.destination_uri)
             version = self._stores.version(entry)
-            made = export_version(version, parsed.form, parsed.rule, target, reporter)
+            made = export_version(
+                version, parsed.form, parsed.rule, target, reporter, parsed.licence
+            )
             return dataset_pb2.ExportVersionResponse(
                 files=made.files,
                 summary=dataset_pb2.ExportSummary(

@@ -159,6 +159,12 @@ def export(
             "to LLaVA: leave the pair out, or take the words' punctuation out.",
         ),
     ] = Reserved.DROP,
+    licence: Annotated[
+        str,
+        typer.Option(
+            "--license", metavar="ID", help="Licence for the dataset card, such as cc-by-4.0."
+        ),
+    ] = "",
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -174,6 +180,7 @@ def export(
         version=version,
         format=f"EXPORT_FORMAT_{form.value.upper()}",
         reserved=f"RESERVED_WORDS_{reserved.value.upper()}",
+        license=licence,
     )
     with readable_home(context, home) as place:
         answer = export_version(place, request, to)
