@@ -3,6 +3,7 @@
 Their controllers are not there: nothing comes of the objects.
 """
 
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def install_crds(cluster: Cluster) -> None:
                 raise
     for crd in definitions():
         name = crd["metadata"]["name"]
-        poll(name, lambda name=name: _established(cluster, name))
+        poll(name, functools.partial(_established, cluster, name))
 
 
 def remove_crd(cluster: Cluster, name: str) -> None:
@@ -78,7 +79,7 @@ def _exists(cluster: Cluster, name: str) -> bool:
 
 def _established(cluster: Cluster, name: str) -> bool:
     status = cluster.api("GET", f"{_PATH}/{name}").get("status", {})
-    conditions = {one["type"]: one["status"] for one in status.get("conditions", [])}
+    conditions = {one["type"]: one["status"] for one in status.get("conditions") or ()}
     if conditions.get("NamesAccepted") == "False":
         raise AssertionError(status)
     return conditions.get("Established") == "True"
