@@ -18,6 +18,9 @@ TESTS ?= tests
 MINUTES ?= 18
 SEED ?=
 
+# Where `make rig` puts what it builds.
+KUBE_RIG_HOME ?= .cache/kube-rig
+
 # What synthesises the images: diffusers in the service's process, or a Triton server beside it.
 ENGINE ?= diffusers
 TRITON_SERVER := $(if $(filter triton,$(ENGINE)),$(STAMPS)/triton-server)
@@ -108,6 +111,14 @@ test: setup protos system $(STAMPS)/triton-server $(STAMPS)/charts ## all tests 
 .PHONY: test-attack
 test-attack: setup protos ## attack the services for MINUTES (default 18); SEED=number repeats an attack
 	ATTACK_MINUTES=$(MINUTES) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest tests/attack
+
+.PHONY: rig
+rig: ## build a Kubernetes API server for tests into .cache/kube-rig (KUBE_RIG_HOME): needs root on Debian 12, 5 to 15 minutes, once
+	bash tests/rig/build.sh "$(KUBE_RIG_HOME)"
+
+.PHONY: test-cluster
+test-cluster: setup protos system rig $(STAMPS)/charts ## install, upgrade and break releases of the chart on a real API server (needs `make rig`)
+	KUBE_RIG_HOME="$(KUBE_RIG_HOME)" nice -n 5 $(BIN)/python -m pytest -m cluster --durations=0 --durations-min=1 $(if $(filter tests,$(TESTS)),tests/rig,$(TESTS))
 
 .PHONY: system
 system: ## install the Debian packages that tests use: a browser for the report, PostgreSQL for the catalogue

@@ -69,7 +69,7 @@ def test_what_kubectl_is_asked_for_is_in_the_release() -> None:
     names = {
         f"{entry['kind'].lower()}/{entry['metadata']['name']}"
         for entry in configuration("everything")
-    } | {"pvc/synthvlm-data"}
+    } | {"pvc/synthvlm-data", "statefulset/postgresql"}
     selected = set(texts(list(configuration("everything"))))
     for words in commands("kubectl"):
         for word in words[1:]:

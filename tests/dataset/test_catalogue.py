@@ -3,8 +3,6 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
@@ -23,6 +21,7 @@ from synthvlm.sql.database import open_database
 from synthvlm.storage import ShardRef, sha256_digest
 from synthvlm.storage.digests import sealed
 from tests.dataset.shards import run_of
+from tests.sql.schemas import differences
 
 MAKER = Maker(git_revision="0123abc", software_version="1.2.3")
 
@@ -173,9 +172,7 @@ def test_parsed_references():
 
 def test_migrations_give_the_models(settings):
     database = open_database(settings, MIGRATIONS)
-    with database.engine.connect() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, Base.metadata) == []
+    assert differences(database, Base.metadata) == []
     database.close()
 
 

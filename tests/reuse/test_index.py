@@ -18,6 +18,7 @@ from synthvlm.sql.database import open_database
 from synthvlm.sql.settings import DatabaseSettings
 from synthvlm.storage import sha256_digest
 from synthvlm.storage.made import NOTHING, Blob, Made, MadeIndex, identity_of
+from tests.sql.schemas import differences
 
 
 def settings(url: str) -> ReuseSettings:
@@ -133,17 +134,10 @@ def test_images_and_scores_share_a_database_with_other_tables(database_url: str)
 
 
 def test_the_schema_is_what_the_tables_declare(database_url: str) -> None:
-    from alembic.autogenerate import compare_metadata
-    from alembic.migration import MigrationContext
-
     from synthvlm.reuse.models import Base
 
     database = open_database(DatabaseSettings(database=database_url), MIGRATIONS, VERSION_TABLE)
-    with database.engine.connect() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
-        )
-        assert compare_metadata(context, Base.metadata) == []
+    assert differences(database, Base.metadata, VERSION_TABLE) == []
     database.close()
 
 

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic import ValidationError
 from sqlalchemy import Integer, String, UniqueConstraint, create_engine, select, text
@@ -15,6 +14,7 @@ from synthvlm.errors import DataCorrupt, PreconditionFailed, Unavailable
 from synthvlm.sql.database import migrate, open_database
 from synthvlm.sql.settings import DatabaseSettings
 from synthvlm.sql.tables import metadata
+from tests.sql.schemas import differences
 
 MIGRATIONS = str(Path(__file__).parent / "versions")
 
@@ -44,9 +44,9 @@ def database(settings):
 
 
 def test_a_service_gives_its_migrations(database):
+    assert differences(database, Base.metadata) == []
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
-        assert compare_metadata(context, Base.metadata) == []
         assert context.get_current_revision() == "r0001"
 
 
@@ -134,13 +134,18 @@ def test_a_file_that_is_not_a_database_is_named_so(tmp_path: Path, content: byte
     assert "the database" in caught.value.message
 
 
-def test_a_schema_of_another_version_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("serves", ["r9998", None])
+def test_a_schema_of_another_version_is_refused(tmp_path: Path, serves: str | None) -> None:
     later = DatabaseSettings(database=f"sqlite:///{tmp_path}/notes.sqlite")
     opened = open_database(later, MIGRATIONS)
     with opened.engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'r9999'"))
+        connection.execute(text("DELETE FROM alembic_version_serves"))
+        if serves is not None:
+            insert = text("INSERT INTO alembic_version_serves VALUES (:revision)")
+            connection.execute(insert, {"revision": serves})
     opened.close()
-    with pytest.raises(PreconditionFailed, match="unknown to this version"):
+    with pytest.raises(PreconditionFailed, match=r"\(r9999\) is unknown to this version, and does"):
         open_database(later, MIGRATIONS)
 
 

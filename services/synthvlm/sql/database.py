@@ -11,13 +11,15 @@ from typing import Any, Generic, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from synthvlm.disk_space import full_disk_text, says_disk_is_full
 from synthvlm.errors import DataCorrupt, OutOfSpace, PreconditionFailed, Unavailable
+from synthvlm.sql.compatibility import knows, note, noted
 from synthvlm.sql.settings import DatabaseSettings
 
 VERSION_TABLE = "alembic_version"
@@ -161,25 +163,37 @@ def open_database(
 
 
 def migrate(engine: Engine, migrations: str, version_table: str = VERSION_TABLE) -> None:
-    """Applies pending migrations; safe to call from many processes at once."""
+    """Applies pending migrations; safe to call from many processes at once.
+
+    A newer schema stays as it is if it serves this version.
+
+    Raises:
+        PreconditionFailed: It does not.
+    """
     config = Config()
     config.set_main_option("script_location", "synthvlm.sql:migrations")
     config.set_main_option("version_locations", migrations)
-    # A single folder, whatever characters its path contains.
+    # Separates folders, whatever characters their paths contain.
     config.set_main_option("path_separator", "newline")
+    scripts = ScriptDirectory.from_config(config)
     with _schema_lock(engine), engine.begin() as connection:
         if engine.dialect.name == "sqlite":
             # Its driver begins no transaction for changes of the schema by itself, so that a full
             # disk or a kill would leave half of them.
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+        context = MigrationContext.configure(connection, opts={"version_table": version_table})
+        current = context.get_current_revision()
+        if not knows(scripts, current):
+            serves = noted(connection, version_table)
+            if serves is None or not knows(scripts, serves):
+                raise PreconditionFailed(
+                    f"the database's schema ({current}) is unknown to this version, and does not "
+                    f"serve it; use the version that made it, or a later one"
+                )
+            return
         config.attributes |= {"connection": connection, "version_table": version_table}
-        try:
-            command.upgrade(config, "head")
-        except CommandError as error:
-            raise PreconditionFailed(
-                f"the database's schema is unknown to this version ({error}); use the version that "
-                f"created it, or a later one"
-            ) from error
+        command.upgrade(config, "head")
+        note(connection, version_table, scripts)
 
 
 @contextmanager

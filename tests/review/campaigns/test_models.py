@@ -1,8 +1,6 @@
 """The schema of human verification is what its migrations make, in both databases."""
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -13,6 +11,7 @@ from synthvlm.review.migrations import MIGRATIONS, VERSION_TABLE
 from synthvlm.review.v1 import review_pb2
 from synthvlm.sql.database import open_database
 from synthvlm.sql.settings import DatabaseSettings
+from tests.sql.schemas import differences
 
 
 @pytest.fixture
@@ -23,10 +22,7 @@ def database(database_url):
 
 
 def test_the_migrations_make_the_tables_of_the_model(database) -> None:
-    with database.engine.connect() as connection:
-        options = {"compare_type": True, "version_table": VERSION_TABLE}
-        context = MigrationContext.configure(connection, opts=options)
-        assert compare_metadata(context, Base.metadata) == []
+    assert differences(database, Base.metadata, VERSION_TABLE) == []
 
 
 def test_an_annotator_cannot_have_a_pair_twice(database) -> None:
