@@ -43,7 +43,8 @@ class StageEvent:
         seconds: Time since the stage started on this shard.
         result: The stage's result message as JSON, in the event ``finished``.
         code: Name of the gRPC status code, in the event ``failed``.
-        reason: What went wrong, one line, in the event ``failed``.
+        reason: What went wrong, one line, in the event ``failed``; what a job on a cluster waits
+            for, in ``running``.
     """
 
     stage: str

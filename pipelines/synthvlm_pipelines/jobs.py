@@ -1,29 +1,41 @@
-"""The jobs of a run, training and evaluation, on the machine of the step."""
+"""The jobs of a run, training and evaluation: in the step, or by Kubeflow Trainer."""
 
 import json
-from collections.abc import Callable, Generator
+import sys
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from synthvlm.cluster.trainer_job import TrainerJob
+from synthvlm.cluster.trainer_settings import JobShape, TrainerSettings, trainer_settings
 from synthvlm.errors import InvalidInput
 from synthvlm.evaluation.request import EvaluationRequest
 from synthvlm.jobs.events import JobEvent, State
 from synthvlm.jobs.launch import evaluation_command, run_job, training_command
 from synthvlm.training.request import TrainingRequest
+from synthvlm.training.settings import FINETUNE, PRETRAIN
+from synthvlm_pipelines.connection import ConnectionSettings
 
 R = TypeVar("R", bound=BaseModel)
 
 Watch = Callable[[JobEvent], None]
 
+TRAINING = ("python3", "-m", "torch.distributed.run", "-m", "synthvlm.training")
+"""The program of a training's pods; Trainer tells it about processes and addresses."""
 
-def train(request: str, version: str, watch: Watch) -> dict[str, Any]:
-    """Trains on a dataset version.
+EVALUATION = ("python3", "-m", "synthvlm.evaluation")
+"""The program of an evaluation's pod."""
+
+
+def train(request: str, version: str, watch: Watch, run: str = "") -> dict[str, Any]:
+    """Trains on a dataset version, where the settings of Trainer say.
 
     Args:
         request: The TrainingRequest as JSON, without the dataset.
         version: The VersionSummary as JSON.
         watch: Gets what the training tells of.
+        run: Name of the run, by which its jobs on a cluster are found; empty: that of the step.
 
     Returns:
         The model's shard: ``store``, ``path``, ``digest`` and ``records``, and whether it was
@@ -33,34 +45,102 @@ def train(request: str, version: str, watch: Watch) -> dict[str, Any]:
         InvalidInput: This is not such a request.
         OperationCancelled: The training was told to end.
         JobFailed: It ended without a model.
+        DomainError: The cluster refuses the job, or could not be reached for too long.
     """
     summary = json.loads(version)
     dataset = {"store": summary["store_uri"]} | {key: summary[key] for key in ("path", "digest")}
     wanted = _request(TrainingRequest, request, dataset=dataset)
-    command = training_command(wanted.settings().processes)
-    return {"store": wanted.store} | _watched(run_job("training", command, wanted), watch)
+    settings = wanted.settings()
+    trainer = trainer_settings()
+    if trainer is None or trainer.training is None:
+        command = training_command(settings.processes)
+        values = _watched(run_job("training", command, wanted), watch)
+    else:
+        shape = trainer.training
+        if shape.nodes is not None and shape.processes_per_node is not None:
+            for stage in (PRETRAIN, FINETUNE):  # rather than by pods that have waited for GPUs
+                settings.accumulation(stage, shape.nodes * shape.processes_per_node)
+        values = _on_cluster("training", TRAINING, wanted, shape, trainer, run, watch)
+    return {"store": wanted.store} | values
 
 
-def evaluate(request: str, model: str, watch: Watch) -> dict[str, Any]:
-    """Evaluates a model.
+def evaluate(request: str, model: str, watch: Watch, run: str = "") -> dict[str, Any]:
+    """Evaluates a model, where the settings of Trainer say.
 
     Args:
         request: The EvaluationRequest as JSON, without the model.
         model: The model's shard, as ``train`` gives it, as JSON.
         watch: Gets what the evaluation tells of.
+        run: Name of the run, by which its jobs on a cluster are found; empty: that of the step.
 
     Returns:
         The evaluation's shard: ``store``, ``path``, ``digest`` and ``records``.
 
     Raises:
         InvalidInput: This is not such a request.
+        OperationCancelled: The evaluation was told to end.
         JobFailed: It ended without a result.
+        DomainError: The cluster refuses the job, or could not be reached for too long.
     """
     shard = json.loads(model)
     place = {key: shard[key] for key in ("path", "digest")}
     wanted = _request(EvaluationRequest, request, model=place)
-    command = evaluation_command()
-    return {"store": wanted.store} | _watched(run_job("evaluation", command, wanted), watch)
+    trainer = trainer_settings()
+    if trainer is None or trainer.evaluation is None:
+        values = _watched(run_job("evaluation", evaluation_command(), wanted), watch)
+    else:
+        one = {"nodes": 1, "processes_per_node": 1}  # however many the runtime has
+        shape = trainer.evaluation.model_copy(update=one)
+        values = _on_cluster("evaluation", EVALUATION, wanted, shape, trainer, run, watch)
+    return {"store": wanted.store} | values
+
+
+def delete_jobs(run: str) -> list[str]:
+    """Deletes what the run has left at Trainer, so that no pod works for nobody.
+
+    Args:
+        run: Name of the run.
+
+    Returns:
+        The names of the jobs that were there.
+
+    Raises:
+        DomainError: The cluster refuses that, or could not be reached for too long.
+    """
+    trainer = trainer_settings()
+    if trainer is None:
+        return []
+    from synthvlm.cluster.train_job import delete_run
+
+    return delete_run(trainer, run)
+
+
+def _on_cluster(
+    work: str,
+    command: Sequence[str],
+    wanted: BaseModel,
+    shape: JobShape,
+    trainer: TrainerSettings,
+    run: str,
+    watch: Watch,
+) -> dict[str, Any]:
+    from synthvlm.cluster.train_job import cancelled_by_sigterm, run_train_job
+
+    job = TrainerJob(
+        work=work,
+        run=run or ConnectionSettings().run_id,
+        command=tuple(command),
+        request=wanted.model_dump(mode="json"),
+        shape=shape,
+        settings=trainer,
+    )
+    with cancelled_by_sigterm():
+        return _watched(run_train_job(job, _log), watch)
+
+
+def _log(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
 
 
 def _request(kind: type[R], text: str, **outputs: Any) -> R:
@@ -77,5 +157,5 @@ def _watched(job: Generator[JobEvent, None, JobEvent], watch: Watch) -> dict[str
         except StopIteration as end:
             last: JobEvent = end.value
             return last.values
-        if event.state is State.RUNNING:
+        if event.state in (State.WAITING, State.RUNNING):
             watch(event)

@@ -13,6 +13,7 @@ from google.protobuf.message import Message
 from synthvlm import __version__
 from synthvlm.errors import DomainError, PreconditionFailed
 from synthvlm.jobs.events import JobEvent
+from synthvlm.jobs.events import State as JobState
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm_pipelines.connection import service_channel
 from synthvlm_pipelines.events import StageEvent, State, emit
@@ -35,7 +36,10 @@ class Stage:
         emit(self._event(State.RUNNING))
 
     def job_progress(self, event: JobEvent) -> None:
-        """Reports a job's progress."""
+        """Reports a job's progress, or what it waits for."""
+        if event.state is JobState.WAITING:
+            emit(self._event(State.RUNNING, reason=event.reason))
+            return
         self.progress(
             shard_pb2.ShardProgress(done=event.done, total=event.total, resumed=event.resumed)
         )

@@ -15,6 +15,9 @@ from tests.charts.rendering import (
 from tests.contracts.words import SERVICES
 
 ALL = configuration("everything")
+TRAINER_1 = render(
+    {"training": {"enabled": True, "kind": "PyTorchJob"}}, apis=("kubeflow.org/v1/PyTorchJob",)
+)
 
 
 def policy(name: str, objects: Any = ALL) -> dict[str, Any]:
@@ -74,6 +77,19 @@ def test_callers_say_that_they_are_callers() -> None:
     assert caller["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "generation"
 
 
+def test_the_nodes_of_a_training_reach_one_another() -> None:
+    assert "ingress" not in policy("training")  # each runtime has one node
+    runtimes = {"pair": {"nodes": 2, "gpus": 8}}
+    training = {"enabled": True, "runtimes": runtimes, "runtime": "pair"}
+    objects = render({"training": {**training, "evaluation": {"runtime": "pair"}}})
+    pod = template(objects, "pair")
+    (caller,) = policy("training", objects)["ingress"]
+    called = next(rule for rule in policy("training", objects)["egress"] if "ports" not in rule)
+    for peers in (caller["from"], called["to"]):
+        (peer,) = peers
+        assert peer["podSelector"]["matchLabels"].items() <= pod.labels.items()
+
+
 def test_the_cloud_s_metadata_is_out_of_reach() -> None:
     for block in find(policy("dataset"), "ipBlock"):
         assert "169.254.169.254/32" in block["except"]
@@ -87,14 +103,21 @@ def test_each_role_has_an_identity_of_its_own() -> None:
         assert account["automountServiceAccountToken"] is False
 
 
-def test_the_only_right_is_that_of_pipelines_to_submit_training() -> None:
+def test_the_only_right_is_that_of_pipelines_to_run_training() -> None:
     (role,) = of_kind(ALL, "Role", "ClusterRole")
+    pods = [
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+    ]
+    verbs = ["create", "get", "list", "delete"]
     assert role["rules"] == [
-        {
-            "apiGroups": ["trainer.kubeflow.org"],
-            "resources": ["trainjobs"],
-            "verbs": ["create", "get", "list", "watch", "delete"],
-        }
+        {"apiGroups": ["trainer.kubeflow.org"], "resources": ["trainjobs"], "verbs": verbs},
+        *pods,
+    ]
+    (role,) = of_kind(TRAINER_1, "Role", "ClusterRole")
+    assert role["rules"] == [
+        {"apiGroups": ["kubeflow.org"], "resources": ["pytorchjobs"], "verbs": verbs},
+        *pods,
     ]
     for name in CONFIGURATIONS:
         if name != "everything":

@@ -12,14 +12,27 @@ import yaml
 from google.protobuf import json_format, message_factory
 
 from charts.derive import DECIDED, settings_of
+from synthvlm.cluster.train_job import FORMS
+from synthvlm.cluster.trainer_job import TrainerJob
+from synthvlm.cluster.trainer_settings import TRAINER_VARIABLE, TrainerSettings, trainer_settings
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.triton.config import TritonServerSettings
+from synthvlm.jobs.asked import REQUEST_VARIABLE
 from synthvlm.local.words import RUN
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm_pipelines.connection import ConnectionSettings
-from tests.charts.objects import named, of_kind, template, templates
-from tests.charts.rendering import CHART, CONFIGURATIONS, configuration, render
+from tests.charts.conformance import problem
+from tests.charts.objects import named, of_kind, template, templates, texts
+from tests.charts.rendering import (
+    CHART,
+    CLAIM,
+    CONFIGURATIONS,
+    NEWEST,
+    RefusedError,
+    configuration,
+    render,
+)
 from tests.contracts.words import ROOT, SERVICES, declared
 
 ALL = configuration("everything")
@@ -152,3 +165,69 @@ def test_the_chart_is_of_the_package_s_version() -> None:
 
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     assert chart["appVersion"] == __version__
+
+
+TRAINER_APIS = {
+    "TrainJob": "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime",
+    "PyTorchJob": "kubeflow.org/v1/PyTorchJob",
+}
+
+
+def told_to_trainer(objects: Any) -> TrainerSettings:
+    """The settings of the steps that run jobs by Trainer."""
+    data = named(objects, "ConfigMap", "synthvlm-pipelines")["data"]
+    settings = trainer_settings({TRAINER_VARIABLE: data[TRAINER_VARIABLE]})
+    assert settings is not None
+    return settings
+
+
+@pytest.mark.parametrize("kind", TRAINER_APIS)
+def test_the_jobs_of_steps_are_what_trainer_s_api_allows(kind: str) -> None:
+    values = {
+        "training": {
+            "enabled": True,
+            "kind": kind,
+            "runtimes": {"single": {"nodes": 1, "gpus": 1}, "pair": {"nodes": 2, "gpus": 8}},
+            "runtime": "pair",
+            "graceSeconds": 300,
+            "priority": "research",
+        },
+        "kueue": {"enabled": True, "create": False},
+        "priorityClasses": {"create": True},
+        "weights": CLAIM,
+    }
+    objects = render(values, apis=(TRAINER_APIS[kind],))
+    settings = told_to_trainer(objects)
+    assert (settings.namespace, settings.queue) == ("images", "synthvlm-batch")
+    assert (settings.grace_seconds, settings.priority) == (300, "research")
+    runtimes = {one["metadata"]["name"] for one in of_kind(objects, "ClusterTrainingRuntime")}
+    made = {}
+    for work in ("training", "evaluation"):
+        shape = getattr(settings, work)
+        assert shape.runtime is None or shape.runtime in runtimes
+        job = TrainerJob(work, "demo", ("python3",), {"store": "s3://b"}, shape, settings)
+        made[work] = FORMS[kind].manifest(job)
+        assert problem(made[work], NEWEST) == ""
+        (image,) = {one for one in texts(made[work]) if one.startswith("synthvlm/")} or {""}
+        own = "" if kind == "TrainJob" and work == "training" else f"synthvlm/{work}:0.1.0"
+        assert image == own
+    assert settings.training is not None
+    assert (settings.training.nodes, settings.training.processes_per_node) == (2, 8)
+    if kind == "PyTorchJob":
+        master = made["training"]["spec"]["pytorchReplicaSpecs"]["Master"]["template"]
+        assert master["spec"]["priorityClassName"] == "synthvlm-batch"
+        assert master["metadata"]["labels"]["app.kubernetes.io/component"] == "training"
+        (container,) = master["spec"]["containers"]
+        assert REQUEST_VARIABLE in [one["name"] for one in container["env"]]
+        assert "weights" in [one["name"] for one in container["volumeMounts"]]
+
+
+def test_jobs_run_in_their_steps_where_the_chart_is_told_nothing_else() -> None:
+    assert (
+        TRAINER_VARIABLE
+        not in named(configuration("mini"), "ConfigMap", "synthvlm-pipelines")["data"]
+    )
+    training = {"enabled": True, "evaluation": {"runtime": ""}}
+    assert told_to_trainer(render({"training": training})).evaluation is None
+    with pytest.raises(RefusedError, match=r'training\.runtime: "big" is not one of'):
+        render({"training": {"enabled": True, "runtime": "big"}})

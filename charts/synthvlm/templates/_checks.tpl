@@ -56,7 +56,8 @@
   (list $values.monitoring.serviceMonitor "monitoring.coreos.com/v1/ServiceMonitor" "the Prometheus operator" "set monitoring.serviceMonitor to false")
   (list $values.monitoring.alerts "monitoring.coreos.com/v1/PrometheusRule" "the Prometheus operator" "set monitoring.alerts to false")
   (list (and $values.kueue.enabled $values.kueue.create) "kueue.x-k8s.io/v1beta2/ClusterQueue" "Kueue" "set kueue.enabled to false")
-  (list $values.training.enabled "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime" "Kubeflow Trainer 2.2 or newer" "set training.enabled to false")
+  (list (and $values.training.enabled (eq $values.training.kind "TrainJob")) "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime" "Kubeflow Trainer 2.2 or newer" "set training.kind to PyTorchJob for Trainer 1, or training.enabled to false")
+  (list (and $values.training.enabled (eq $values.training.kind "PyTorchJob")) "kubeflow.org/v1/PyTorchJob" "Kubeflow Trainer 1" "set training.kind to TrainJob, or training.enabled to false")
   (list $gateway "gateway.networking.k8s.io/v1/HTTPRoute" "the Gateway API" "set exposure.kind to ingress or none")
   (list (and $gateway $values.exposure.envoyTimeout) "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy" "Envoy Gateway" "leave exposure.envoyTimeout empty")
 -}}

@@ -4,6 +4,7 @@ The NetworkPolicy of a role. Takes root, name, and
   scraped          whether Prometheus reads metrics from it
   reaches          keys of `networkPolicy` that it may call: store, database, telemetry
   calls            ports of workloads of this release that it may call, by component
+  peers            whether its pods talk to one another, on any port
 */}}
 {{- define "synthvlm.policy" -}}
 {{- $policy := .root.Values.networkPolicy -}}
@@ -16,8 +17,13 @@ spec:
   podSelector:
     matchLabels: {{- include "synthvlm.selector" . | nindent 6 }}
   policyTypes: [Ingress, Egress]
-  {{- if or .ports .scraped }}
+  {{- if or .ports .scraped .peers }}
   ingress:
+    {{- if .peers }}
+    - from:
+        - podSelector:
+            matchLabels: {{- include "synthvlm.selector" . | nindent 14 }}
+    {{- end }}
     {{- with .ports }}
     - from: {{- toYaml $.callers | nindent 8 }}
       ports: {{- include "synthvlm.tcp" . | nindent 8 }}
@@ -27,8 +33,13 @@ spec:
       ports: {{- include "synthvlm.tcp" (list 9090) | nindent 8 }}
     {{- end }}
   {{- end }}
-  {{- if or .reaches .calls }}
+  {{- if or .reaches .calls .peers }}
   egress:
+    {{- if .peers }}
+    - to:
+        - podSelector:
+            matchLabels: {{- include "synthvlm.selector" . | nindent 14 }}
+    {{- end }}
     {{- range .reaches }}
     - to: {{- toYaml (get $policy .).to | nindent 8 }}
       ports: {{- include "synthvlm.tcp" (get $policy .).ports | nindent 8 }}

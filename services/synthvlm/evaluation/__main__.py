@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from synthvlm.errors import DomainError
+from synthvlm.jobs.asked import REQUEST_HELP
 from synthvlm.jobs.events import JobEvent, State, emit
 
 USAGE_STATUS, FAILURE_STATUS = 2, 1
@@ -30,7 +31,7 @@ class _Told:
 def main(arguments: list[str]) -> int:
     """Evaluates and tells; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m synthvlm.evaluation", description=__doc__)
-    parser.add_argument("--request", type=Path, required=True, metavar="FILE", help="JSON file")
+    parser.add_argument("--request", type=Path, metavar="FILE", help=REQUEST_HELP)
     path = parser.parse_args(arguments).request
     # Before the libraries are imported: nothing is fetched, and bars stay few where nobody watches.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

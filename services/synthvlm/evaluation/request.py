@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.evaluation.config import EvaluationSettings
+from synthvlm.jobs.asked import request_content, request_name
 from synthvlm.profiles import load_profile
 
 
@@ -62,18 +63,17 @@ class EvaluationRequest(_Part):
             ) from error
 
 
-def read_request(path: Path) -> EvaluationRequest:
-    """Reads the request in the file ``path``.
+def read_request(path: Path | None) -> EvaluationRequest:
+    """Reads the request in the file ``path``; without one, in the environment.
 
     Raises:
-        InvalidInput: The file cannot be read, or is not a request; the violations name the fields.
+        InvalidInput: It cannot be read, or is not a request; the violations name the fields.
     """
+    content = request_content(path)
     try:
-        return EvaluationRequest.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise InvalidInput(f"the request {path} cannot be read: {error.strerror}") from error
+        return EvaluationRequest.model_validate_json(content)
     except ValidationError as error:
-        raise _invalid(f"{path} is not a valid request", error) from error
+        raise _invalid(f"{request_name(path)} is not a valid request", error) from error
 
 
 def _invalid(message: str, error: ValidationError, *prefix: str) -> InvalidInput:

@@ -13,6 +13,7 @@ _MARK = "synthvlm.job"
 class State(StrEnum):
     """What happened."""
 
+    WAITING = "waiting"
     RUNNING = "running"
     STOPPED = "stopped"
     FINISHED = "finished"
@@ -24,15 +25,16 @@ class JobEvent:
     """Something that happened in a job.
 
     Attributes:
-        state: ``running``: work was done. ``stopped``: SIGTERM came, what was done is committed,
-            and the same command goes on from it. ``finished`` and ``failed`` are the last.
+        state: ``waiting``: a cluster has not started it yet. ``running``: work was done.
+            ``stopped``: SIGTERM came, what was done is committed, and the same command goes on
+            from it. ``finished`` and ``failed`` are the last.
         stage: What of the job is being worked on; empty for a job of one piece.
         done: Steps or parts done, of all stages together.
         total: Steps or parts of all stages together.
         resumed: Of ``done``, those of an earlier attempt.
         values: The latest measurements while it is running; what it made once it is finished.
         code: Name of the gRPC status code, if it failed.
-        reason: What went wrong, if it failed.
+        reason: What went wrong, if it failed; what it waits for, if it waits.
     """
 
     state: State

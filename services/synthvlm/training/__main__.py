@@ -6,6 +6,7 @@ import traceback
 from pathlib import Path
 
 from synthvlm.errors import DomainError, OperationCancelled
+from synthvlm.jobs.asked import REQUEST_HELP
 from synthvlm.jobs.events import JobEvent, State, emit
 from synthvlm.training.processes import STOPPED_STATUS, Processes, StopSignal
 from synthvlm.training.request import read_request
@@ -18,7 +19,7 @@ INVALID_STATUS = 2
 def main() -> int:
     """Trains what the request asks for, as one of the processes that do; returns the status."""
     parser = argparse.ArgumentParser(prog="python -m synthvlm.training", description=__doc__)
-    parser.add_argument("--request", type=Path, required=True, metavar="FILE", help="JSON")
+    parser.add_argument("--request", type=Path, metavar="FILE", help=REQUEST_HELP)
     request_file = parser.parse_args().request
     stop = StopSignal()
     stop.install()

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from synthvlm.errors import FieldViolation, InvalidInput
+from synthvlm.jobs.asked import request_content, request_name
 from synthvlm.profiles import load_profile
 from synthvlm.training.settings import TrainingSettings, training_settings
 
@@ -25,7 +26,7 @@ class DatasetVersion(BaseModel):
 
 
 class TrainingRequest(BaseModel):
-    """A training, as JSON in the file that ``--request`` names."""
+    """A training, as JSON in the file that ``--request`` names or in the environment."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,25 +49,25 @@ class TrainingRequest(BaseModel):
         return training_settings(_merged(section, self.training) if section else section)
 
 
-def read_request(file: Path) -> TrainingRequest:
-    """Reads a request.
+def read_request(file: Path | None) -> TrainingRequest:
+    """Reads a request; without a file, from the environment.
 
     Raises:
-        InvalidInput: The file does not exist or is not a request; the violations name its fields.
+        InvalidInput: It does not exist or is not a request; the violations name its fields.
     """
+    name = request_name(file)
+    content = request_content(file)
     try:
-        return TrainingRequest.model_validate(json.loads(file.read_bytes()))
-    except OSError as error:
-        raise InvalidInput(f"the request {file} cannot be read: {error.strerror}") from error
+        return TrainingRequest.model_validate(json.loads(content))
     except ValidationError as error:
         violations = [
             FieldViolation(".".join(map(str, problem["loc"])), problem["msg"])
             for problem in error.errors()
         ]
         text = "; ".join(f"{one.field}: {one.description}" for one in violations)
-        raise InvalidInput(f"the request {file} is invalid: {text}", violations) from error
+        raise InvalidInput(f"the request {name} is invalid: {text}", violations) from error
     except ValueError as error:
-        raise InvalidInput(f"the request {file} is not JSON: {error}") from error
+        raise InvalidInput(f"the request {name} is not JSON: {error}") from error
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
