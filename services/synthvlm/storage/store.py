@@ -12,6 +12,7 @@ from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
 from synthvlm.disk_space import full_disk_text, is_disk_full
 from synthvlm.errors import InvalidInput, NotFound, OutOfSpace, PreconditionFailed, Unavailable
+from synthvlm.storage import traffic
 from synthvlm.storage.location import FILE, MEMORY, Location, redacted, refused
 from synthvlm.storage.refs import is_safe_path
 
@@ -37,7 +38,9 @@ class Store:
     def read(self, path: str) -> bytes:
         """The whole object."""
         with _errors(self.uri, path):
-            return bytes(obstore.get(self._backend, path).bytes())
+            data = bytes(obstore.get(self._backend, path).bytes())
+        traffic.got(len(data))
+        return data
 
     def read_range(self, path: str, offset: int, size: int) -> bytes:
         """``size`` bytes of the object from ``offset``; fewer if it ends earlier."""
@@ -45,17 +48,20 @@ class Store:
             return b""
         with _errors(self.uri, path):
             try:
-                return bytes(obstore.get_range(self._backend, path, start=offset, length=size))
+                data = bytes(obstore.get_range(self._backend, path, start=offset, length=size))
             except obstore.exceptions.GenericError:
                 # Backends do not distinguish a range that begins past the end from other errors.
                 if offset < self.size(path):
                     raise
                 return b""
+        traffic.got(len(data))
+        return data
 
     def write(self, path: str, data: bytes) -> None:
         """Creates or replaces the object, atomically."""
         with _errors(self.uri, path):
             obstore.put(self._backend, path, data)
+        traffic.put(len(data))
 
     def write_if_absent(self, path: str, data: bytes) -> bool:
         """Creates the object, atomically, unless it exists.
@@ -68,10 +74,12 @@ class Store:
                 obstore.put(self._backend, path, data, mode="create")
             except obstore.exceptions.AlreadyExistsError:
                 return False
+        traffic.put(len(data))
         return True
 
     def size(self, path: str) -> int:
         """Bytes of the object."""
+        traffic.asked("head")
         with _errors(self.uri, path):
             return int(obstore.head(self._backend, path)["size"])
 
@@ -89,6 +97,7 @@ class Store:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of all objects below the folder ``prefix``, by path and in its order."""
+        traffic.asked("list")
         with _errors(self.uri, prefix):
             batches = obstore.list(self._backend, prefix)
             sizes = {str(entry["path"]): int(entry["size"]) for batch in batches for entry in batch}
@@ -97,6 +106,7 @@ class Store:
     def delete(self, paths: Sequence[str]) -> None:
         """Removes objects; one that does not exist is not an error."""
         for path in paths:
+            traffic.asked("delete")
             try:
                 with _errors(self.uri, path):
                     obstore.delete(self._backend, path)
@@ -107,6 +117,7 @@ class Store:
         """Creates or replaces the object from a file of any size, atomically."""
         with _errors(self.uri, path):
             obstore.put(self._backend, path, local)
+        traffic.put(local.stat().st_size)
 
     def download(self, path: str, local: Path) -> None:
         """Writes the object to a file, in pieces."""
@@ -117,8 +128,9 @@ class Store:
                 with _errors(self.uri, path):
                     chunk = next(chunks, None)
                 if chunk is None:
-                    return
+                    break
                 file.write(chunk)
+            traffic.got(file.tell())
 
     def open(self, path: str) -> BinaryIO:
         """A seekable binary file over the object, which reads it in pieces on demand."""
