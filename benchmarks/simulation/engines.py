@@ -65,7 +65,7 @@ class CheapEmbedder:
     def preprocess(self, image: Image.Image) -> Floats:
         """The image in 8 by 8 pixels, as floats of shape (3, 8, 8)."""
         small = np.asarray(image.resize((_INPUT, _INPUT), Image.Resampling.BOX), np.float32)
-        return np.ascontiguousarray(small.transpose(2, 0, 1)) / 255
+        return np.ascontiguousarray(small.transpose(2, 0, 1) / np.float32(255))
 
     def embed_images(self, inputs: Sequence[Floats]) -> Floats:
         """Unit vectors, by the pixels."""
@@ -79,4 +79,5 @@ class CheapEmbedder:
 
 
 def _unit(rows: Floats) -> Floats:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return (rows / lengths).astype(np.float32)
