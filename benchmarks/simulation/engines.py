@@ -80,4 +80,5 @@ class CheapEmbedder:
 
 def _unit(rows: Floats) -> Floats:
     lengths = np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
-    return (rows / lengths).astype(np.float32)
+    unit: Floats = (rows / lengths).astype(np.float32)
+    return unit
