@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 from synthvlm.errors import DomainError, InvalidInput, NotFound
 from synthvlm.storage import Store, file_location, is_safe_path, open_store, parse_location
 from synthvlm.storage.location import redacted
+from synthvlm.storage.store import piece_bytes
 
 NO_RETRY = {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
 
@@ -71,6 +72,13 @@ def test_operations_and_their_bytes_are_counted(store, tmp_path):
         "read": 12,
         "written": 13,
     }
+
+
+@pytest.mark.parametrize("gib", [0, 1, 48, 49, 500, 4096])
+def test_a_file_is_uploaded_in_no_more_pieces_than_s3_takes(gib: int) -> None:
+    size = gib * 2**30 + 1
+    assert piece_bytes(size) >= 5 * 2**20
+    assert -(-size // piece_bytes(size)) <= 10_000
 
 
 def test_an_object_is_read_as_a_file(store):

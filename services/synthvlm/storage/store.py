@@ -18,6 +18,9 @@ from synthvlm.storage.refs import is_safe_path
 
 _RETRY_SECONDS = 2.0
 _BUFFER = 1 << 20
+_PIECE_BYTES = 5 << 20
+_PIECES = 10_000
+"""S3 takes at most so many pieces of an upload, of 5 MiB at least: with the least, 49 GiB."""
 _REMOTE: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 
 _memory_stores: dict[Location, Any] = {}
@@ -115,9 +118,10 @@ class Store:
 
     def upload(self, path: str, local: Path) -> None:
         """Creates or replaces the object from a file of any size, atomically."""
+        size = local.stat().st_size
         with _errors(self.uri, path):
-            obstore.put(self._backend, path, local)
-        traffic.put(local.stat().st_size)
+            obstore.put(self._backend, path, local, chunk_size=piece_bytes(size))
+        traffic.put(size)
 
     def download(self, path: str, local: Path) -> None:
         """Writes the object to a file, in pieces."""
@@ -135,6 +139,11 @@ class Store:
     def open(self, path: str) -> BinaryIO:
         """A seekable binary file over the object, which reads it in pieces on demand."""
         return io.BufferedReader(ObjectFile(self, path), _BUFFER)
+
+
+def piece_bytes(size: int) -> int:
+    """Bytes of the pieces in which a file of ``size`` bytes is uploaded."""
+    return max(_PIECE_BYTES, -(-size // _PIECES))
 
 
 class ObjectFile(io.RawIOBase):
