@@ -44,7 +44,6 @@ class Measured:
         stored: Their bytes.
         rows: Rows of the databases by table.
         files: Bytes of what the run itself writes down: arguments, events, record, report, KFP's.
-        largest_argument: Bytes of the largest argument or output of a step.
     """
 
     setting: Setting
