@@ -139,6 +139,7 @@ bench: setup $(STAMPS)/triton-server ## measure rates and memory: 100,000 captio
 	$(BIN)/python -m benchmarks.generation.throughput
 	$(BIN)/python -m benchmarks.alignment.score_pairs
 	$(BIN)/python -m benchmarks.scenes.throughput
+	$(BIN)/python -m benchmarks.simulation
 
 .PHONY: kills
 kills: setup ## kill random processes of runs KILLS times (default 100; up to an hour) and compare the datasets

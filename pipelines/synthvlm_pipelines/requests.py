@@ -22,6 +22,11 @@ from synthvlm.storage.v1.shard_pb2 import ShardRef
 
 M = TypeVar("M", bound=Message)
 
+MAX_SHARDS = 100
+"""Shards of a run. The selection's step gets the results of all of them as one argument of its
+process, of which Linux takes 128 KiB; a shard's three results have about 600 bytes, and a thousand
+where every rule of a recipe has dropped captions."""
+
 
 @dataclasses.dataclass(frozen=True)
 class StageRequests:
@@ -99,8 +104,15 @@ def loop_items(pool: Iterable[ShardRef]) -> list[str]:
     """The items that a run fans out over: each holds a ``pool`` shard and its number.
 
     Raises:
-        InvalidInput: The pool is empty.
+        InvalidInput: The pool is empty, or has too many shards.
     """
+    pool = list(pool)
+    if len(pool) > MAX_SHARDS:
+        captions = sum(ref.records for ref in pool)
+        raise InvalidInput(
+            f"{captions:,} captions are {len(pool):,} shards, and a run may have {MAX_SHARDS}: use "
+            f"--shard-size {-(-captions // MAX_SHARDS)} or more"
+        )
     shards = [json.loads(to_json(ref)) for ref in pool]
     if not shards:
         raise InvalidInput("the caption files contain no usable caption")

@@ -10,6 +10,9 @@ import pytest
 
 import synthvlm.alignment.scorer
 import synthvlm.generation.batching
+import synthvlm.storage.batch_stage
+import synthvlm.storage.traffic
+import synthvlm.usage
 from synthvlm.serving.admission import Admission
 from synthvlm.serving.calls import Kind
 from synthvlm.serving.metrics import Metrics
@@ -56,6 +59,9 @@ def exported() -> set[str]:
     """The metrics that the services export, under the names that PromQL knows them by."""
     assert synthvlm.alignment.scorer
     assert synthvlm.generation.batching
+    assert synthvlm.storage.batch_stage
+    assert synthvlm.storage.traffic
+    assert synthvlm.usage
     names: set[str] = set()
     for word in SERVICES:
         registry = Metrics(word, Admission(dict.fromkeys(Kind, 1), 1)).registry

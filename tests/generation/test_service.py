@@ -20,6 +20,7 @@ from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc
 from synthvlm.serving.testing import running
 from synthvlm.storage import open_shard, open_store, parse_location, sha256_digest
+from synthvlm.storage.ledger import run_usage
 from synthvlm.storage.protos import ref_from_proto, ref_to_proto
 from synthvlm.storage.schemas import IMAGES
 from synthvlm.storage.v1 import shard_pb2
@@ -132,6 +133,17 @@ async def test_images_of_another_shard_are_taken_from_there(serve, store, captio
         request = shard_request(store, caption_set(store, [*TEXTS, "one more"]), run_seed=5)
         last = await result_of(stub.GenerateShard(request))
     assert last.result.image_set == results[1].result.image_set
+
+
+async def test_what_a_run_takes_is_written_down_by_its_name(serve, store, caption_set):
+    request = shard_request(store, caption_set(store, TEXTS), run_seed=77)
+    async with serve() as stub:
+        for run in ("nightly", "again"):
+            await result_of(stub.GenerateShard(request, metadata=(("x-synthvlm-run", run),)))
+    taken = run_usage(store, "nightly").of("images")
+    assert taken.made == len(TEXTS)
+    assert 0 < taken.device_seconds <= taken.seconds
+    assert run_usage(store, "again").kinds == {}  # it found the shard
 
 
 @pytest.mark.parametrize(

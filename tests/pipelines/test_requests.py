@@ -24,6 +24,7 @@ from synthvlm_pipelines.components.score import score
 from synthvlm_pipelines.components.select import select
 from synthvlm_pipelines.events import PROGRESS_FILE
 from synthvlm_pipelines.requests import (
+    MAX_SHARDS,
     StageRequests,
     from_json,
     loop_items,
@@ -148,3 +149,22 @@ def test_a_result_without_its_shard_is_explained() -> None:
 def test_a_pool_without_captions_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no usable caption"):
         loop_items([])
+
+
+def test_more_shards_than_a_selection_can_be_told_of_are_refused_before_any_image_is_made():
+    def pool(shards: int) -> list[ShardRef]:
+        return [ShardRef(path=f"pool/{number}", records=1000) for number in range(shards)]
+
+    assert len(loop_items(pool(MAX_SHARDS))) == MAX_SHARDS
+    with pytest.raises(InvalidInput, match=r"1,000,000 captions are 1,000 shards.*size 10000 or"):
+        loop_items(pool(1000))
+
+
+def test_the_results_of_most_shards_fit_an_argument():
+    digest = f"sha256:{'0' * 64}"
+    shard = {"digest": digest, "path": f"captions/{'0' * 32}", "records": "100000"}
+    dropped = [{"rule": f"{'r' * 26}_{number}", "records": "10000"} for number in range(6)]
+    curated = {"caption_set": shard, "kept": "100000", "read": "100000", "dropped": dropped}
+    made = {"image_set": shard, "generated": "500000", "reused": "500000"}
+    results = [[json.dumps(one)] * MAX_SHARDS for one in (curated, made, made)]
+    assert len(json.dumps(results)) < 128 * 1024 - 10_000  # for the request, and names

@@ -19,7 +19,7 @@ from synthvlm.evaluation.results import (
     EvaluationRecord,
 )
 from synthvlm.evaluation.summary import majority, margins, summarised
-from synthvlm.report.record import RunRecord
+from synthvlm.report.record import RunRecord, StageTiming
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
 from synthvlm.storage.schemas import ANSWERS_FILE, QUESTIONS, QUESTIONS_FILE
 
@@ -29,8 +29,17 @@ STEPS = {"pretrain": 150, "finetune": 700}
 def with_training(store: Store, record: RunRecord, scenes: int = 40) -> RunRecord:
     """The record of a run that trained a model too, and evaluated it."""
     model = commit_model(store)
+    steps = sum(STEPS.values())
+    jobs = [
+        StageTiming(stage="train", seconds=190.0, done=steps),
+        StageTiming(stage="evaluate", seconds=25.0, done=scenes),
+    ]
     return record.model_copy(
-        update={"model": model, "evaluation": commit_evaluation(store, model, scenes)}
+        update={
+            "model": model,
+            "evaluation": commit_evaluation(store, model, scenes),
+            "stages": [*record.stages, *jobs],
+        }
     )
 
 
@@ -60,7 +69,14 @@ def commit_model(store: Store) -> ShardRef:
     )
     table = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema), table)
-    ref = Commit(store, ShardKey("models", {})).finish({"curve.parquet": table.getvalue()}, 1)
+    details = {
+        "stages": [
+            {"stage": name, "steps": steps, "samples": 8 * steps, "tokens": 180 * steps}
+            for name, steps in STEPS.items()
+        ]
+    }
+    files = {"curve.parquet": table.getvalue()}
+    ref = Commit(store, ShardKey("models", {})).finish(files, 1, details=details)
     store.write(f"{ref.path}/throughput.jsonl", "".join(f"{x}\n" for x in lines).encode())
     return ref
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 from obstore.store import S3Store
+from prometheus_client import REGISTRY
 
 from synthvlm.errors import DomainError, InvalidInput, NotFound
 from synthvlm.storage import Store, file_location, is_safe_path, open_store, parse_location
 from synthvlm.storage.location import redacted
+from synthvlm.storage.store import piece_bytes
 
 NO_RETRY = {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
 
@@ -35,6 +37,48 @@ def test_objects_are_written_read_listed_and_deleted(store, tmp_path):
     assert store.size("x/c") == 5
     store.delete(["x/a", "x/b", "x/c", "x/never"])
     assert store.list("x") == []
+
+
+def test_operations_and_their_bytes_are_counted(store, tmp_path):
+    def counted():
+        read = REGISTRY.get_sample_value
+        kinds = {
+            kind: read("synthvlm_store_operations_total", {"operation": kind}) or 0
+            for kind in ("get", "put", "head", "list", "delete")
+        }
+        ways = {
+            way: read("synthvlm_store_bytes_total", {"direction": way}) or 0
+            for way in ("read", "written")
+        }
+        return kinds | ways
+
+    before = counted()
+    store.write("x/a", b"12345")
+    store.write_if_absent("x/b", b"123")
+    store.write_if_absent("x/b", b"123")  # it is there: nothing is written
+    store.read("x/a")
+    store.read_range("x/a", 3, 10)
+    store.download("x/a", tmp_path / "a")
+    store.upload("x/c", tmp_path / "a")
+    store.exists("x/a")
+    store.delete(store.list("x"))
+    grown = {name: count - before[name] for name, count in counted().items()}
+    assert grown == {
+        "put": 3,
+        "get": 3,
+        "head": 1,
+        "list": 1,
+        "delete": 3,
+        "read": 12,
+        "written": 13,
+    }
+
+
+@pytest.mark.parametrize("gib", [0, 1, 48, 49, 500, 4096])
+def test_a_file_is_uploaded_in_no_more_pieces_than_s3_takes(gib: int) -> None:
+    size = gib * 2**30 + 1
+    assert piece_bytes(size) >= 5 * 2**20
+    assert -(-size // piece_bytes(size)) <= 10_000
 
 
 def test_an_object_is_read_as_a_file(store):

@@ -6,6 +6,7 @@ bounded by the number of threads, not by what callers send. The model runs one b
 """
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from synthvlm.alignment.engine import Engine, Floats
 from synthvlm.alignment.ssim import ssim_score
 from synthvlm.alignment.weighted import Weighting
 from synthvlm.progress import Reporter
+from synthvlm.usage import used_device
 
 _POLL_SECONDS = 0.05
 
@@ -153,8 +155,10 @@ class Scorer:
             return []
         texts, places = distinct([text for _, text in usable])
         with self._turn(reporter):
+            began = time.monotonic()
             images = self.engine.embed_images([model_input for model_input, _ in usable])
             embedded = self.engine.embed_texts(texts)
+            used_device(time.monotonic() - began)
         return [float(score) for score in clip_scores(images, embedded[places])]
 
     @contextmanager

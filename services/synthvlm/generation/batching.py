@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from prometheus_client import Histogram
 
 from synthvlm.errors import OperationCancelled, Unavailable
-from synthvlm.generation.engine import ImageRequest, Sample
+from synthvlm.generation.engine import ImageRequest, Sample, timed
 from synthvlm.progress import Reporter
 
 _POLL_SECONDS = 0.2
@@ -148,8 +148,10 @@ class Batcher:
         while jobs := self._next():
             requests = [request for job in jobs for request in job.requests]
             try:
+                began = time.monotonic()
                 with _BATCH_SECONDS.time():
                     samples = self._generate(requests, _Callers(jobs))
+                samples = timed(samples, time.monotonic() - began)
             except Exception as error:
                 for job in jobs:
                     job.result.set_exception(error)

@@ -1,7 +1,7 @@
 """The interface of an engine; the implementations are in ``engines/``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -73,11 +73,13 @@ class Sample:
         pixels: uint8 RGB of shape (height, width, 3).
         defect: Why the pixels are not an image (``NOT_FINITE``, ``BLANK``); None if they are.
         truncated: Whether the prompt was longer than the text encoders' window.
+        seconds: The device's time for it: that of its batch, divided among the batch's images.
     """
 
     pixels: npt.NDArray[np.uint8]
     defect: str | None = None
     truncated: bool = False
+    seconds: float = 0.0
 
 
 class Engine(Protocol):
@@ -132,6 +134,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Releases the engine's resources, after the last call."""
+
+
+def timed(samples: Sequence[Sample], seconds: float) -> list[Sample]:
+    """The samples of a batch that a device computed in ``seconds``."""
+    return [replace(sample, seconds=seconds / len(samples)) for sample in samples]
 
 
 def find_defect(pixels: npt.NDArray[np.uint8], finite: bool) -> str | None:

@@ -21,6 +21,7 @@ from synthvlm.storage.batch_stage import Attempt, BatchStage, Item, MadeShard
 from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.parts import Fresh
 from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE
+from synthvlm.usage import used_device
 
 KIND = "images"
 """Kind of the shards."""
@@ -138,6 +139,7 @@ class ImageSetMaker:
             ],
             reporter,
         )
+        used_device(sum(sample.seconds for sample in samples))
         return [
             self._encoded(item, sample, request)
             for item, sample in zip(items, samples, strict=True)

@@ -17,6 +17,7 @@ from synthvlm.serving import AnswerCache, offload, stream, validated
 from synthvlm.storage import Roots, open_store, sha256_digest
 from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.protos import drop_counts, ref_to_proto
+from synthvlm.usage import used_device
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -112,6 +113,7 @@ class GenerationServicer(generation_pb2_grpc.GenerationServiceServicer):
         self, parsed: requests.GenerateImage, wanted: ImageRequest, reporter: Reporter
     ) -> generation_pb2.GenerateImageResponse:
         sample = self.engine.image(wanted, reporter)
+        used_device(sample.seconds)
         if sample.defect:
             raise PreconditionFailed(
                 "the model made no usable image of this prompt and seed; try another seed, or "

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synthvlm.report.cost import run_cost
 from synthvlm.report.distributions import Sketch, distribution
 from synthvlm.report.drops import Drops, quarantined
 from synthvlm.report.evaluation import evaluation_part
@@ -119,6 +120,7 @@ def collect(store: Store, record: RunRecord) -> RunReport:
         curves=curves or [],
         evaluation=evaluation,
         verification=record.verification,
+        cost=run_cost(store, record),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from synthvlm.caption_mix import Shift
 from synthvlm.evaluation.results import EvaluationRecord
+from synthvlm.report.bill import RunCost
 from synthvlm.report.record import StageTiming, Verification, VersionRecord
 
 SCORES = {
@@ -290,6 +291,7 @@ class RunReport:
         curves: The stages of the training, in order; none without a model.
         evaluation: The evaluation of the model; None for none.
         verification: What people said of the pairs; None if nobody was asked.
+        cost: What the run took.
     """
 
     version: VersionRecord
@@ -309,3 +311,4 @@ class RunReport:
     curves: Sequence[StageCurve] = ()
     evaluation: EvaluationPart | None = None
     verification: Verification | None = None
+    cost: RunCost | None = None

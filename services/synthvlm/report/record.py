@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from synthvlm.errors import InvalidInput
 from synthvlm.storage.refs import ShardRef
 
 Stage = Literal["import", "curate", "generate", "score", "select", "assemble", "train", "evaluate"]
 """A stage of a run, named by its verb; ``import`` reads the caption files."""
+
+DeviceStage = Literal["generate", "score", "train", "evaluate"]
+"""A stage whose work a GPU does, where the profile has one."""
 
 
 class _Frozen(BaseModel):
@@ -89,6 +93,45 @@ class Verification(_Frozen):
         return cls(reviewed=review["reviewed"], rejected=review["rejected"], truth_rate=rate)
 
 
+_Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Prices(_Frozen):
+    """What a run is charged for: the section ``cost`` of a profile. None is guessed.
+
+    Attributes:
+        currency: In which the prices are.
+        gpu_hour: Price of an hour of one GPU: one for all stages, or one for each of some stages.
+        gb_month: Price of 10^9 bytes in the object store for a month.
+    """
+
+    currency: str = Field(default="USD", min_length=1, max_length=8)
+    gpu_hour: _Price | dict[DeviceStage, _Price] | None = None
+    gb_month: _Price | None = None
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> "Prices":
+        """What a profile says.
+
+        Raises:
+            InvalidInput: A price or a name is wrong.
+        """
+        try:
+            return cls.model_validate(section)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"][:1]))
+            raise InvalidInput(
+                f"cost.{name} in the profile is wrong: {first['msg']}; docs/operate.md describes it"
+            ) from error
+
+    def of_gpu_hour(self, stage: Stage) -> float | None:
+        """Price of a GPU hour in a stage; None if none is given."""
+        if isinstance(self.gpu_hour, dict):
+            return next((price for name, price in self.gpu_hour.items() if name == stage), None)
+        return self.gpu_hour
+
+
 class RunRecord(_Frozen):
     """Everything from which the report of a run is made; JSON by ``model_dump_json``.
 
@@ -106,6 +149,8 @@ class RunRecord(_Frozen):
             score parameters, selection rule. Nested mappings are shown by dotted keys.
         model: The model that was trained on the version; None for none.
         evaluation: The evaluation of that model; None for none.
+        run: Name under which the run's steps called the services, and its usage is written down.
+        prices: What it is charged for.
     """
 
     name: str
@@ -124,3 +169,5 @@ class RunRecord(_Frozen):
     evaluation: ShardRef | None = None
     verification: Verification | None = None
     configuration: dict[str, Any] = Field(default_factory=dict)
+    run: str = ""
+    prices: Prices = Prices()

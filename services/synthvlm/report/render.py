@@ -11,6 +11,8 @@ from synthvlm.report.curves import loss_curve
 from synthvlm.report.evaluation import CONDITIONS, compared
 from synthvlm.report.model import SCORES, FilterDrops, RunReport
 
+_NOTHING = "\N{EN DASH}"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -54,6 +56,7 @@ def render_report(data: RunReport) -> str:
         "percent": lambda part: f"{100 * part:.1f} %",
         "duration": figures.duration,
         "size": figures.size,
+        "money": lambda price: _NOTHING if price is None else f"{price:,.2f}",
     }
     environment.filters |= filters
     return environment.get_template("report.html.j2").render(

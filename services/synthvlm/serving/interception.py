@@ -33,6 +33,7 @@ from synthvlm.serving.calls import (
 from synthvlm.serving.errors import translated
 from synthvlm.serving.metrics import Metrics
 from synthvlm.serving.reception import receive, receive_small
+from synthvlm.usage import work_for
 
 REQUEST_KEY = "x-request-id"
 RUN_KEY = "x-synthvlm-run"
@@ -120,6 +121,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             "run_id": metadata_value(metadata, RUN_KEY),
             "shard": metadata_value(metadata, SHARD_KEY),
         }
+        work_for(fields["run_id"])
         structlog.contextvars.bind_contextvars(**{k: v for k, v in fields.items() if v})
         began = time.monotonic()
         self._admission.began()

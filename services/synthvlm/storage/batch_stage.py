@@ -16,10 +16,12 @@ from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
+from prometheus_client import Counter
 
 from synthvlm.errors import NotFound
 from synthvlm.progress import Reporter
 from synthvlm.storage.commit import Commit
+from synthvlm.storage.ledger import Count, attempted
 from synthvlm.storage.made import NOTHING, Blob, Made, MadeIndex
 from synthvlm.storage.parts import Fresh, Parts, failures_of, new_part
 from synthvlm.storage.refs import ShardRef
@@ -33,6 +35,12 @@ LOOK_UP = 1024
 AHEAD = 16_384
 """Records that wait for a full batch, at most. Each takes some hundred bytes: their own bytes are
 read when they are written."""
+
+_RECORDS = Counter(
+    "synthvlm_records_made",
+    "Records that were made for shards, by kind; found ones are not counted.",
+    ["kind"],
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +121,12 @@ class BatchStage:
                 reporter.report(records, records, resumed=records)
                 return made
             attempt = begin()
-            work = _Work(commit, attempt, reporter)
-            prefix = f"synthvlm-{commit.key.kind}-"
-            with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+            kind = commit.key.kind
+            with (
+                attempted(commit.store, kind, commit.path) as count,
+                tempfile.TemporaryDirectory(prefix=f"synthvlm-{kind}-") as folder,
+            ):
+                work = _Work(commit, attempt, reporter, count)
                 with closing(attempt.files(Path(folder))) as files:
                     for rows in work.rows():
                         files.add(rows)
@@ -156,12 +167,14 @@ class _Record:
 class _Work:
     """One attempt at work: rows in order, and how many of them came from where."""
 
-    def __init__(self, commit: Commit, attempt: Attempt, reporter: Reporter) -> None:
+    def __init__(self, commit: Commit, attempt: Attempt, reporter: Reporter, count: Count) -> None:
         self._store = commit.store
         self._folder = commit.parts
+        self._kind = commit.key.kind
         self._parts = Parts(commit.store, commit.parts)
         self._attempt = attempt
         self._reporter = reporter
+        self._count = count
         self._done = self._resumed = self.reused = 0
 
     def report(self) -> None:
@@ -229,6 +242,8 @@ class _Work:
         if not missing:
             return
         fresh = self._attempt.make([record.item for record in missing])
+        self._count.made += len(fresh)
+        _RECORDS.labels(self._kind).inc(len(fresh))
         for record, made in zip(missing, fresh, strict=True):
             record.source, record.is_own = made, False
         identities = [record.item.identity for record in missing]

@@ -12,11 +12,15 @@ from obstore.store import AzureStore, GCSStore, LocalStore, MemoryStore, S3Store
 
 from synthvlm.disk_space import full_disk_text, is_disk_full
 from synthvlm.errors import InvalidInput, NotFound, OutOfSpace, PreconditionFailed, Unavailable
+from synthvlm.storage import traffic
 from synthvlm.storage.location import FILE, MEMORY, Location, redacted, refused
 from synthvlm.storage.refs import is_safe_path
 
 _RETRY_SECONDS = 2.0
 _BUFFER = 1 << 20
+_PIECE_BYTES = 5 << 20
+_PIECES = 10_000
+"""S3 takes at most so many pieces of an upload, of 5 MiB at least: with the least, 49 GiB."""
 _REMOTE: dict[str, Any] = {"s3": S3Store, "gs": GCSStore, "az": AzureStore}
 
 _memory_stores: dict[Location, Any] = {}
@@ -37,7 +41,9 @@ class Store:
     def read(self, path: str) -> bytes:
         """The whole object."""
         with _errors(self.uri, path):
-            return bytes(obstore.get(self._backend, path).bytes())
+            data = bytes(obstore.get(self._backend, path).bytes())
+        traffic.got(len(data))
+        return data
 
     def read_range(self, path: str, offset: int, size: int) -> bytes:
         """``size`` bytes of the object from ``offset``; fewer if it ends earlier."""
@@ -45,17 +51,20 @@ class Store:
             return b""
         with _errors(self.uri, path):
             try:
-                return bytes(obstore.get_range(self._backend, path, start=offset, length=size))
+                data = bytes(obstore.get_range(self._backend, path, start=offset, length=size))
             except obstore.exceptions.GenericError:
                 # Backends do not distinguish a range that begins past the end from other errors.
                 if offset < self.size(path):
                     raise
                 return b""
+        traffic.got(len(data))
+        return data
 
     def write(self, path: str, data: bytes) -> None:
         """Creates or replaces the object, atomically."""
         with _errors(self.uri, path):
             obstore.put(self._backend, path, data)
+        traffic.put(len(data))
 
     def write_if_absent(self, path: str, data: bytes) -> bool:
         """Creates the object, atomically, unless it exists.
@@ -68,10 +77,12 @@ class Store:
                 obstore.put(self._backend, path, data, mode="create")
             except obstore.exceptions.AlreadyExistsError:
                 return False
+        traffic.put(len(data))
         return True
 
     def size(self, path: str) -> int:
         """Bytes of the object."""
+        traffic.asked("head")
         with _errors(self.uri, path):
             return int(obstore.head(self._backend, path)["size"])
 
@@ -89,6 +100,7 @@ class Store:
 
     def sizes(self, prefix: str) -> dict[str, int]:
         """Bytes of all objects below the folder ``prefix``, by path and in its order."""
+        traffic.asked("list")
         with _errors(self.uri, prefix):
             batches = obstore.list(self._backend, prefix)
             sizes = {str(entry["path"]): int(entry["size"]) for batch in batches for entry in batch}
@@ -97,6 +109,7 @@ class Store:
     def delete(self, paths: Sequence[str]) -> None:
         """Removes objects; one that does not exist is not an error."""
         for path in paths:
+            traffic.asked("delete")
             try:
                 with _errors(self.uri, path):
                     obstore.delete(self._backend, path)
@@ -105,8 +118,10 @@ class Store:
 
     def upload(self, path: str, local: Path) -> None:
         """Creates or replaces the object from a file of any size, atomically."""
+        size = local.stat().st_size
         with _errors(self.uri, path):
-            obstore.put(self._backend, path, local)
+            obstore.put(self._backend, path, local, chunk_size=piece_bytes(size))
+        traffic.put(size)
 
     def download(self, path: str, local: Path) -> None:
         """Writes the object to a file, in pieces."""
@@ -117,12 +132,18 @@ class Store:
                 with _errors(self.uri, path):
                     chunk = next(chunks, None)
                 if chunk is None:
-                    return
+                    break
                 file.write(chunk)
+            traffic.got(file.tell())
 
     def open(self, path: str) -> BinaryIO:
         """A seekable binary file over the object, which reads it in pieces on demand."""
         return io.BufferedReader(ObjectFile(self, path), _BUFFER)
+
+
+def piece_bytes(size: int) -> int:
+    """Bytes of the pieces in which a file of ``size`` bytes is uploaded."""
+    return max(_PIECE_BYTES, -(-size // _PIECES))
 
 
 class ObjectFile(io.RawIOBase):

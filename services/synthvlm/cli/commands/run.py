@@ -46,7 +46,7 @@ from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import load_profile
-from synthvlm.report.record import Verification
+from synthvlm.report.record import Prices, Verification
 from synthvlm.report.write import report_run
 from synthvlm.storage import ShardRef, Store, open_shard, open_store
 from synthvlm.storage.protos import ref_to_proto
@@ -223,6 +223,7 @@ def _execute(
     until: LastStage,
     as_json: bool,
 ) -> None:
+    prices = Prices.of(load_profile(profile).section("cost"))
     started, clock = datetime.now().astimezone(), time.monotonic()
     display = display_on(stderr_console())
     profile_name = Path(profile).stem
@@ -249,7 +250,8 @@ def _execute(
     made = outcome.version
     version = open_shard(store, ShardRef(made.path, made.digest, made.pairs))
     verification = Verification.of(version.manifest.details)
-    record = record.model_copy(update={"verification": verification})
+    more = {"verification": verification, "run": folder.name, "prices": prices}
+    record = record.model_copy(update=more)
     report = report_run(home.store_uri, record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()

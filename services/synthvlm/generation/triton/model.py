@@ -9,6 +9,7 @@ one). DLPack passes the memory itself.
 """
 
 import json
+import time
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +21,7 @@ from torch.utils.dlpack import from_dlpack
 
 from synthvlm.errors import DomainError, InvalidInput, OperationCancelled
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.engine import ImageRequest
+from synthvlm.generation.engine import ImageRequest, timed
 from synthvlm.generation.identity import Identity
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.triton.groups import split
@@ -93,7 +94,9 @@ class TritonPythonModel:
 
     def _serve(self, images: Sequence[ImageRequest], requests: Sequence[Any]) -> None:
         try:
+            began = time.monotonic()
             samples = self._pipelines.generate(images, _Callers(requests))
+            samples = timed(samples, time.monotonic() - began)
         except OperationCancelled as error:
             triton.Logger.log_info(f"stopped {len(requests)} images: {error.message}")
             _refuse(requests, error.message, triton.TritonError.CANCELLED)

@@ -65,7 +65,9 @@ PIXELS = Tensor("pixels", "UINT8", (-1, -1, 3))
 DEFECT = Tensor("defect", "UINT8")
 TRUNCATED = Tensor("truncated", "BOOL")
 
-OUTPUTS = (PIXELS, DEFECT, TRUNCATED)
+SECONDS = Tensor("seconds", "FP32")
+
+OUTPUTS = (PIXELS, DEFECT, TRUNCATED, SECONDS)
 
 
 def write_request(request: ImageRequest) -> dict[str, npt.NDArray[Any]]:
@@ -131,6 +133,7 @@ def write_sample(sample: Sample) -> dict[str, npt.NDArray[Any]]:
         PIXELS.name: sample.pixels[None],
         DEFECT.name: np.array([[_DEFECTS.index(sample.defect)]], DEFECT.dtype),
         TRUNCATED.name: np.array([[sample.truncated]], TRUNCATED.dtype),
+        SECONDS.name: np.array([[sample.seconds]], SECONDS.dtype),
     }
 
 
@@ -140,6 +143,7 @@ def read_sample(outputs: Arrays) -> Sample:
         pixels=outputs[PIXELS.name][0],
         defect=_DEFECTS[int(outputs[DEFECT.name].item())],
         truncated=bool(outputs[TRUNCATED.name].item()),
+        seconds=float(outputs[SECONDS.name].item()),
     )
 
 

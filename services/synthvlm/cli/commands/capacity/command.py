@@ -1,25 +1,38 @@
 """``synthvlm capacity``: GPU hours and cost of a number of images, or of a training."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from synthvlm.cli.commands.capacity.comparison import (
+    Compared,
+    compared_images,
+    compared_training,
+)
 from synthvlm.cli.commands.capacity.estimates import USUAL, Estimate, Plan, estimates
+from synthvlm.cli.commands.capacity.records import record_in_home, record_in_store
 from synthvlm.cli.commands.capacity.training import (
     PUBLISHED_GPU,
     StageEstimate,
     TrainingPlan,
     training_estimates,
 )
-from synthvlm.cli.options import JsonOption
+from synthvlm.cli.options import HomeOption, JsonOption, readable_home
 from synthvlm.cli.terminal.output import print_json, stdout_console
 from synthvlm.errors import InvalidInput
+from synthvlm.report.bill import RunCost
+from synthvlm.report.cost import run_cost
+from synthvlm.report.record import RunRecord
+from synthvlm.storage import Store, open_store, parse_location
 
 
 def capacity(
+    context: typer.Context,
     images: Annotated[
         int, typer.Option("--images", metavar="N", help="Images in all, repeats included.")
     ] = 1_000_000,
@@ -68,6 +81,25 @@ def capacity(
             show_default="LLaVA-1.5's published ones, of an A100",
         ),
     ] = None,
+    compare: Annotated[
+        str | None,
+        typer.Option(
+            "--compare",
+            metavar="RUN",
+            help="Compare with what a run took: a folder of the home's runs, a dataset's name, or "
+            "with --store the name of a run on a cluster.",
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="URI",
+            help="Object store of the run to compare with.",
+            show_default="the home's",
+        ),
+    ] = None,
+    home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
     """Estimate GPU hours and cost of SDXL images or of a training, from published throughput.
@@ -78,7 +110,21 @@ def capacity(
     [dim]Examples:[/] synthvlm capacity --images 5000000 --steps 30 --gpus 64
     synthvlm capacity --gpu L4 --price L4=0.35 --efficiency 0.8
     synthvlm capacity --train 7b --pretrain-samples 100000
+    synthvlm capacity --compare first --gpu H100
     """
+    if compare is not None:
+        plan = Plan(gpus=gpus, efficiency=efficiency, prices=dict(_price(p) for p in price or ()))
+        with _record_of(context, home, store, compare) as (place, record):
+            cost = run_cost(place, record)
+        if train is None:
+            compared = compared_images(record, cost, gpu or USUAL, plan)
+        else:
+            compared = compared_training(cost, train, plan)
+        if json:
+            print_json([asdict(one) for one in compared], indent=2)
+        else:
+            _show_compared(record, cost, compared)
+        return
     if train is not None:
         if gpu is not None and len(gpu) > 1:
             raise InvalidInput("--gpu: a training is estimated for one product at a time")
@@ -105,6 +151,19 @@ def capacity(
         print_json([asdict(one) for one in found], indent=2)
     else:
         _show(plan, found)
+
+
+@contextmanager
+def _record_of(
+    context: typer.Context, home: Path | None, uri: str | None, run: str
+) -> Iterator[tuple[Store, RunRecord]]:
+    """A run's record, and the store that has its shards."""
+    if uri is not None:
+        store = open_store(parse_location(uri))
+        yield store, record_in_store(store, run)
+        return
+    with readable_home(context, home) as place:
+        yield open_store(place.store_location), record_in_home(place, run)
 
 
 def _price(text: str) -> tuple[str, float]:
@@ -147,6 +206,29 @@ def _show_training(plan: TrainingPlan, stages: Sequence[StageEstimate]) -> None:
         )
     console = stdout_console()
     console.say(f"training of {plan.model} on {plan.gpu}")
+    console.print(table)
+
+
+def _show_compared(record: RunRecord, cost: RunCost, found: Sequence[Compared]) -> None:
+    table = Table("planned for", box=None)
+    right = ("planned GPU hours", "taken", "efficiency", "planned US dollars", "taken")
+    for heading in (*right[:4], f"{right[4]} {cost.currency}"):
+        table.add_column(heading, justify="right")
+    for one in found:
+        table.add_row(
+            one.gpu,
+            f"{one.planned_hours:,.3g}",
+            f"{one.taken_hours:,.3g}",
+            f"{one.efficiency:.3g}",
+            f"{one.planned_cost:,.2f}",
+            "-" if one.taken_cost is None else f"{one.taken_cost:,.2f}",
+        )
+    console = stdout_console()
+    first = found[0]
+    console.say(
+        f"{record.version.name}@{record.version.version}: {first.made:,} {first.noun} made, "
+        f"{first.an_hour:,.0f} in a GPU hour"
+    )
     console.print(table)
 
 
