@@ -11,7 +11,7 @@ from synthvlm import __version__
 from synthvlm.cli.__main__ import run
 from synthvlm.cli.app import COMMANDS, Entry
 
-HEAVY = {"grpc", "pyarrow", "obstore", "torch", "kfp", "google.protobuf"}
+HEAVY = {"grpc", "pyarrow", "obstore", "torch", "kfp", "kfp_server_api", "google.protobuf"}
 
 
 def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -40,6 +40,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 RUN = ["run", "--name", "x", "--captions"]
+
+SUBMIT = ["submit", "--name", "x", "--captions"]
+AT = ["--server", "http://127.0.0.1:1"]
 
 WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "absent.jsonl"], "the caption file absent.jsonl does not exist"),
@@ -80,6 +83,15 @@ WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "good.txt", "--recipe", "large.yaml"], "larger than 64 KiB"),
     ([*RUN, "good.txt", "--home", "good.txt"], "cannot be used"),
     ([*RUN, "good.txt", "--unknown"], "No such option: --unknown"),
+    ([*SUBMIT, "absent.jsonl", *AT], "the caption file absent.jsonl does not exist"),
+    ([*SUBMIT, "good.txt"], "give the URL of the pipelines server with --server"),
+    ([*SUBMIT, "good.txt", *AT, "--target", "absent/"], "there is no file absent/"),
+    ([*SUBMIT, "good.txt", *AT, "--target", "list.yaml"], "list.yaml is not YAML of objects"),
+    ([*SUBMIT, "good.txt", *AT, "--reach", "caption"], "not of the form SERVICE=ADDRESS"),
+    ([*SUBMIT, "good.txt", *AT, "--reach", "cook=x"], "not of the form SERVICE=ADDRESS"),
+    ([*SUBMIT, "good.txt", *AT, "--every", "daily"], "--every 'daily' is not a schedule"),
+    ([*SUBMIT, "good.txt", *AT, "--patience", "-1"], "--patience must be from 0"),
+    (["submit", "--name", "Bad!", *AT, "--every", "never"], "is not a valid dataset name"),
     (["fly"], "No such command 'fly'"),
     ([*RUN, "good.txt", "--engine", "steam"], "--engine: give diffusers or triton, not 'steam'"),
     (["up", "--engine", "steam"], "--engine: give diffusers or triton, not 'steam'"),
@@ -174,6 +186,7 @@ def test_an_unreadable_file_is_wrong_usage(
         [],
         ["up"],
         ["run"],
+        ["submit"],
         ["datasets"],
         *(["datasets", name] for name in ("list", "show", "diff", "export")),
         ["images", "show"],

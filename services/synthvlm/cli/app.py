@@ -46,6 +46,11 @@ COMMANDS = (
     Entry("up", "up:up", "Start all services and keep them running until Ctrl-C or SIGTERM."),
     Entry("run", "run:run", "Make a dataset version from caption files."),
     Entry(
+        "submit",
+        "submit.command:submit",
+        "Send a run to a Kubeflow Pipelines server, and follow it to its end.",
+    ),
+    Entry(
         "regenerate",
         "images.command:regenerate",
         "Make an image again from its id alone, and say whether it is the same.",
