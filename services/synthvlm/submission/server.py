@@ -46,6 +46,9 @@ _TOKEN_WAIT = 5.0
 _GONE = (429, 500, 502, 503, 504)
 """Statuses of a server, or a proxy before it, that will be well again; 500: of its database."""
 
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+"""What a failure of TLS is called that waiting does not mend."""
+
 IN_CLUSTER = "http://ml-pipeline.kubeflow.svc.cluster.local:8888"
 """Where a pod of the cluster finds the server, unless it was installed elsewhere."""
 
@@ -139,6 +142,11 @@ class KfpServer:
             result = method(*arguments, **options, _request_timeout=_TIMEOUT)
         except ApiException as error:
             raise self._meaning(error) from None
+        except (AttributeError, UnicodeDecodeError) as error:
+            # The client fails at an error without a body, or with one that is not text.
+            if not isinstance(error.__context__, ApiException):
+                raise
+            raise self._meaning(error.__context__) from None
         except urllib3.exceptions.HTTPError as error:
             reason = self._shown(str(error))
             raise Unavailable(f"{self.host} does not answer: {reason}", _FIRST_WAIT) from None
@@ -204,6 +212,8 @@ class KfpServer:
     def _meaning(self, error: ApiException) -> DomainError:
         status = error.status or 0
         reason = self._shown(_message(error))
+        if status == 0 and _UNTRUSTED not in reason:
+            return Unavailable(f"{self.host} does not answer: {reason}", _FIRST_WAIT)
         if status in _GONE:
             return Unavailable(f"{self.host} answers {status}: {reason}", _FIRST_WAIT)
         kinds: dict[int, type[DomainError]] = {
@@ -271,7 +281,7 @@ def _message(error: ApiException) -> str:
     try:
         content = json.loads(error.body or "")
         text = content.get("message") or content.get("error") or error.reason
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError):  # not JSON, or not an object
         text = error.reason
     return str(text)
 
