@@ -29,7 +29,8 @@ def test_a_file_holds_the_configmap_alone_among_others_or_its_data(
         target = target_at(written(tmp_path, *documents))
         assert target.addresses["dataset"] == "synthvlm-dataset.ml.svc:50051"
         assert target.store_uri == settings["store_uri"]
-        assert target.image == "registry.example/pipelines:1"
+        image = {"SYNTHVLM_PIPELINES_IMAGE": "registry.example/pipelines:1"}
+        assert target.compilation == image
         assert target.queue == "synthvlm-batch"
         assert target.secrets == {"/run/secrets/token": "synthvlm-token"}
         assert target.pool("spot").node_selector == {"example.com/spot": "true"}

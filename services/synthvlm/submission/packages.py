@@ -14,9 +14,6 @@ import yaml
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
 
-IMAGE_VARIABLE = "SYNTHVLM_PIPELINES_IMAGE"
-"""Environment variable with the image of every step; pipelines are compiled for it."""
-
 _COMPILE_SECONDS = 120
 
 
@@ -127,6 +124,6 @@ def read_package(folder: Path, name: str) -> Package:
         platforms = [one for one in documents if "platforms" in one]
     except (OSError, yaml.YAMLError, TypeError) as error:
         raise InvalidInput(f"the compiled pipeline {file} cannot be read: {error}") from error
-    if len(specs) != 1 or len(platforms) > 1 or len(documents) > 2:
+    if len(specs) != 1 or len(platforms) > 1 or len(documents) > len(specs) + len(platforms):
         raise InvalidInput(f"{file} is not a compiled pipeline; make one with `make pipelines`")
     return Package(specs[0], platforms[0] if platforms else {})

@@ -11,7 +11,6 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from synthvlm.errors import InvalidInput, NotFound, PreconditionFailed
-from synthvlm.submission.packages import IMAGE_VARIABLE
 from synthvlm.submission.placement import Pool
 
 DEFAULT_NAME = "synthvlm-pipelines"
@@ -20,6 +19,7 @@ DEFAULT_NAME = "synthvlm-pipelines"
 WORDS = ("caption", "generation", "alignment", "dataset")
 """The services of a run, as the ConfigMap's keys call them."""
 
+_COMPILATION = "SYNTHVLM_PIPELINES_"
 _STEP = "SYNTHVLM_STEP_"
 _SECRETS = {
     "token_secret": "SYNTHVLM_STEP_TOKEN_FILE",
@@ -37,7 +37,7 @@ class Target(BaseModel):
         source: Where this was read, for messages.
         addresses: Where steps reach the services, by word.
         store_uri: The store that the services share.
-        image: Image of every step; empty: this version's.
+        compilation: Environment with which pipelines are compiled: the image of their steps.
         environment: Environment of every step.
         secrets: Secrets by the folder that steps find them in.
         queue: Kueue's LocalQueue; empty: none.
@@ -49,7 +49,7 @@ class Target(BaseModel):
     source: str
     addresses: dict[str, str]
     store_uri: str
-    image: str = ""
+    compilation: dict[str, str] = {}
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
     queue: str = ""
@@ -106,7 +106,7 @@ def parsed_target(data: Mapping[str, str], source: str) -> Target:
         raise InvalidInput(
             f"{source} has no {', '.join(missing)}; it must be the chart's ConfigMap for pipelines"
         )
-    environment = {key: value for key, value in data.items() if key.startswith(_STEP)}
+    environment = _beginning(_STEP, data)
     secrets = {
         str(PurePosixPath(environment[variable]).parent): data[key]
         for key, variable in _SECRETS.items()
@@ -117,7 +117,7 @@ def parsed_target(data: Mapping[str, str], source: str) -> Target:
             source=source,
             addresses={word: data[f"{word}_address"] for word in WORDS},
             store_uri=data["store_uri"],
-            image=data.get(IMAGE_VARIABLE, ""),
+            compilation=_beginning(_COMPILATION, data),
             environment=environment,
             secrets=secrets,
             queue=data.get("queue", ""),
@@ -126,6 +126,10 @@ def parsed_target(data: Mapping[str, str], source: str) -> Target:
     except (ValidationError, TypeError, AttributeError, json.JSONDecodeError) as error:
         problem = " ".join(str(error).split())
         raise InvalidInput(f"{source} is not the chart's ConfigMap: {problem}") from error
+
+
+def _beginning(prefix: str, data: Mapping[str, str]) -> dict[str, str]:
+    return {key: value for key, value in data.items() if key.startswith(prefix)}
 
 
 def _pools(text: str) -> dict[str, Pool]:

@@ -15,7 +15,7 @@ from synthvlm.cli.run.plan import RunPlan
 from synthvlm.client import connect
 from synthvlm.errors import InvalidInput
 from synthvlm.storage import canonical_json, sha256_digest
-from synthvlm.submission.packages import IMAGE_VARIABLE, Package, compiled, read_package
+from synthvlm.submission.packages import Package, compiled, read_package
 from synthvlm.submission.placement import Placement, placed
 from synthvlm.submission.server import KfpServer
 from synthvlm.submission.target import WORDS, Target
@@ -103,7 +103,7 @@ def wanted_package(
 
     Args:
         name: The pipeline.
-        folder: Compiled pipelines; None: they are compiled for the target's image.
+        folder: Compiled pipelines; None: they are compiled for the target.
         target: Where it goes.
         placement: What its pods get.
         fresh: Whether its caption files may change under the same names, so that the server must
@@ -112,9 +112,8 @@ def wanted_package(
     if folder is not None:
         package = read_package(folder, name)
     else:
-        image = {IMAGE_VARIABLE: target.image} if target.image else {}
         with tempfile.TemporaryDirectory(prefix="synthvlm-pipelines-") as scratch:
-            package = compiled(name, Path(scratch), image)
+            package = compiled(name, Path(scratch), target.compilation)
     package = placed(package, placement)
     return package.without_cache(IMPORT_TASK) if fresh else package
 
