@@ -17,6 +17,7 @@ from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.submission.server import Clock
 from tests.submission.kfp_server import Kfp, kfp_server
 
+MODEL = f"sha256:{'1' * 64}"
 GOLDEN = Path(__file__).parents[1] / "pipelines" / "golden"
 
 
@@ -28,7 +29,7 @@ class Captions(caption_pb2_grpc.CaptionServiceServicer):
 class Generation(generation_pb2_grpc.GenerationServiceServicer):
     def GetModel(self, request, context):
         return generation_pb2.GetModelResponse(
-            model_digest="sha256:g", parameters=generation_pb2.SamplingParameters(steps=6)
+            model_digest=MODEL, parameters=generation_pb2.SamplingParameters(steps=6)
         )
 
 

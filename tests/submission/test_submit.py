@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.submission.conftest import TurnedClock
+from tests.submission.conftest import MODEL, TurnedClock
 from tests.submission.kfp_server import API, Gone, Kfp, Recorded
 
 RUNS = f"{API}/runs"
@@ -55,7 +55,7 @@ def test_what_is_sent_is_the_plan_of_a_local_run(submit: Submit, kfp: Kfp, store
     arguments = run["runtime_config"]["parameters"]
     assert arguments["generation_address"] == "synthvlm-generation.ml.svc:50051"
     generate = json.loads(arguments["generate_request"])
-    assert (generate["repeats"], generate["model_digest"]) == (3, "sha256:g")
+    assert (generate["repeats"], generate["model_digest"]) == (3, MODEL)
     assert generate["store"] == {"uri": store.as_uri()}
     (file,) = json.loads(arguments["import_captions_request"])["files"]
     assert Path(file.removeprefix("file://")).read_text() == "a red circle\na blue square\n"
