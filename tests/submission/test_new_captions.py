@@ -16,6 +16,7 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import ImageRequest, Sample
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.progress import Reporter
+from synthvlm.reuse.settings import ReuseSettings
 from synthvlm.serving.testing import running
 from synthvlm_pipelines.requests import loop_items, stage_request, to_json
 from tests.submission.conftest import MODEL
@@ -50,13 +51,17 @@ async def channels(
 ) -> AsyncIterator[tuple[grpc.aio.Channel, grpc.aio.Channel]]:
     """The caption and the generation service."""
     monkeypatch.setattr(generation_service, "load_pipelines", lambda _settings: painter)
-    shared = {"store_roots": [f"file://{folder}/store"]}
+    roots = [f"file://{folder}/store"]
     generation = GenerationSettings(
-        **{**shared, "width": 32, "height": 32, "max_pixels": 64 * 64, "batch_size": 4},
-        reuse={"database": f"sqlite:///{folder}/reuse.sqlite"},
+        store_roots=roots,
         listen=f"unix:{folder}/generation.sock",
+        width=32,
+        height=32,
+        max_pixels=64 * 64,
+        batch_size=4,
+        reuse=ReuseSettings(database=f"sqlite:///{folder}/reuse.sqlite"),
     )
-    captions = CaptionSettings(**shared, listen=f"unix:{folder}/caption.sock")
+    captions = CaptionSettings(store_roots=roots, listen=f"unix:{folder}/caption.sock")
     async with (
         running(caption_service.SERVICE, captions) as first,
         running(generation_service.SERVICE, generation) as second,
