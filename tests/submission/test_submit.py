@@ -98,6 +98,18 @@ def test_other_arguments_are_another_run_unless_the_name_is_given(
     assert submit("--no-wait", "--run-name", "mine", "--seed", "1") == 0
 
 
+def test_a_folder_with_another_file_is_another_run_unless_the_name_is_given(
+    submit: Submit, kfp: Kfp, store: Path
+) -> None:
+    (store / "in").mkdir()
+    url = f"{(store / 'in').as_uri()}/"
+    for name in ("a.txt", "a.txt", "b.txt"):
+        (store / "in" / name).write_text("a red circle\n")
+        assert submit("--no-wait", captions=url) == 0
+        assert submit("--no-wait", "--run-name", "one", captions=url) == 0
+    assert [one["display_name"] == "one" for one in kfp.runs] == [False, True, False]
+
+
 def test_two_commands_at_the_same_time_agree_on_one_run(
     submit: Submit, kfp: Kfp, leave: Leave, capsys: pytest.CaptureFixture[str]
 ) -> None:

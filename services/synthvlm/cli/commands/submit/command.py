@@ -159,7 +159,10 @@ def submit(
     package = sending.wanted_package(
         pipeline_name, packages, release, placement, fresh=len(uploads) < len(urls)
     )
-    digest = sending.decided_by(plan, package, **selected)
+    # Under a name that is given, or that recurs, folders are expected to change.
+    is_named_by_content = run_name is None and every is None
+    seen = sending.folders_now(urls) if is_named_by_content else {}
+    digest = sending.decided_by(plan, package, seen, **selected)
     named = sending.run_name(run_name, dataset, digest, recurs=every is not None)
     wanted = Wanted(
         name=named,
@@ -186,7 +189,7 @@ def submit(
     except KeyboardInterrupt:
         raise CommandError(
             f"the run {named} is no longer followed, and goes on; the same command follows it "
-            f"again, `synthvlm submit --help` says how to end it",
+            f"again; to end it, terminate it at {sent.url}",
             status=INTERRUPT_STATUS,
         ) from None
     sent.end(ended, standing, release.store_uri, chosen_home(context, home).submitted / named)

@@ -19,6 +19,7 @@ from synthvlm.submission.packages import Package, compiled, read_package
 from synthvlm.submission.placement import Placement, placed
 from synthvlm.submission.server import KfpServer
 from synthvlm.submission.target import WORDS, Target
+from synthvlm.submission.uploads import shared_store
 from synthvlm_pipelines.connection import ConnectionSettings
 
 IMPORT_TASK = "import-captions"
@@ -133,11 +134,27 @@ def placement_of(target: Target, queue: str | None, priority: str, pool: str | N
     return replace(placement, pool=target.pool(pool)) if pool else placement
 
 
-def decided_by(plan: RunPlan, package: Package, **more: Any) -> str:
-    """Digest of what decides what a run makes: other arguments under its name are another run."""
+def decided_by(plan: RunPlan, package: Package, seen: Mapping[str, Any], **more: Any) -> str:
+    """Digest of what decides what a run makes: other arguments under its name are another run.
+
+    Args:
+        plan: The plan.
+        package: The pipeline.
+        seen: What else tells it from other runs, as far as it is known here.
+        more: Arguments besides those of the plan.
+    """
     taken = package.accepted({**plan.arguments, **dict.fromkeys(_TOLD, ""), **more})
     content = {key: value for key, value in taken.items() if key not in _TOLD}
-    return sha256_digest(canonical_json({"pipeline": package.name, **content}))
+    return sha256_digest(canonical_json({"pipeline": package.name, "seen": seen, **content}))
+
+
+def folders_now(urls: Sequence[str]) -> dict[str, dict[str, int]]:
+    """What lies in those of ``urls`` that are folders, with sizes: the names alone say little.
+
+    Raises:
+        DomainError: A folder cannot be listed from here.
+    """
+    return {url: shared_store(url.rstrip("/")).sizes("") for url in urls if url.endswith("/")}
 
 
 def run_arguments(
