@@ -215,6 +215,18 @@ def test_the_table_repeats_the_first_line_of_each_commands_help(entry: Entry) ->
     assert entry.load().help.partition("\n")[0] == entry.help
 
 
+def test_a_command_without_the_packages_of_its_extra_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "synthvlm.cli.commands.submit.command", raising=False)
+    for name in ("runs", "recurring", "following", "server"):
+        monkeypatch.delitem(sys.modules, f"synthvlm.submission.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "kfp_server_api", None)
+    assert run(["submit", "--help"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`synthvlm submit` needs the package kfp_server_api, which is not installed" in line
+
+
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_the_table_imports_nothing_heavy(tmp_path: Path, option: str) -> None:
     code = (

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from synthvlm import __version__
+from synthvlm.cli.failures import CommandError
 from synthvlm.cli.options import HomeOption
 
 
@@ -27,9 +28,21 @@ class Entry:
     help: str
 
     def load(self) -> Any:
-        """Imports the command, in the form that typer runs."""
+        """Imports the command, in the form that typer runs.
+
+        Raises:
+            CommandError: A package of an extra is not installed.
+        """
         module, _, attribute = self.target.partition(":")
-        found = getattr(import_module(f"synthvlm.cli.commands.{module}"), attribute)
+        try:
+            found = getattr(import_module(f"synthvlm.cli.commands.{module}"), attribute)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("synthvlm"):
+                raise
+            raise CommandError(
+                f"`synthvlm {self.name}` needs the package {error.name}, which is not installed; "
+                f"`synthvlm doctor` says which extra has it"
+            ) from error
         if isinstance(found, typer.Typer):
             return typer.main.get_group(found)
         alone = typer.Typer(add_completion=False)

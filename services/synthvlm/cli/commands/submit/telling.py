@@ -1,5 +1,6 @@
 """What a user is told of a run on a server."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from synthvlm.submission.following import StageCount, Standing
 from synthvlm.submission.results import Failure, Result, fetch_report, fetch_result, run_folder
 from synthvlm.submission.runs import CANCELED, FAILED, SUCCEEDED
 from synthvlm.submission.uploads import shared_store
+
+PAGE_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
+"""Names the address of the server's pages, where it is another one; KFP's own client reads it."""
 
 GOES_ON = "the same command goes on where it stopped, and makes nothing twice"
 
@@ -34,7 +38,8 @@ class Sent:
     def __init__(self, name: str, run_id: str, host: str, *, adopted: bool, as_json: bool) -> None:
         self.name = name
         self.run_id = run_id
-        self.url = f"{host.rstrip('/')}/#/runs/details/{run_id}"
+        page = os.environ.get(PAGE_VARIABLE) or host
+        self.url = f"{page.rstrip('/')}/#/runs/details/{run_id}"
         self._as_json = as_json
         self._adopted = adopted
         self._told: dict[str, StageCount] = {}
