@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from synthvlm.caption.locations import Locations
-from synthvlm.errors import DomainError, InvalidInput, PreconditionFailed
+from synthvlm.caption.readers import find_caption_files
+from synthvlm.caption.readers.caption_file import MAX_FILES
+from synthvlm.errors import DomainError, InvalidInput, NotFound, PreconditionFailed
+from synthvlm.storage import open_store, parse_location
 
 
 @pytest.fixture
@@ -99,3 +102,68 @@ def test_what_names_no_file_is_refused(reference: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         Locations(["/"]).find(reference, "files[0]")
     assert caught.value.violations[0].field == "files[0]"
+
+
+def test_the_files_of_a_folder_are_found_by_its_path_and_its_uri(
+    folders: tuple[Path, Path],
+) -> None:
+    allowed, _ = folders
+    (allowed / "in" / "a b").mkdir(parents=True)
+    (allowed / "in" / "a b" / "d.txt").write_text("deep\n")
+    locations = Locations([str(allowed)])
+    expected = [f"{allowed}/c.txt", f"{allowed}/in/a b/d.txt"]
+    for reference in (f"{allowed}/", f"file://{allowed}/"):
+        assert locations.below(reference, "files[0]") == expected
+    assert locations.find(expected[1], "files[0]").size() == 5
+
+
+def test_the_files_of_a_folder_of_a_store_are_found_below_it() -> None:
+    # Each folder of memory is a store of its own: a file is written where it is listed, and read.
+    for uri, name in (
+        ("memory://folder/in", "a.txt"),
+        ("memory://folder/in", "b-c/d_2.txt"),
+        ("memory://folder/in/b-c", "d_2.txt"),
+    ):
+        open_store(parse_location(uri)).write(name, b"x\n")
+    locations = Locations(["memory://folder/in"])
+    found = locations.below("memory://folder/in/", "files[0]")
+    assert [locations.find(one, "files[0]").name for one in found] == ["a.txt", "d_2.txt"]
+
+
+def test_a_folder_elsewhere_is_not_listed(folders: tuple[Path, Path]) -> None:
+    allowed, secret = folders
+    locations = Locations([str(allowed), "memory://folder/in"])
+    for reference in (f"{secret}/", f"file://{secret}/", "memory://folder/", f"{allowed}/../"):
+        with pytest.raises(InvalidInput):
+            locations.below(reference, "files[0]")
+    with pytest.raises(NotFound):
+        locations.below(f"{allowed}/absent/", "files[0]")
+
+
+def test_a_link_in_a_folder_that_leads_out_of_it_is_not_read(folders: tuple[Path, Path]) -> None:
+    allowed, secret = folders
+    (allowed / "link.txt").symlink_to(secret / "c.txt")
+    locations = Locations([str(allowed)])
+    with pytest.raises(InvalidInput):
+        find_caption_files([f"{allowed}/"], locations)
+
+
+def test_a_folder_stands_for_its_caption_files_and_nothing_else(
+    folders: tuple[Path, Path],
+) -> None:
+    allowed, _ = folders
+    for name in ("a.jsonl.gz", "b.CSV", "README.md", "_SUCCESS"):
+        (allowed / name).write_text("x")
+    files = find_caption_files([f"{allowed}/"], Locations([str(allowed)]))
+    assert [file.name for file in files] == ["a.jsonl.gz", "b.CSV", "c.txt"]
+    (allowed / "empty").mkdir()
+    with pytest.raises(InvalidInput, match="has no caption files"):
+        find_caption_files([f"{allowed}/empty/"], Locations([str(allowed)]))
+
+
+def test_folders_hold_no_more_files_than_an_import_reads(folders: tuple[Path, Path]) -> None:
+    allowed, _ = folders
+    for number in range(MAX_FILES):
+        (allowed / f"{number:04}.txt").touch()
+    with pytest.raises(InvalidInput, match="more than 1,000"):
+        find_caption_files([f"{allowed}/"], Locations([str(allowed)]))

@@ -11,7 +11,7 @@ from synthvlm import __version__
 from synthvlm.cli.__main__ import run
 from synthvlm.cli.app import COMMANDS, Entry
 
-HEAVY = {"grpc", "pyarrow", "obstore", "torch", "kfp", "google.protobuf"}
+HEAVY = {"grpc", "pyarrow", "obstore", "torch", "kfp", "kfp_server_api", "google.protobuf"}
 
 
 def process(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -40,6 +40,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 RUN = ["run", "--name", "x", "--captions"]
+
+SUBMIT = ["submit", "--name", "x", "--captions"]
+AT = ["--server", "http://127.0.0.1:1"]
 
 WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "absent.jsonl"], "the caption file absent.jsonl does not exist"),
@@ -80,6 +83,15 @@ WRONG: list[tuple[list[str], str]] = [
     ([*RUN, "good.txt", "--recipe", "large.yaml"], "larger than 64 KiB"),
     ([*RUN, "good.txt", "--home", "good.txt"], "cannot be used"),
     ([*RUN, "good.txt", "--unknown"], "No such option: --unknown"),
+    ([*SUBMIT, "absent.jsonl", *AT], "the caption file absent.jsonl does not exist"),
+    ([*SUBMIT, "good.txt"], "give the URL of the pipelines server with --server"),
+    ([*SUBMIT, "good.txt", *AT, "--target", "absent/"], "there is no file absent/"),
+    ([*SUBMIT, "good.txt", *AT, "--target", "list.yaml"], "list.yaml is not YAML of objects"),
+    ([*SUBMIT, "good.txt", *AT, "--reach", "caption"], "not of the form SERVICE=ADDRESS"),
+    ([*SUBMIT, "good.txt", *AT, "--reach", "cook=x"], "not of the form SERVICE=ADDRESS"),
+    ([*SUBMIT, "good.txt", *AT, "--every", "daily"], "--every 'daily' is not a schedule"),
+    ([*SUBMIT, "good.txt", *AT, "--patience", "-1"], "--patience must be from 0"),
+    (["submit", "--name", "Bad!", *AT, "--every", "never"], "is not a valid dataset name"),
     (["fly"], "No such command 'fly'"),
     ([*RUN, "good.txt", "--engine", "steam"], "--engine: give diffusers or triton, not 'steam'"),
     (["up", "--engine", "steam"], "--engine: give diffusers or triton, not 'steam'"),
@@ -174,6 +186,7 @@ def test_an_unreadable_file_is_wrong_usage(
         [],
         ["up"],
         ["run"],
+        ["submit"],
         ["datasets"],
         *(["datasets", name] for name in ("list", "show", "diff", "export")),
         ["images", "show"],
@@ -200,6 +213,18 @@ def test_every_command_has_help_with_an_example(
 @pytest.mark.parametrize("entry", COMMANDS, ids=[entry.name for entry in COMMANDS])
 def test_the_table_repeats_the_first_line_of_each_commands_help(entry: Entry) -> None:
     assert entry.load().help.partition("\n")[0] == entry.help
+
+
+def test_a_command_without_the_packages_of_its_extra_says_so_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delitem(sys.modules, "synthvlm.cli.commands.submit.command", raising=False)
+    for name in ("runs", "recurring", "following", "server"):
+        monkeypatch.delitem(sys.modules, f"synthvlm.submission.{name}", raising=False)
+    monkeypatch.setitem(sys.modules, "kfp_server_api", None)
+    assert run(["submit", "--help"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "`synthvlm submit` needs the package kfp_server_api, which is not installed" in line
 
 
 @pytest.mark.parametrize("option", ["--help", "--version"])

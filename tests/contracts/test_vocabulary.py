@@ -25,6 +25,7 @@ SHARED = {
     "serving",
     "sql",
     "storage",
+    "submission",
     "training",
     "tuning",
 }

@@ -7,7 +7,7 @@ somebody else may put a link in its place.
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -131,6 +131,36 @@ class Locations:
             raise _invalid(field, f"{reference} is not a regular file")
         # What it is called says what is in it, whatever a link leads to is called.
         return Blob(reference, named.name, path, None, self._roots)
+
+    def below(self, reference: str, field: str) -> list[str]:
+        """The files below a folder, sorted, each as ``find`` takes it.
+
+        Args:
+            reference: The URL of a folder of an object store, or a local one's path or URI.
+            field: Path of the request's field that names it.
+
+        Raises:
+            InvalidInput: It is not a folder, or not one that the service may read.
+            NotFound: It is a local folder that does not exist.
+            Unavailable: The store cannot be reached.
+        """
+        if _is_local(reference):
+            folder = self._readable(_local_path(reference, field))
+            if folder is None:
+                raise _invalid(field, f"{reference} lies where this service may not read")
+            if not folder.is_dir():
+                raise NotFound(f"the folder {reference} does not exist", {"file": reference})
+            return sorted(str(path) for path in folder.rglob("*") if path.is_file())
+        try:
+            location = self._roots.require(parse_location(reference.rstrip("/")))
+        except InvalidInput as error:
+            raise _invalid(field, error.message) from error
+        found = []
+        for path in open_store(location).list(""):
+            *folders, name = path.split("/")
+            place = replace(location, segments=(*location.segments, *folders))
+            found.append(f"{place.uri}/{name}")
+        return found
 
     def local_folder(self, reference: str) -> Path | None:
         """The local folder that ``reference`` names, if it exists and may be read."""

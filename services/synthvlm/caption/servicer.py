@@ -12,7 +12,13 @@ from synthvlm.caption.curation import CaptionSet, curate
 from synthvlm.caption.evaluation import Evaluation, evaluate_file
 from synthvlm.caption.importing import Imported, ImportRequest, import_captions
 from synthvlm.caption.locations import Locations
-from synthvlm.caption.readers import Format, Layout, Notice, find_caption_file
+from synthvlm.caption.readers import (
+    Format,
+    Layout,
+    Notice,
+    find_caption_file,
+    find_caption_files,
+)
 from synthvlm.caption.recipe import Recipe, parse_recipe
 from synthvlm.caption.rules import Verdicts, judge
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
@@ -81,10 +87,7 @@ class CaptionServicer(caption_pb2_grpc.CaptionServiceServicer):
 
         def work(reporter: Reporter) -> caption_pb2.ImportCaptionsResponse:
             store = open_store(self._roots.require(parsed.store))
-            files = [
-                find_caption_file(file, self._locations, f"files[{number}]", _format(parsed.layout))
-                for number, file in enumerate(parsed.files)
-            ]
+            files = find_caption_files(parsed.files, self._locations, _format(parsed.layout))
             wanted = ImportRequest(
                 files,
                 _layout(parsed.column, parsed.layout),

@@ -7,12 +7,9 @@ import typer
 from typer.exceptions import TyperException
 
 from synthvlm.cli.app import app
-from synthvlm.cli.failures import USAGE_STATUS, CommandError, command_error
+from synthvlm.cli.failures import INTERRUPT_STATUS, USAGE_STATUS, CommandError, command_error
 from synthvlm.cli.terminal.output import degrade_streams, printable
 from synthvlm.errors import DomainError
-
-INTERRUPT_STATUS = 130
-"""Exit status after Ctrl-C, as in shells."""
 
 
 def main() -> NoReturn:

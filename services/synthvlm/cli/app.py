@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from synthvlm import __version__
+from synthvlm.cli.failures import CommandError
 from synthvlm.cli.options import HomeOption
 
 
@@ -27,9 +28,21 @@ class Entry:
     help: str
 
     def load(self) -> Any:
-        """Imports the command, in the form that typer runs."""
+        """Imports the command, in the form that typer runs.
+
+        Raises:
+            CommandError: A package of an extra is not installed.
+        """
         module, _, attribute = self.target.partition(":")
-        found = getattr(import_module(f"synthvlm.cli.commands.{module}"), attribute)
+        try:
+            found = getattr(import_module(f"synthvlm.cli.commands.{module}"), attribute)
+        except ModuleNotFoundError as error:
+            if error.name is None or error.name.startswith("synthvlm"):
+                raise
+            raise CommandError(
+                f"`synthvlm {self.name}` needs the package {error.name}, which is not installed; "
+                f"`synthvlm doctor` says which extra has it"
+            ) from error
         if isinstance(found, typer.Typer):
             return typer.main.get_group(found)
         alone = typer.Typer(add_completion=False)
@@ -45,6 +58,11 @@ COMMANDS = (
     ),
     Entry("up", "up:up", "Start all services and keep them running until Ctrl-C or SIGTERM."),
     Entry("run", "run:run", "Make a dataset version from caption files."),
+    Entry(
+        "submit",
+        "submit.command:submit",
+        "Send a run to a Kubeflow Pipelines server, and follow it to its end.",
+    ),
     Entry(
         "regenerate",
         "images.command:regenerate",

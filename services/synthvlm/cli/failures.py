@@ -16,6 +16,9 @@ FAILURE_STATUS = 1
 
 FULL_DISK_ADVICE = "free some and run the same command again: it resumes where this one stopped"
 
+INTERRUPT_STATUS = 130
+"""Exit status after Ctrl-C, as in shells."""
+
 _NEXT_TO_NOTHING = 64 * 1024
 """With so few bytes left neither a log nor a database can be written."""
 

@@ -104,6 +104,11 @@ class Home:
         return self.root / "runs"
 
     @property
+    def submitted(self) -> Path:
+        """One folder per run on a pipelines server: its report."""
+        return self.root / "submitted"
+
+    @property
     def tunes(self) -> Path:
         """One folder per grid search: page, profile and numbers."""
         return self.root / "tunes"

@@ -1,6 +1,11 @@
 """Readers of caption files: every format gives the same stream of records."""
 
-from synthvlm.caption.readers.caption_file import CaptionFile, Format, find_caption_file
+from synthvlm.caption.readers.caption_file import (
+    CaptionFile,
+    Format,
+    find_caption_file,
+    find_caption_files,
+)
 from synthvlm.caption.readers.identifiers import MAX_ID_CHARACTERS
 from synthvlm.caption.readers.layout import Layout
 from synthvlm.caption.readers.notices import Notice, Notices
@@ -26,5 +31,6 @@ __all__ = [
     "Unreadable",
     "excerpt",
     "find_caption_file",
+    "find_caption_files",
     "read_records",
 ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,6 +18,7 @@ from synthvlm.caption.readers.compression import (
 from synthvlm.caption.readers.notices import Notices
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
+from synthvlm.storage.location import shown
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
@@ -26,6 +27,10 @@ BOMB_FREE_BYTES = 64 << 20
 BOMB_RATIO = 250
 """Once a compressed file has given more than the first, it may not have more than the second times
 its own size: real captions shrink to a third or a tenth."""
+
+
+MAX_FILES = 1000
+"""Files of an import, at most, those of folders included."""
 
 
 class Format(StrEnum):
@@ -197,5 +202,46 @@ def find_caption_file(
             f"{', '.join(sorted(FORMATS))}, each also with {' or '.join(COMPRESSIONS)}; or say "
             f"what it is (--format)"
         )
-        raise InvalidInput(problem, [FieldViolation(field, problem)])
+        raise _rejected(field, problem)
     return CaptionFile(blob, field, kind, compression)
+
+
+def find_caption_files(
+    references: Sequence[str], locations: Locations, form: Format | None = None
+) -> list[CaptionFile]:
+    """Finds caption files, and those of folders.
+
+    Args:
+        references: As ``find_caption_file`` takes them; one that ends in ``/`` stands for every
+            caption file below it, in the order of their names, as they are now.
+        locations: Where they may lie.
+        form: Their format; None: as their extensions say.
+
+    Raises:
+        InvalidInput: As ``find_caption_file``; or a folder has no caption file, or there are too
+            many in all.
+        NotFound: One does not exist.
+    """
+    files: list[CaptionFile] = []
+    for number, reference in enumerate(references):
+        field = f"files[{number}]"
+        names = [reference]
+        if reference.endswith("/"):
+            names = [one for one in locations.below(reference, field) if _is_caption_file(one)]
+            if not names:
+                raise _rejected(field, f"the folder {shown(reference)} has no caption files")
+        if len(files) + len(names) > MAX_FILES:
+            raise _rejected(field, f"there are more than {MAX_FILES:,} caption files")
+        files += [find_caption_file(name, locations, field, form) for name in names]
+    return files
+
+
+def _is_caption_file(reference: str) -> bool:
+    name = PurePosixPath(reference)
+    if name.suffix.lower() in COMPRESSIONS:
+        name = name.with_suffix("")
+    return name.suffix.lower() in FORMATS
+
+
+def _rejected(field: str, problem: str) -> InvalidInput:
+    return InvalidInput(problem, [FieldViolation(field, problem)])

@@ -3,15 +3,12 @@
 import signal
 import time
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
-from synthvlm.caption.v1.caption_pb2 import CurateShardRequest
 from synthvlm.cli import inputs
 from synthvlm.cli.commands.review.sources import named_shard
 from synthvlm.cli.failures import WrongUsageError, blaming_disk
@@ -30,9 +27,26 @@ from synthvlm.cli.options import (
 )
 from synthvlm.cli.run.display import display_on, duration
 from synthvlm.cli.run.nothing_left import parsed
+from synthvlm.cli.run.options import (
+    DEFAULT_REPEATS,
+    DEFAULT_SHARD_SIZE,
+    CaptionsOption,
+    LastStage,
+    MoreCaptions,
+    NameOption,
+    RepeatOption,
+    ReviewSetOption,
+    SeedOption,
+    ShardSizeOption,
+    TopFractionOption,
+    TopKOption,
+    UntilOption,
+    WithinOption,
+)
 from synthvlm.cli.run.outcome import RunOutcome
 from synthvlm.cli.run.pipeline import run_pipeline
 from synthvlm.cli.run.plan import plan_run
+from synthvlm.cli.run.wanted import stage_requests
 from synthvlm.cli.terminal.output import (
     Terminal,
     print_json,
@@ -40,9 +54,8 @@ from synthvlm.cli.terminal.output import (
     stdout_console,
     styled,
 )
-from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest, SelectRequest, SelectResult
+from synthvlm.dataset.v1.dataset_pb2 import SelectResult
 from synthvlm.evaluation.comparison import record_of
-from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import load_profile
@@ -52,39 +65,12 @@ from synthvlm.storage import ShardRef, Store, open_shard, open_store
 from synthvlm.storage.protos import ref_to_proto
 from synthvlm_pipelines.requests import StageRequests
 
-DEFAULT_FRACTION = 0.5
-"""Fraction of the captions that is kept when no limit is given."""
-
-DEFAULT_REPEATS = 5
-"""Images per caption, as in the reference implementation's run script."""
-
-DEFAULT_SHARD_SIZE = 1000
-
-
-class LastStage(StrEnum):
-    """Where a run ends."""
-
-    SELECT = "select"
-    ASSEMBLE = "assemble"
-    TRAIN = "train"
-    EVALUATE = "evaluate"
-
 
 def run(
     context: typer.Context,
-    name: Annotated[
-        str, typer.Option("--name", metavar="NAME", help="Dataset name: a-z, 0-9 and -.")
-    ],
-    captions: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--captions",
-            metavar="FILE...",
-            help="Caption files: JSON, JSONL, CSV, TSV, Parquet or text; .gz and .zst too; folders "
-            "and quoted globs of them; - for standard input.",
-        ),
-    ] = None,
-    more_captions: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    name: NameOption,
+    captions: CaptionsOption = None,
+    more_captions: MoreCaptions = None,
     home: HomeOption = None,
     profile: ProfileOption = "mini",
     engine: EngineOption = None,
@@ -95,50 +81,14 @@ def run(
     columns: ColumnsOption = None,
     max_set_aside: MaxSetAsideOption = None,
     recipe: RecipeOption = None,
-    repeat: Annotated[
-        int, typer.Option("--repeat", metavar="N", help="Images per caption; the best is kept.")
-    ] = DEFAULT_REPEATS,
-    top_k: Annotated[
-        int | None, typer.Option("--top-k", metavar="N", help="Keep the best N captions.")
-    ] = None,
-    top_fraction: Annotated[
-        float | None,
-        typer.Option(
-            "--top-fraction",
-            metavar="F",
-            help="Keep the best fraction, above 0 and at most 1.",
-            show_default=str(DEFAULT_FRACTION),
-        ),
-    ] = None,
-    within: Annotated[
-        str | None,
-        typer.Option(
-            "--within",
-            metavar="COLUMN[:N]",
-            help="Keep the same share of each group of captions: by words, things or a statistic "
-            "of curation; by N quantiles of it, or by each value.",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="Seed of the run.")] = 0,
-    shard_size: Annotated[
-        int, typer.Option("--shard-size", metavar="N", help="Captions per shard.")
-    ] = DEFAULT_SHARD_SIZE,
-    until: Annotated[
-        LastStage,
-        typer.Option(
-            "--until",
-            help="Last stage: select ends before people verify the selection, assemble publishes "
-            "the dataset version, train trains a model on it, evaluate examines that model.",
-        ),
-    ] = LastStage.ASSEMBLE,
-    review_set: Annotated[
-        str | None,
-        typer.Option(
-            "--review-set",
-            metavar="reviews/…",
-            help="What people said: pairs that they rejected are left out.",
-        ),
-    ] = None,
+    repeat: RepeatOption = DEFAULT_REPEATS,
+    top_k: TopKOption = None,
+    top_fraction: TopFractionOption = None,
+    within: WithinOption = None,
+    seed: SeedOption = 0,
+    shard_size: ShardSizeOption = DEFAULT_SHARD_SIZE,
+    until: UntilOption = LastStage.ASSEMBLE,
+    review_set: ReviewSetOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object as the last line on stdout.")
     ] = False,
@@ -166,26 +116,19 @@ def run(
         columns=columns,
         max_set_aside=max_set_aside,
     )
-    files.shard_size = inputs.in_range("--shard-size", shard_size, 1, 100_000)
-    requests = StageRequests(
-        import_captions=files,
-        curate=CurateShardRequest(recipe_yaml=recipe_yaml),
-        generate=GenerateShardRequest(
-            repeats=inputs.in_range("--repeat", repeat, 1, 100),
-            run_seed=inputs.in_range("--seed", seed, 0),
-        ),
-        score=ScoreShardRequest(),
-        select=SelectRequest(
-            rule=inputs.selection_rule(top_k, top_fraction, DEFAULT_FRACTION, within)
-        ),
-        assemble=AssembleRequest(name=inputs.dataset_name(name)),
+    requests = stage_requests(
+        files,
+        name=name,
+        profile=reference,
+        recipe=recipe_yaml,
+        shard_size=shard_size,
+        repeat=repeat,
+        seed=seed,
+        top_k=top_k,
+        top_fraction=top_fraction,
+        within=within,
+        until=until,
     )
-    if until in (LastStage.TRAIN, LastStage.EVALUATE):
-        training = _section(reference, "training")
-        requests.train.update(profile=reference, training=training)
-    if until is LastStage.EVALUATE:
-        evaluation = _section(reference, "evaluation")
-        requests.evaluate.update(profile=reference, evaluation=evaluation, name=name)
     place = prepared_home(context, home)
     if review_set is not None:
         if until is LastStage.SELECT:
@@ -194,21 +137,6 @@ def run(
         requests.assemble.review_set.CopyFrom(ref_to_proto(reviewed))
     signal.signal(signal.SIGTERM, _interrupt)
     _execute(requests, place, reference, engine, until, json)
-
-
-def _section(profile: str, name: str) -> dict[str, Any]:
-    """A section of the profile: its content, as a cache that sees only a name would miss changes.
-
-    Raises:
-        WrongUsageError: The profile has no such section.
-    """
-    section = load_profile(profile).section(name)
-    if not section:
-        raise WrongUsageError(
-            f"the profile {Path(profile).stem} has no section {name}; choose another --profile, or "
-            f"end --until assemble"
-        )
-    return section
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

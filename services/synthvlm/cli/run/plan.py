@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
@@ -16,7 +17,6 @@ from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
 from synthvlm.client import AlignmentClient, CaptionClient, GenerationClient
 from synthvlm.generation.v1 import generation_pb2
-from synthvlm.local.services import Services
 from synthvlm.local.words import RUN
 from synthvlm.profiles import load_profile
 from synthvlm.storage import file_digest
@@ -24,6 +24,16 @@ from synthvlm_pipelines.requests import StageRequests
 
 _DECIDING = ("caption", "generation", "alignment", "dataset")
 """Sections of a profile that decide a version's content."""
+
+
+class Callees(Protocol):
+    """The services of a run, wherever they run."""
+
+    def connect(self, word: str) -> grpc.Channel:
+        """A channel from this process to the service ``word``."""
+
+    def address(self, word: str) -> str:
+        """Where the pipeline's steps reach the service ``word``."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,7 @@ class RunPlan:
     arguments: dict[str, Any]
 
 
-def plan_run(wanted: StageRequests, services: Services, profile: str, store_uri: str) -> RunPlan:
+def plan_run(wanted: StageRequests, services: Callees, profile: str, store_uri: str) -> RunPlan:
     """Asks the services for their models and parameters, and writes everything down.
 
     Args:

@@ -10,7 +10,7 @@ from synthvlm.errors import NotFound
 from synthvlm.local.clients import dataset_client
 from synthvlm.local.home import Home
 from synthvlm.review.v1 import review_pb2
-from synthvlm.storage import ShardRef, is_safe_path, open_store
+from synthvlm.storage import ShardRef, Store, is_safe_path, open_store
 from synthvlm.storage.manifest import read_manifest
 
 _KINDS = ("selection", "dataset", "reviews")
@@ -27,20 +27,33 @@ def named_shard(home: Home, text: str, option: str) -> ShardRef:
     Raises:
         WrongUsageError: There is no such shard.
     """
-    kind, slash, _ = text.partition("/")
-    if not slash:
+    if "/" not in text:
         with dataset_client(home) as client:
             request = dataset_pb2.GetVersionRequest(version=text)
             version = client.get_version(request).summary
         return ShardRef(version.path, version.digest, version.pairs)
-    if kind not in _KINDS or not is_safe_path(text):
+    return shard_at(open_store(home.store_location), text, option)
+
+
+def shard_at(store: Store, text: str, option: str) -> ShardRef:
+    """The shard in a folder of a store.
+
+    Args:
+        store: Where it is.
+        text: Its folder: ``selection/3f2a…``.
+        option: Where the text was given, for errors.
+
+    Raises:
+        WrongUsageError: There is no such shard.
+    """
+    if text.partition("/")[0] not in _KINDS or not is_safe_path(text):
         raise WrongUsageError(
             f"{option} {text}: give NAME, NAME@3, or a folder of the store like selection/3f2a…"
         )
     try:
-        manifest = read_manifest(open_store(home.store_location), text)
+        manifest = read_manifest(store, text)
     except NotFound:
-        raise WrongUsageError(f"{option} {text}: there is no such shard in {home.store}") from None
+        raise WrongUsageError(f"{option} {text}: there is no such shard in {store.uri}") from None
     return ShardRef(text, manifest.digest, manifest.records)
 
 
