@@ -4,6 +4,7 @@ from kfp import dsl
 
 from synthvlm_pipelines.components.assemble import assemble
 from synthvlm_pipelines.components.evaluate import evaluate
+from synthvlm_pipelines.components.report import report
 from synthvlm_pipelines.components.train import train
 from synthvlm_pipelines.selected_pairs import selected_pairs
 
@@ -14,6 +15,8 @@ from synthvlm_pipelines.selected_pairs import selected_pairs
     "trains a model on them and evaluates it.",
 )
 def dataset_run(
+    run_name: str,
+    store_uri: str,
     caption_address: str,
     generation_address: str,
     alignment_address: str,
@@ -28,36 +31,73 @@ def dataset_run(
     code_version: str,
     train_request: str = "",
     evaluate_request: str = "",
+    profile: str = "",
+    resume_command: str = "",
 ) -> str:
     """Runs import; curate, generate and score for each shard; select, assemble, train and evaluate.
 
-    The last two run if they have a request.
+    The last two run if they have a request. However the run ends, its report is in the store, below
+    ``reports/<run_name>``; it names ``profile``, and ``resume_command`` to whoever wants to go on.
+    The run gives its outcome as JSON.
 
     A stage's request is its proto message as JSON (``StageRequests.arguments``).
     The arguments contain the digests of models and caption files, so that KFP's cache, which
     compares arguments, never takes one model's or one file's result for another's.
     """
-    selected = selected_pairs(
-        caption_address=caption_address,
-        generation_address=generation_address,
-        alignment_address=alignment_address,
-        dataset_address=dataset_address,
+    ended = report(
+        pipeline="dataset-run",
+        run_name=run_name,
+        store_uri=store_uri,
+        profile=profile,
+        resume_command=resume_command,
+        caption_file_digests=caption_file_digests,
         import_captions_request=import_captions_request,
         curate_request=curate_request,
         generate_request=generate_request,
         score_request=score_request,
         select_request=select_request,
-        caption_file_digests=caption_file_digests,
-        code_version=code_version,
-    )
-    version = assemble(
-        address=dataset_address,
-        request=assemble_request,
-        selected=selected.output,
-        code_version=code_version,
-    )
-    with dsl.If(train_request != ""):
-        trained = train(request=train_request, version=version.output, code_version=code_version)
-        with dsl.If(evaluate_request != ""):
-            evaluate(request=evaluate_request, model=trained.output, code_version=code_version)
-    return version.output
+        assemble_request=assemble_request,
+        train_request=train_request,
+        evaluate_request=evaluate_request,
+    ).set_caching_options(False)
+    with dsl.ExitHandler(ended, name="stages"):
+        selected = selected_pairs(
+            caption_address=caption_address,
+            generation_address=generation_address,
+            alignment_address=alignment_address,
+            dataset_address=dataset_address,
+            import_captions_request=import_captions_request,
+            curate_request=curate_request,
+            generate_request=generate_request,
+            score_request=score_request,
+            select_request=select_request,
+            caption_file_digests=caption_file_digests,
+            code_version=code_version,
+            run_name=run_name,
+            store_uri=store_uri,
+        )
+        version = assemble(
+            address=dataset_address,
+            request=assemble_request,
+            selected=selected.output,
+            code_version=code_version,
+            run_name=run_name,
+            store_uri=store_uri,
+        )
+        with dsl.If(train_request != ""):
+            trained = train(
+                request=train_request,
+                version=version.output,
+                code_version=code_version,
+                run_name=run_name,
+                store_uri=store_uri,
+            )
+            with dsl.If(evaluate_request != ""):
+                evaluate(
+                    request=evaluate_request,
+                    model=trained.output,
+                    code_version=code_version,
+                    run_name=run_name,
+                    store_uri=store_uri,
+                )
+    return ended.output

@@ -23,6 +23,8 @@ def selected_pairs(
     select_request: str,
     caption_file_digests: list[str],
     code_version: str,
+    run_name: str,
+    store_uri: str,
 ) -> Any:
     """Imports; curates, generates and scores each shard; selects. To be called in a pipeline.
 
@@ -37,6 +39,8 @@ def selected_pairs(
         request=import_captions_request,
         caption_file_digests=caption_file_digests,
         code_version=code_version,
+        run_name=run_name,
+        store_uri=store_uri,
     )
     with dsl.ParallelFor(imported.output) as item:
         curated = curate(
@@ -44,6 +48,8 @@ def selected_pairs(
             request=curate_request,
             item=item,
             code_version=code_version,
+            run_name=run_name,
+            store_uri=store_uri,
         )
         generated = generate(
             address=generation_address,
@@ -51,6 +57,8 @@ def selected_pairs(
             item=item,
             curated=curated.output,
             code_version=code_version,
+            run_name=run_name,
+            store_uri=store_uri,
         )
         scored = score(
             address=alignment_address,
@@ -59,6 +67,8 @@ def selected_pairs(
             curated=curated.output,
             generated=generated.output,
             code_version=code_version,
+            run_name=run_name,
+            store_uri=store_uri,
         )
     return select(
         address=dataset_address,
@@ -67,4 +77,6 @@ def selected_pairs(
         generated=dsl.Collected(generated.output),
         scored=dsl.Collected(scored.output),
         code_version=code_version,
+        run_name=run_name,
+        store_uri=store_uri,
     )

@@ -53,11 +53,14 @@ def test_the_pipeline_is_the_golden_one(ir: Path, name: str) -> None:
 
 
 def test_a_selection_run_is_a_dataset_run_that_ends_earlier(ir: Path) -> None:
-    whole, first = (normalised(ir.with_name(f"{name}.yaml")) for name in PIPELINES[:2])
-    tasks = whole["root"]["dag"]["tasks"]
-    later = {"assemble", "condition-2"}  # training and evaluation
+    whole, first = (
+        normalised(ir.with_name(f"{name}.yaml"))["components"]["comp-exit-handler-1"]
+        for name in PIPELINES[:2]
+    )
+    tasks = whole["dag"]["tasks"]
+    later = {"assemble", "condition-3"}  # training and evaluation
     assert {name: task for name, task in tasks.items() if name not in later} == (
-        first["root"]["dag"]["tasks"]
+        first["dag"]["tasks"]
     )
 
 
@@ -106,14 +109,16 @@ def resolve(
         task = component.dag.tasks[source.task_output_parameter.producer_task]
         outputs = spec.components[task.component_ref.name].output_definitions.parameters
         assert source.task_output_parameter.output_parameter_key in outputs, where
-    else:
+    elif kind == "task_final_status":
+        assert source.task_final_status.producer_task in component.dag.tasks, where
+    elif kind != "runtime_value":
         assert kind == "component_input_parameter", where
         assert source.component_input_parameter in component.input_definitions.parameters, where
 
 
 def test_the_loop_takes_no_other_steps_output(spec: pipeline_spec_pb2.PipelineSpec) -> None:
     """``kfp.local`` would replace each of them by the loop's item."""
-    loops = [t for t in spec.root.dag.tasks.values() if t.WhichOneof("iterator")]
+    loops = [t for _, c in dags(spec) for t in c.dag.tasks.values() if t.WhichOneof("iterator")]
     assert len(loops) == 1
     (loop,) = loops
     from_tasks = [
@@ -128,7 +133,7 @@ def test_steps_run_the_given_image_and_install_nothing(
     spec: pipeline_spec_pb2.PipelineSpec,
 ) -> None:
     executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
-    assert len(executors) == 8
+    assert len(executors) == 9
     for executor in executors.values():
         assert executor["container"]["image"] == IMAGE
         assert "pip install" not in " ".join(executor["container"]["command"])
@@ -140,8 +145,10 @@ def test_digests_and_the_version_are_arguments_that_the_cache_sees(
     arguments = {n: set(c.input_definitions.parameters) for n, c in spec.components.items()}
     assert "caption_file_digests" in arguments["comp-import-captions"]
     steps = [name for name, c in spec.components.items() if c.executor_label]
-    # The models' digests are in the requests.
-    assert all({"request", "code_version"} <= arguments[name] for name in steps)
+    # The models' digests are in the requests. The report's step is never cached.
+    cached = [name for name in steps if name != "comp-report"]
+    assert all({"request", "code_version"} <= arguments[name] for name in cached)
+    assert not spec.root.dag.tasks["report"].caching_options.enable_cache
 
 
 def test_the_pipeline_has_one_request_a_stage_and_no_parameter_of_its_own(
@@ -152,6 +159,7 @@ def test_the_pipeline_has_one_request_a_stage_and_no_parameter_of_its_own(
         *StageRequests().arguments(),
         "caption_file_digests",
         "code_version",
+        *("run_name", "store_uri", "profile", "resume_command"),
     }
 
 

@@ -1,8 +1,9 @@
 """``synthvlm run``: captions in, dataset version out."""
 
+import shlex
 import signal
+import sys
 import time
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from types import FrameType
@@ -29,10 +30,9 @@ from synthvlm.cli.options import (
     prepared_home,
 )
 from synthvlm.cli.run.display import display_on, duration
-from synthvlm.cli.run.nothing_left import parsed
-from synthvlm.cli.run.outcome import RunOutcome
 from synthvlm.cli.run.pipeline import run_pipeline
 from synthvlm.cli.run.plan import plan_run
+from synthvlm.cli.run.report import bring_report, reported
 from synthvlm.cli.terminal.output import (
     Terminal,
     print_json,
@@ -46,11 +46,11 @@ from synthvlm.generation.v1.generation_pb2 import GenerateShardRequest
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import load_profile
-from synthvlm.report.record import Verification
-from synthvlm.report.write import report_run
-from synthvlm.storage import ShardRef, Store, open_shard, open_store
+from synthvlm.storage import Store, open_shard, open_store
 from synthvlm.storage.protos import ref_to_proto
+from synthvlm_pipelines.nothing_left import parsed
 from synthvlm_pipelines.requests import StageRequests
+from synthvlm_pipelines.results import RunResults
 
 DEFAULT_FRACTION = 0.5
 """Fraction of the captions that is kept when no limit is given."""
@@ -223,9 +223,8 @@ def _execute(
     until: LastStage,
     as_json: bool,
 ) -> None:
-    started, clock = datetime.now().astimezone(), time.monotonic()
+    clock = time.monotonic()
     display = display_on(stderr_console())
-    profile_name = Path(profile).stem
     try:
         with (
             blaming_disk(home.root),
@@ -233,34 +232,34 @@ def _execute(
         ):
             plan = plan_run(requests, services, profile, home.store_uri)
             folder = home.new_run(requests.assemble.name)
-            arguments = dict(plan.arguments)
+            arguments = {
+                **plan.arguments,
+                "run_name": folder.name,
+                "resume_command": shlex.join(["synthvlm", *sys.argv[1:]]),
+            }
             if until is LastStage.SELECT:
                 for stage in ("assemble", "train", "evaluate"):
                     del arguments[f"{stage}_request"]
-            state = run_pipeline(arguments, services, folder, display.run, until.value)
+            with reported(arguments, folder):
+                state = run_pipeline(arguments, services, folder, display.run, until.value)
     finally:
         display.close()
+    report = bring_report(arguments, folder, _warn)
     if until is LastStage.SELECT:
         _tell_selection(parsed(state, "select", SelectResult)[0], as_json)
         return
-    outcome = RunOutcome(state)
-    record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
+    results = RunResults(state)
     store = open_store(home.store_location)
-    made = outcome.version
-    version = open_shard(store, ShardRef(made.path, made.digest, made.pairs))
-    verification = Verification.of(version.manifest.details)
-    record = record.model_copy(update={"verification": verification})
-    report = report_run(home.store_uri, record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
-    _tell(console, store, outcome, report, seconds)
-    if truncated := outcome.truncated(store):
+    _tell(console, store, results, report, seconds)
+    if truncated := results.truncated(store):
         console.say(
             f"{truncated:,} images have a caption longer than the text encoders' window: its end "
             f"did not reach the model"
         )
     if as_json:
-        print_json(outcome.summary(report, seconds))
+        print_json(results.summary(report, seconds))
 
 
 def _tell_selection(result: SelectResult, as_json: bool) -> None:
@@ -285,7 +284,7 @@ def _warn(problem: str) -> None:
 
 
 def _tell(
-    console: Terminal, store: Store, outcome: RunOutcome, report: Path | None, seconds: float
+    console: Terminal, store: Store, outcome: RunResults, report: Path | None, seconds: float
 ) -> None:
     counts, version = outcome.counts(), outcome.version
     console.say(

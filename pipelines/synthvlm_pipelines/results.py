@@ -1,34 +1,38 @@
-"""The results of a finished run: the record for its report, and the JSON for programs."""
+"""The results of a run, as far as it came: the record for its report, and the JSON for programs."""
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from google.protobuf.message import Message
 
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
-from synthvlm.cli.run.nothing_left import parsed
-from synthvlm.cli.run.state import RunState
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
 from synthvlm.storage import ShardRef, Store, open_shard
 from synthvlm.storage.protos import counts_by_rule, ref_from_proto
+from synthvlm_pipelines.nothing_left import parsed
+from synthvlm_pipelines.state import RunState, StageProgress
+
+M = TypeVar("M", bound=Message)
 
 _MADE = {"images": "generate", "scores": "score"}
 """What is made once, and the stage that makes it."""
 
 
-class RunOutcome:
-    """The results of all stages of a finished run."""
+class RunResults:
+    """The results of a run's stages; an empty message stands for that of a stage without one."""
 
     def __init__(self, state: RunState) -> None:
         self._state = state
-        self.imported = parsed(state, "import", caption_pb2.ImportResult)[0]
+        self.imported = _only(state, "import", caption_pb2.ImportResult)
         self.curated = parsed(state, "curate", caption_pb2.CurateResult)
         self.generated = parsed(state, "generate", generation_pb2.GenerateResult)
         self.scored = parsed(state, "score", alignment_pb2.ScoreResult)
-        self.selected = parsed(state, "select", dataset_pb2.SelectResult)[0]
-        self.version = parsed(state, "assemble", dataset_pb2.VersionSummary)[0]
+        self.selected = _only(state, "select", dataset_pb2.SelectResult)
+        self.version = _only(state, "assemble", dataset_pb2.VersionSummary)
         self.model = _job(state, "train")
         self.evaluation = _job(state, "evaluate")
 
@@ -45,18 +49,31 @@ class RunOutcome:
 
     def made(self) -> dict[str, int]:
         """How many images and scores this run has made itself."""
-        return {noun: self._state.stages[stage].made for noun, stage in _MADE.items()}
+        return {noun: stage.made for noun, stage in self._makers().items()}
 
     def reused(self) -> dict[str, int]:
         """How many images and scores it found made: by itself, stopped, or by any other run."""
-        stages = {noun: self._state.stages[stage] for noun, stage in _MADE.items()}
-        return {noun: stage.resumed + stage.reused for noun, stage in stages.items()}
+        return {noun: stage.resumed + stage.reused for noun, stage in self._makers().items()}
+
+    def shards(self) -> list[RunShard]:
+        """What the run made of each pool shard, once all three stages have."""
+        return [
+            RunShard(
+                caption_set=ref_from_proto(curated.caption_set),
+                image_set=ref_from_proto(generated.image_set),
+                score_set=ref_from_proto(scored.score_set),
+            )
+            for curated, generated, scored in zip(
+                self.curated, self.generated, self.scored, strict=True
+            )
+        ]
 
     def failed(self) -> dict[str, int]:
         """Records on which generation or scoring failed, by reason."""
         counts: dict[str, int] = {}
-        for result in [*self.generated, *self.scored]:
-            for reason, records in counts_by_rule(result.failed).items():
+        of_generation = [result.failed for result in self.generated]
+        for failed in [*of_generation, *(result.failed for result in self.scored)]:
+            for reason, records in counts_by_rule(failed).items():
                 counts[reason] = counts.get(reason, 0) + records
         return counts
 
@@ -67,11 +84,27 @@ class RunOutcome:
             open_shard(store, ref).manifest.counts.get("truncated_prompts", 0) for ref in shards
         )
 
+    def version_record(self) -> VersionRecord | None:
+        """The dataset version; None if there is none."""
+        version = self.version
+        if not version.name:
+            return None
+        return VersionRecord(
+            name=version.name,
+            version=version.version,
+            digest=version.digest,
+            pairs=version.pairs,
+            bytes=version.bytes,
+            path=version.path,
+        )
+
     def record(
         self, profile: str, configuration: dict[str, Any], started: datetime, finished: datetime
     ) -> RunRecord:
         """The record from which the report is made."""
-        imported, version = self.imported, self.version
+        imported, version = self.imported, self.version_record()
+        if version is None:
+            raise ValueError("a run without a dataset version has no record")
         has_quarantine = imported.HasField("quarantine")
         return RunRecord(
             name=version.name,
@@ -83,25 +116,9 @@ class RunOutcome:
             quarantined=counts_by_rule(imported.quarantined),
             quarantine=ref_from_proto(imported.quarantine) if has_quarantine else None,
             pool=[ref_from_proto(ref) for ref in imported.shards],
-            shards=[
-                RunShard(
-                    caption_set=ref_from_proto(curated.caption_set),
-                    image_set=ref_from_proto(generated.image_set),
-                    score_set=ref_from_proto(scored.score_set),
-                )
-                for curated, generated, scored in zip(
-                    self.curated, self.generated, self.scored, strict=True
-                )
-            ],
+            shards=self.shards(),
             selection=ref_from_proto(self.selected.selection),
-            version=VersionRecord(
-                name=version.name,
-                version=version.version,
-                digest=version.digest,
-                pairs=version.pairs,
-                bytes=version.bytes,
-                path=version.path,
-            ),
+            version=version,
             model=self.model,
             evaluation=self.evaluation,
             configuration=configuration,
@@ -122,6 +139,10 @@ class RunOutcome:
             "seconds": round(seconds, 3),
         }
 
+    def _makers(self) -> dict[str, StageProgress]:
+        stages = self._state.stages
+        return {noun: stages[stage] for noun, stage in _MADE.items() if stage in stages}
+
     def _timings(self) -> list[StageTiming]:
         clock = self._state.clock()
         return [
@@ -135,12 +156,16 @@ class RunOutcome:
         ]
 
 
+def _only(state: RunState, stage: str, kind: type[M]) -> M:
+    """The result of a stage that runs once."""
+    return next(iter(parsed(state, stage, kind)), kind())
+
+
 def _job(state: RunState, stage: str) -> ShardRef | None:
-    """What a job committed; None where the run has no such job."""
-    if stage not in state.stages:
-        return None
-    (result,) = state.results(stage)
-    return ShardRef(result["path"], result["digest"], int(result["records"]))
+    """What a job committed; None where it has not, or the run has no such job."""
+    for result in state.results(stage):
+        return ShardRef(result["path"], result["digest"], int(result["records"]))
+    return None
 
 
 def _shown(ref: ShardRef | None) -> dict[str, str] | None:
