@@ -19,8 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "compile":
             from synthvlm_pipelines.compilation import compile_all
+            from synthvlm_pipelines.settings import pipeline_settings
 
-            for path in compile_all(options.out):
+            for path in compile_all(options.out, pipeline_settings(options.profile)):
                 sys.stdout.write(f"{path}\n")
         else:
             from synthvlm_pipelines.local import end_with_steps, run_dataset
@@ -50,6 +51,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     compile_command = commands.add_parser("compile", help="write the pipelines' IR YAML")
     compile_command.add_argument("--out", type=Path, required=True, help="folder to write to")
+    compile_command.add_argument(
+        "--profile", help="profile whose section `pipelines` says where steps run: a name or a file"
+    )
     run_command = commands.add_parser("run", help="run the dataset pipeline through kfp.local")
     run_command.add_argument(
         "--arguments", type=Path, required=True, help="JSON file with the pipeline's arguments"

@@ -6,7 +6,7 @@ not: where the pipeline's process, or a service, was killed.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -44,6 +44,7 @@ class EndedRun:
         resume: Command that goes on with it; empty if whoever started it gave none.
         attempt: Which execution of it has ended.
         told: What the pipeline's engine says of the end; empty for success.
+        more_stages: Stages of the run whose requests are not known here.
     """
 
     pipeline: str
@@ -53,15 +54,26 @@ class EndedRun:
     resume: str = ""
     attempt: str = ""
     told: str = ""
-    stages: tuple[Stage, ...] = field(init=False)
+    more_stages: Sequence[str] = ()
 
-    def __post_init__(self) -> None:
-        stages = tuple(stage for stage in every_stage() if self.requests.get(stage))
-        object.__setattr__(self, "stages", stages)
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The run's stages, in their order."""
+        return tuple(
+            stage
+            for stage in every_stage()
+            if self.requests.get(stage) or stage in self.more_stages
+        )
 
     @classmethod
     def of(
-        cls, arguments: Mapping[str, Any], *, attempt: str, told: str = "", pipeline: str = ""
+        cls,
+        arguments: Mapping[str, Any],
+        *,
+        attempt: str,
+        told: str = "",
+        pipeline: str = "",
+        more_stages: Sequence[str] = (),
     ) -> "EndedRun":
         """The run of a pipeline with these arguments.
 
@@ -70,6 +82,7 @@ class EndedRun:
             attempt: As of the class.
             told: As of the class.
             pipeline: As of the class; by default the one whose last stage has a request.
+            more_stages: As of the class.
         """
         requests: dict[str, str] = {
             stage: arguments.get(f"{'import_captions' if stage == 'import' else stage}_request", "")
@@ -83,6 +96,7 @@ class EndedRun:
             resume=arguments.get("resume_command", ""),
             attempt=attempt,
             told=told,
+            more_stages=more_stages,
         )
 
 
@@ -110,11 +124,12 @@ def end_run(folder: RunFolder, run: EndedRun) -> Outcome:
         counts=results.counts(),
         made=results.made(),
         reused=results.reused(),
-        shards=results.shards() if failure is None else [],
-        selection=_selection(results),
-        version=results.version_record(),
-        model=results.model,
-        evaluation=results.evaluation,
+        pool=results.pool() if failure is None else [],
+        arms=(arms := results.arms()),
+        selection=None if arms else _selection(results),
+        version=None if arms else results.version_record(),
+        model=None if arms else results.model,
+        evaluation=None if arms else results.evaluation,
         report=f"{folder.path}/{PAGE_FILE}",
     )
     outcome = _with_page(folder, outcome, run, results)
@@ -175,7 +190,8 @@ def failure_of(state: RunState, told: str) -> Failure | None:
 
 def _with_page(folder: RunFolder, outcome: Outcome, run: EndedRun, results: RunResults) -> Outcome:
     """Writes the page; the outcome as it is then."""
-    if outcome.state == "succeeded" and outcome.version and outcome.started and outcome.shards:
+    is_whole = "import" in run.stages and outcome.version is not None
+    if outcome.state == "succeeded" and is_whole and outcome.started is not None:
         try:
             record = _record(folder.store, outcome.started, run, results)
             store_record(folder.store, folder.path, record)

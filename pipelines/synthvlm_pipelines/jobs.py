@@ -1,15 +1,18 @@
 """The jobs of a run, training and evaluation, on the machine of the step."""
 
 import json
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from synthvlm.errors import InvalidInput
+from synthvlm.evaluation.comparison import compare, record_of
 from synthvlm.evaluation.request import EvaluationRequest
 from synthvlm.jobs.events import JobEvent, State
 from synthvlm.jobs.launch import evaluation_command, run_job, training_command
+from synthvlm.storage import ShardRef, open_shard, open_store, parse_location
 from synthvlm.training.request import TrainingRequest
 
 R = TypeVar("R", bound=BaseModel)
@@ -61,6 +64,28 @@ def evaluate(request: str, model: str, watch: Watch) -> dict[str, Any]:
     wanted = _request(EvaluationRequest, request, model=place)
     command = evaluation_command()
     return {"store": wanted.store} | _watched(run_job("evaluation", command, wanted), watch)
+
+
+def compare_evaluations(store_uri: str, evaluated: Sequence[str]) -> dict[str, Any]:
+    """Compares evaluations with the first of them.
+
+    Args:
+        store_uri: Holds them, and gets the comparisons.
+        evaluated: Their shards as JSON, as ``evaluate`` gives them.
+
+    Returns:
+        ``headlines`` of each, and ``comparisons``, the shards of those after the first.
+
+    Raises:
+        InvalidInput: Two have answered other questions.
+    """
+    store = open_store(parse_location(store_uri))
+    shards = [json.loads(text) for text in evaluated]
+    refs = [ShardRef(one["path"], one["digest"], int(one["records"])) for one in shards]
+    return {
+        "headlines": [record_of(open_shard(store, ref)).headlines() for ref in refs],
+        "comparisons": [asdict(compare(store, refs[0], ref)[0]) for ref in refs[1:]],
+    }
 
 
 def _request(kind: type[R], text: str, **outputs: Any) -> R:

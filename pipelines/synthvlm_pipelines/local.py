@@ -30,7 +30,7 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
         root: Folder for what KFP writes.
 
     Returns:
-        The VersionSummary, or the SelectResult, as JSON.
+        The run's outcome as JSON.
 
     Raises:
         RunFailedError: A step failed.
@@ -42,8 +42,9 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
     os.environ["TMPDIR"] = str(scratch)
     from kfp import local
 
-    from synthvlm_pipelines.dataset_run import dataset_run
-    from synthvlm_pipelines.selection_run import selection_run
+    from synthvlm_pipelines.runs.dataset_run import dataset_run
+    from synthvlm_pipelines.runs.selection_run import selection_run
+    from synthvlm_pipelines.settings import PipelineSettings
 
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
@@ -52,8 +53,9 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
         enable_caching=False,
     )
     try:
-        pipeline = dataset_run if "assemble_request" in arguments else selection_run
-        task = pipeline(**arguments)
+        make = dataset_run if "assemble_request" in arguments else selection_run
+        # Whoever waits hears of a failure at once, and the same command goes on.
+        task = make(PipelineSettings(retries=0))(**arguments)
     except RuntimeError as error:
         raise RunFailedError(str(error)) from error
     finally:

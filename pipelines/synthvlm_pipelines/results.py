@@ -1,18 +1,23 @@
 """The results of a run, as far as it came: the record for its report, and the JSON for programs."""
 
+import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from google.protobuf import json_format
 from google.protobuf.message import Message
 
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
 from synthvlm.dataset.v1 import dataset_pb2
 from synthvlm.generation.v1 import generation_pb2
+from synthvlm.report.outcome import ArmOutcome, PoolShard
 from synthvlm.report.record import RunRecord, RunShard, StageTiming, VersionRecord
 from synthvlm.storage import ShardRef, Store, open_shard
 from synthvlm.storage.protos import counts_by_rule, ref_from_proto
+from synthvlm_pipelines.events import State
 from synthvlm_pipelines.nothing_left import parsed
 from synthvlm_pipelines.state import RunState, StageProgress
 
@@ -86,17 +91,7 @@ class RunResults:
 
     def version_record(self) -> VersionRecord | None:
         """The dataset version; None if there is none."""
-        version = self.version
-        if not version.name:
-            return None
-        return VersionRecord(
-            name=version.name,
-            version=version.version,
-            digest=version.digest,
-            pairs=version.pairs,
-            bytes=version.bytes,
-            path=version.path,
-        )
+        return _version(self.version)
 
     def record(
         self, profile: str, configuration: dict[str, Any], started: datetime, finished: datetime
@@ -139,6 +134,44 @@ class RunResults:
             "seconds": round(seconds, 3),
         }
 
+    def pool(self) -> list[PoolShard]:
+        """What there is of each pool shard: made by this run, or found by it."""
+        found = next(iter(self._state.results("find")), {}).get("pool", [])
+        if found:
+            pool = [PoolShard.model_validate(one) for one in found]
+        else:
+            pool = [
+                PoolShard(
+                    caption_set=ref_from_proto(curated.caption_set),
+                    image_set=ref_from_proto(generated.image_set),
+                )
+                for curated, generated in zip(self.curated, self.generated, strict=True)
+            ]
+        scores = [ref_from_proto(result.score_set) for result in self.scored]
+        if not scores:
+            return pool
+        return [
+            one.model_copy(update={"score_set": score})
+            for one, score in zip(pool, scores, strict=True)
+        ]
+
+    def arms(self) -> list[ArmOutcome]:
+        """The arms of an ablation, as far as each came; none of another run."""
+        items = next(iter(self._state.results("find")), {}).get("arms", [])
+        compared = next(iter(self._state.results("compare")), {})
+        headlines = compared.get("headlines", [[]] * len(items))
+        comparisons = [None, *compared.get("comparisons", [None] * (len(items) - 1))]
+        return (
+            [
+                _arm(self._state, number, json.loads(item)["arm"], lines, comparison)
+                for number, (item, lines, comparison) in enumerate(
+                    zip(items, headlines, comparisons, strict=True)
+                )
+            ]
+            if items
+            else []
+        )
+
     def _makers(self) -> dict[str, StageProgress]:
         stages = self._state.stages
         return {noun: stages[stage] for noun, stage in _MADE.items() if stage in stages}
@@ -161,11 +194,46 @@ def _only(state: RunState, stage: str, kind: type[M]) -> M:
     return next(iter(parsed(state, stage, kind)), kind())
 
 
+def _arm(
+    state: RunState, number: int, name: str, headlines: list[str], comparison: Any
+) -> ArmOutcome:
+    def result(stage: str) -> dict[str, Any]:
+        event = state.stages[stage].latest.get(number)
+        return event.result if event is not None and event.state is State.FINISHED else {}
+
+    version = json_format.ParseDict(result("assemble"), dataset_pb2.VersionSummary())
+    selected = json_format.ParseDict(result("select"), dataset_pb2.SelectResult())
+    return ArmOutcome(
+        name=name,
+        selection=ref_from_proto(selected.selection) if selected.HasField("selection") else None,
+        version=_version(version),
+        model=_ref(result("train")),
+        evaluation=_ref(result("evaluate")),
+        headlines=headlines,
+        comparison=_ref(comparison or {}),
+    )
+
+
+def _version(version: dataset_pb2.VersionSummary) -> VersionRecord | None:
+    if not version.name:
+        return None
+    return VersionRecord(
+        name=version.name,
+        version=version.version,
+        digest=version.digest,
+        pairs=version.pairs,
+        bytes=version.bytes,
+        path=version.path,
+    )
+
+
+def _ref(result: Mapping[str, Any]) -> ShardRef | None:
+    return ShardRef(result["path"], result["digest"], int(result["records"])) if result else None
+
+
 def _job(state: RunState, stage: str) -> ShardRef | None:
     """What a job committed; None where it has not, or the run has no such job."""
-    for result in state.results(stage):
-        return ShardRef(result["path"], result["digest"], int(result["records"]))
-    return None
+    return _ref(next(iter(state.results(stage)), {}))
 
 
 def _shown(ref: ShardRef | None) -> dict[str, str] | None:

@@ -17,13 +17,13 @@ JOBS: tuple[Stage, ...] = ("train", "evaluate")
 
 def stages_until(last: Stage) -> tuple[Stage, ...]:
     """The stages of a run that ends with ``last``, in its order."""
-    every = every_stage()
+    every = (*STAGES, *JOBS)
     return every[: every.index(last) + 1]
 
 
 def every_stage() -> tuple[Stage, ...]:
     """All stages that a run can have, in their order."""
-    return (*STAGES, *JOBS)
+    return ("find", *STAGES, *JOBS, "compare")
 
 
 LOOPED = ("curate", "generate", "score")

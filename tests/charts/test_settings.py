@@ -123,8 +123,8 @@ def test_helm_test_makes_a_call_that_the_service_has(word: str) -> None:
 
 
 def test_pipelines_get_arguments_and_variables_that_they_have() -> None:
-    source = (ROOT / "pipelines/synthvlm_pipelines/dataset_run.py").read_text(encoding="utf-8")
-    parameters = set(re.findall(r"^    (\w+): ", source, re.M))
+    source = (ROOT / "pipelines/synthvlm_pipelines/runs/dataset_run.py").read_text(encoding="utf-8")
+    parameters = set(re.findall(r"^ +(\w+): ", source, re.M))
     data = named(ALL, "ConfigMap", "synthvlm-pipelines")["data"]
     assert {f"{word}_address" for word in RUN} <= parameters & data.keys()
     assert data["store_uri"] == "s3://bucket/prefix"

@@ -13,6 +13,7 @@ def assemble(
     code_version: str,
     run_name: str,
     store_uri: str,
+    item: str = "",
 ) -> str:
     """Publishes a Selection.
 
@@ -23,6 +24,7 @@ def assemble(
         code_version: Version that the run was submitted for.
         run_name: Name of the run.
         store_uri: The run's object store.
+        item: The loop's item, where there is one.
 
     Returns:
         The VersionSummary as JSON.
@@ -34,7 +36,7 @@ def assemble(
 
     with (
         stage(
-            "assemble", code_version, RunPlace(store_uri, run_name), [request, selected]
+            "assemble", code_version, RunPlace(store_uri, run_name), [request, selected], item
         ) as current,
         DatasetClient(current.channel(address)) as client,
     ):

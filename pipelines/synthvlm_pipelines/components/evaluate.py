@@ -12,6 +12,7 @@ def evaluate(
     code_version: str,
     run_name: str,
     store_uri: str,
+    item: str = "",
 ) -> str:
     """Asks a model the questions of the profile's benchmarks.
 
@@ -21,6 +22,7 @@ def evaluate(
         code_version: Version that the run was submitted for.
         run_name: Name of the run.
         store_uri: The run's object store.
+        item: The loop's item, where there is one.
 
     Returns:
         The evaluation's shard as JSON: store, path and digest.
@@ -29,6 +31,6 @@ def evaluate(
     from synthvlm_pipelines.stage import RunPlace, stage
 
     with stage(
-        "evaluate", code_version, RunPlace(store_uri, run_name), [request, model]
+        "evaluate", code_version, RunPlace(store_uri, run_name), [request, model], item
     ) as current:
         return current.finish(evaluate_model(request, model, current.job_progress))

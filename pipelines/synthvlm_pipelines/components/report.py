@@ -11,6 +11,7 @@ def report(
     run_name: str,
     store_uri: str,
     status: dsl.PipelineTaskFinalStatus,
+    stages: list[str] = [],  # noqa: B006 - KFP reads the default from here
     profile: str = "",
     resume_command: str = "",
     caption_file_digests: list[str] = [],  # noqa: B006 - KFP reads the default from here
@@ -30,6 +31,7 @@ def report(
         run_name: Name of the run.
         store_uri: The run's object store.
         status: How the other steps ended; Kubeflow fills it in.
+        stages: Stages of the run that have no request among the following.
         profile: Name of the run's profile.
         resume_command: Command that goes on with the run, for whoever reads that it failed.
         caption_file_digests: Digests of the run's caption files.
@@ -63,7 +65,13 @@ def report(
         "evaluate_request": evaluate_request,
     }
     told = "" if status.state == "SUCCEEDED" else f"{status.state}: {status.error_message}"
-    run = EndedRun.of(arguments, attempt=ConnectionSettings().run_id, told=told, pipeline=pipeline)
+    run = EndedRun.of(
+        arguments,
+        attempt=ConnectionSettings().run_id,
+        told=told,
+        pipeline=pipeline,
+        more_stages=stages,
+    )
     outcome = end_run(RunFolder(store_uri, run_name), run)
     # What the run still has on the cluster is removed after this, so that the report is there
     # whatever becomes of it.

@@ -12,6 +12,7 @@ def train(
     code_version: str,
     run_name: str,
     store_uri: str,
+    item: str = "",
 ) -> str:
     """Trains a vision-language model on a dataset version.
 
@@ -21,6 +22,7 @@ def train(
         code_version: Version that the run was submitted for.
         run_name: Name of the run.
         store_uri: The run's object store.
+        item: The loop's item, where there is one.
 
     Returns:
         The model's shard as JSON: store, path and digest, and whether it was found made.
@@ -28,5 +30,7 @@ def train(
     from synthvlm_pipelines.jobs import train as train_on
     from synthvlm_pipelines.stage import RunPlace, stage
 
-    with stage("train", code_version, RunPlace(store_uri, run_name), [request, version]) as current:
+    with stage(
+        "train", code_version, RunPlace(store_uri, run_name), [request, version], item
+    ) as current:
         return current.finish(train_on(request, version, current.job_progress))

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from synthvlm.report.record import RunShard, VersionRecord
+from synthvlm.report.record import VersionRecord
 from synthvlm.report.render import page_environment
 from synthvlm.storage.refs import ShardRef
 
@@ -72,6 +72,36 @@ class StageOutcome(_Frozen):
     seconds: float = Field(default=0, ge=0)
 
 
+class PoolShard(_Frozen):
+    """What a run has made of a pool shard: its captions, their images, and the scores if any."""
+
+    caption_set: ShardRef
+    image_set: ShardRef
+    score_set: ShardRef | None = None
+
+
+class ArmOutcome(_Frozen):
+    """What an arm of an ablation came to.
+
+    Attributes:
+        name: Its name.
+        selection: Its Selection.
+        version: Its dataset version.
+        model: The model that was trained on it.
+        evaluation: The evaluation of that model.
+        headlines: A line on each benchmark.
+        comparison: The comparison with the first arm; None for that one.
+    """
+
+    name: str
+    selection: ShardRef | None = None
+    version: VersionRecord | None = None
+    model: ShardRef | None = None
+    evaluation: ShardRef | None = None
+    headlines: list[str] = []
+    comparison: ShardRef | None = None
+
+
 class Outcome(_Frozen):
     """How a run ended; JSON by ``model_dump_json``.
 
@@ -87,11 +117,12 @@ class Outcome(_Frozen):
         counts: Records read, quarantined, kept, generated, scored and selected.
         made: Images and scores that this run made.
         reused: Images and scores that it found.
-        shards: What it made of each pool shard; none unless all are scored.
+        pool: What there is of each pool shard; none unless the run succeeded.
         selection: The Selection; None if there is none.
         version: The dataset version; None if there is none.
         model: The trained model; None if there is none.
         evaluation: Its evaluation; None if there is none.
+        arms: The arms of an ablation, the one that the others are compared with first.
         report: Path of the page below the store's root.
         problem: Why the page shows less than it could; empty if it does not.
     """
@@ -107,11 +138,12 @@ class Outcome(_Frozen):
     counts: dict[str, int] = {}
     made: dict[str, int] = {}
     reused: dict[str, int] = {}
-    shards: list[RunShard] = []
+    pool: list[PoolShard] = []
     selection: ShardRef | None = None
     version: VersionRecord | None = None
     model: ShardRef | None = None
     evaluation: ShardRef | None = None
+    arms: list[ArmOutcome] = []
     report: str = ""
     problem: str = ""
 

@@ -8,8 +8,20 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from synthvlm.storage.refs import ShardRef
 
-Stage = Literal["import", "curate", "generate", "score", "select", "assemble", "train", "evaluate"]
-"""A stage of a run, named by its verb; ``import`` reads the caption files."""
+Stage = Literal[
+    "find",
+    "import",
+    "curate",
+    "generate",
+    "score",
+    "select",
+    "assemble",
+    "train",
+    "evaluate",
+    "compare",
+]
+"""A stage of a run, named by its verb; ``import`` reads the caption files, ``find`` what an earlier
+run has left, and ``compare`` the evaluations of several models."""
 
 
 class _Frozen(BaseModel):
