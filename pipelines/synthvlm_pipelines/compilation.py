@@ -3,11 +3,27 @@
 from pathlib import Path
 from typing import Any
 
+from synthvlm.errors import InvalidInput
 from synthvlm_pipelines.settings import PipelineSettings
 
+NAMES = (
+    "dataset-run",
+    "selection-run",
+    "publication-run",
+    "synthesis-run",
+    "rescoring-run",
+    "training-run",
+    "ablation-run",
+)
+"""The pipelines by name."""
 
-def pipelines(settings: PipelineSettings) -> list[Any]:
-    """Every pipeline, with these settings."""
+
+def pipeline_of(name: str, settings: PipelineSettings) -> Any:
+    """A pipeline with these settings.
+
+    Raises:
+        InvalidInput: There is no such pipeline.
+    """
     from synthvlm_pipelines.runs.ablation_run import ablation_run
     from synthvlm_pipelines.runs.dataset_run import dataset_run
     from synthvlm_pipelines.runs.publication_run import publication_run
@@ -25,7 +41,10 @@ def pipelines(settings: PipelineSettings) -> list[Any]:
         training_run,
         ablation_run,
     )
-    return [make(settings) for make in makers]
+    by_name = dict(zip(NAMES, makers, strict=True))
+    if name not in by_name:
+        raise InvalidInput(f"there is no pipeline {name!r}; give one of {', '.join(NAMES)}")
+    return by_name[name](settings)
 
 
 def compile_all(folder: Path, settings: PipelineSettings) -> list[Path]:
@@ -38,11 +57,18 @@ def compile_all(folder: Path, settings: PipelineSettings) -> list[Path]:
     Returns:
         The files.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    return [compile_one(name, folder, settings) for name in NAMES]
+
+
+def compile_one(name: str, folder: Path, settings: PipelineSettings) -> Path:
+    """Writes a pipeline's IR YAML into ``folder``; the file is called after the pipeline.
+
+    Raises:
+        InvalidInput: There is no such pipeline.
+    """
     from kfp import compiler
 
-    folder.mkdir(parents=True, exist_ok=True)
-    targets = []
-    for pipeline in pipelines(settings):
-        targets.append(folder / f"{pipeline.name}.yaml")
-        compiler.Compiler().compile(pipeline, package_path=str(targets[-1]))
-    return targets
+    target = folder / f"{name}.yaml"
+    compiler.Compiler().compile(pipeline_of(name, settings), package_path=str(target))
+    return target

@@ -87,6 +87,9 @@ class PipelineSettings(BaseSettings):
     """Container image of every step; it must hold this package of the same version."""
     parallelism: int = Field(default=10, ge=1, le=1000)
     """Shards, or arms of an ablation, that are worked on at a time."""
+    most_shards: int = Field(default=70, ge=0)
+    """Shards that a run may have; 0: any number. With more, the results that the selection gets
+    are too long for an argument, and the Workflow too large (``workflow_size.py``)."""
     retries: int = Field(default=2, ge=0, le=20)
     """Further attempts of a step that failed. KFP ignores them inside its loops; the clients try
     again what a service refused for a while."""

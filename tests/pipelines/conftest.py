@@ -76,14 +76,15 @@ class Recorder(
         self._take("generate", request, context)
         images = ref("images", number(request.caption_set))
         yield generation_pb2.GenerateShardResponse(
-            progress=progress(10), result=generation_pb2.GenerateResult(image_set=images)
+            progress=progress(10),
+            result=generation_pb2.GenerateResult(image_set=images, generated=10),
         )
 
     def ScoreShard(self, request, context):
         self._take("score", request, context)
         scores = ref("scores", number(request.image_set))
         yield alignment_pb2.ScoreShardResponse(
-            progress=progress(10), result=alignment_pb2.ScoreResult(score_set=scores)
+            progress=progress(10), result=alignment_pb2.ScoreResult(score_set=scores, scored=10)
         )
 
     def Select(self, request, context):

@@ -115,7 +115,12 @@ def test_a_step_sends_its_request_unchanged_but_for_the_shards(
     @given(messages(kind.DESCRIPTOR))
     def send(request: Message) -> None:
         component.python_func(
-            address=recorder.address, request=to_json(request), code_version=__version__, **outputs
+            address=recorder.address,
+            request=to_json(request),
+            code_version=__version__,
+            run_name="a-run",
+            store_uri="memory://requests",
+            **outputs,
         )
         received = recorder.requests[name.removesuffix("_captions")].pop()
         for field in shards:
@@ -148,3 +153,10 @@ def test_a_result_without_its_shard_is_explained() -> None:
 def test_a_pool_without_captions_is_refused() -> None:
     with pytest.raises(InvalidInput, match="no usable caption"):
         loop_items([])
+
+
+def test_more_shards_than_a_server_takes_are_refused_before_anything_is_made() -> None:
+    pool = [ShardRef(path="x")] * 3
+    assert len(loop_items(pool, most=3)) == 3
+    with pytest.raises(InvalidInput, match=r"3 shards.* at most 2; use larger ones"):
+        loop_items(pool, most=2)

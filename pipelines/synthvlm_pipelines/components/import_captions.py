@@ -13,6 +13,7 @@ def import_captions(
     code_version: str,
     run_name: str,
     store_uri: str,
+    most_shards: int = 0,
 ) -> list[str]:
     """Reads caption files and commits pool shards.
 
@@ -24,6 +25,7 @@ def import_captions(
         code_version: Version that the run was submitted for.
         run_name: Name of the run.
         store_uri: The run's object store.
+        most_shards: Shards that the run may have; 0: any number.
 
     Returns:
         One JSON text per pool shard: the items that the run fans out over.
@@ -41,6 +43,6 @@ def import_captions(
     ):
         wanted = stage_request(request, ImportCaptionsRequest)
         result = client.import_captions(wanted, on_progress=current.progress)
-        items = loop_items(result.shards)
+        items = loop_items(result.shards, most_shards)
         current.finish(result)
     return items

@@ -74,7 +74,13 @@ def selected_pairs(
 
 
 def _imported(steps: Steps, address: str, request: str, digests: list[str]) -> Any:
-    return steps(import_captions, address=address, request=request, caption_file_digests=digests)
+    return steps(
+        import_captions,
+        address=address,
+        request=request,
+        caption_file_digests=digests,
+        most_shards=steps.settings.most_shards,
+    )
 
 
 def _shards(steps: Steps, items: Any) -> Any:
