@@ -35,6 +35,7 @@ class Toleration(_Part):
     operator: Literal["Equal", "Exists"] = "Equal"
     value: str = ""
     effect: Literal["", "NoExecute", "NoSchedule", "PreferNoSchedule"] = ""
+    toleration_seconds: int | None = Field(default=None, alias="tolerationSeconds")
 
 
 class NodePool(_Part):

@@ -11,6 +11,9 @@ from synthvlm_pipelines.settings import NodePool, PipelineSettings
 _RUN_LABEL = "metadata.labels['pipeline/runid']"
 """KFP's label of a run's pods: what tells one execution of a run from another."""
 
+_CLIENT_LABEL = "synthvlm.io/client"
+"""The chart's label of pods that may talk to the services."""
+
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
 
@@ -55,10 +58,15 @@ def placed(task: PipelineTask, stage: str, settings: PipelineSettings) -> Pipeli
         kubernetes.add_node_selector(task, label, value)
     for one in pool.tolerations:
         kubernetes.add_toleration(
-            task, one.key or None, one.operator, one.value or None, one.effect or None
+            task,
+            one.key or None,
+            one.operator,
+            one.value or None,
+            one.effect or None,
+            one.toleration_seconds,
         )
-    labels = {**pool.labels, _QUEUE_LABEL: pool.queue, _PRIORITY_LABEL: pool.priority}
-    for label, value in labels.items():
+    labels = {_CLIENT_LABEL: "true", _QUEUE_LABEL: pool.queue, _PRIORITY_LABEL: pool.priority}
+    for label, value in {**pool.labels, **labels}.items():
         if value:
             kubernetes.add_pod_label(task, label, value)
     _give_environment(task, settings)

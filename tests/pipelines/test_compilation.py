@@ -271,13 +271,17 @@ def test_pods_run_where_the_profile_says(placed: Path) -> None:
     assert toleration.effect == "NoSchedule"
     assert dict(train.pod_metadata.labels) == {
         "team": "vision",
+        "synthvlm.io/client": "true",
         "kueue.x-k8s.io/queue-name": "gpus",
         "kueue.x-k8s.io/priority-class": "batch",
     }
     assert train.active_deadline_seconds == 600_000
     assert not select.node_selector.labels
     assert not select.tolerations
-    assert dict(select.pod_metadata.labels) == {"kueue.x-k8s.io/queue-name": "steps"}
+    assert dict(select.pod_metadata.labels) == {
+        "synthvlm.io/client": "true",
+        "kueue.x-k8s.io/queue-name": "steps",
+    }
     assert select.active_deadline_seconds == 7200
 
 
