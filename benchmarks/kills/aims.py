@@ -4,8 +4,8 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from synthvlm.cli.run.state import LOOPED, STAGES
 from synthvlm.local.words import WORDS
+from synthvlm_pipelines.state import LOOPED, STAGES
 from tests.e2e.victims import VICTIMS
 
 START = "start"

@@ -13,9 +13,9 @@ from typing import Any
 import psutil
 
 from benchmarks.kills.aims import START, Aim
-from synthvlm.cli.run.state import RunState
 from synthvlm.local.processes import is_alive
 from synthvlm_pipelines.events import StageEvent, State
+from synthvlm_pipelines.state import RunState
 from tests.e2e.place import Place, RunEvents
 from tests.e2e.victims import find_victim
 

@@ -1,10 +1,14 @@
-"""``python -m synthvlm_pipelines``: compile the pipelines, or run one on this machine."""
+"""``python -m synthvlm_pipelines``: compile pipelines, tell their size, run one on this machine."""
 
 import argparse
 import json
 import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from synthvlm.errors import DomainError, InvalidInput
 
@@ -16,23 +20,43 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
+    commands = {"compile": _compile, "size": _size, "run": _run}
     try:
-        if options.command == "compile":
-            from synthvlm_pipelines.compilation import compile_all
-
-            for path in compile_all(options.out):
-                sys.stdout.write(f"{path}\n")
-        else:
-            from synthvlm_pipelines.local import end_with_steps, run_dataset
-
-            run_arguments = _arguments(options.arguments)
-            end_with_steps()
-            version = run_dataset(run_arguments, options.root)
-            sys.stdout.write(f"{version}\n")
+        commands[options.command](options)
     except DomainError as error:
         sys.stderr.write(f"synthvlm_pipelines: {error.message}\n")
         return 2 if isinstance(error, InvalidInput) else 1
     return 0
+
+
+def _compile(options: argparse.Namespace) -> None:
+    from synthvlm_pipelines.compilation import compile_all
+    from synthvlm_pipelines.settings import pipeline_settings
+
+    for path in compile_all(options.out, pipeline_settings(options.profile)):
+        sys.stdout.write(f"{path}\n")
+
+
+def _size(options: argparse.Namespace) -> None:
+    from synthvlm_pipelines.compilation import compile_one
+    from synthvlm_pipelines.settings import pipeline_settings
+    from synthvlm_pipelines.workflow_size import workflow_size
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = pipeline_settings(options.profile)
+        compiled = compile_one(options.pipeline, Path(folder), settings)
+        pipeline, platform = yaml.safe_load_all(compiled.read_text(encoding="utf-8"))
+    size = workflow_size(pipeline, platform, _arguments(options.arguments), options.shards)
+    sys.stdout.write(f"{json.dumps(asdict(size))}\n")
+    size.check()
+
+
+def _run(options: argparse.Namespace) -> None:
+    from synthvlm_pipelines.local import end_with_steps, run_local
+
+    run_arguments = _arguments(options.arguments)
+    end_with_steps()
+    sys.stdout.write(f"{run_local(run_arguments, options.root, options.pipeline)}\n")
 
 
 def _arguments(file: Path) -> dict[str, Any]:
@@ -50,7 +74,27 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     compile_command = commands.add_parser("compile", help="write the pipelines' IR YAML")
     compile_command.add_argument("--out", type=Path, required=True, help="folder to write to")
-    run_command = commands.add_parser("run", help="run the dataset pipeline through kfp.local")
+    compile_command.add_argument(
+        "--profile", help="profile whose section `pipelines` says where steps run: a name or a file"
+    )
+    size_command = commands.add_parser(
+        "size", help="estimate a run's Workflow on a cluster, and refuse one that is too large"
+    )
+    size_command.add_argument("--pipeline", default="dataset-run", help="name of the pipeline")
+    size_command.add_argument(
+        "--arguments", type=Path, required=True, help="JSON file with the pipeline's arguments"
+    )
+    size_command.add_argument(
+        "--shards", type=int, required=True, help="shards of the run, or arms of an ablation"
+    )
+    size_command.add_argument("--profile", help="as of compile")
+    run_command = commands.add_parser("run", help="run a pipeline through kfp.local")
+    run_command.add_argument(
+        "--pipeline",
+        default="",
+        help="name of the pipeline; by default the dataset run, or the one up to the selection if "
+        "there is no assemble_request",
+    )
     run_command.add_argument(
         "--arguments", type=Path, required=True, help="JSON file with the pipeline's arguments"
     )

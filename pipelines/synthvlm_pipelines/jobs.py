@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -10,9 +11,11 @@ from pydantic import BaseModel, ValidationError
 from synthvlm.cluster.trainer_job import TrainerJob
 from synthvlm.cluster.trainer_settings import JobShape, TrainerSettings, trainer_settings
 from synthvlm.errors import InvalidInput
+from synthvlm.evaluation.comparison import compare, record_of
 from synthvlm.evaluation.request import EvaluationRequest
 from synthvlm.jobs.events import JobEvent, State
 from synthvlm.jobs.launch import evaluation_command, run_job, training_command
+from synthvlm.storage import ShardRef, open_shard, open_store, parse_location
 from synthvlm.training.request import TrainingRequest
 from synthvlm.training.settings import FINETUNE, PRETRAIN
 from synthvlm_pipelines.connection import ConnectionSettings
@@ -141,6 +144,28 @@ def _on_cluster(
 def _log(line: str) -> None:
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
+
+
+def compare_evaluations(store_uri: str, evaluated: Sequence[str]) -> dict[str, Any]:
+    """Compares evaluations with the first of them.
+
+    Args:
+        store_uri: Holds them, and gets the comparisons.
+        evaluated: Their shards as JSON, as ``evaluate`` gives them.
+
+    Returns:
+        ``headlines`` of each, and ``comparisons``, the shards of those after the first.
+
+    Raises:
+        InvalidInput: Two have answered other questions.
+    """
+    store = open_store(parse_location(store_uri))
+    shards = [json.loads(text) for text in evaluated]
+    refs = [ShardRef(one["path"], one["digest"], int(one["records"])) for one in shards]
+    return {
+        "headlines": [record_of(open_shard(store, ref)).headlines() for ref in refs],
+        "comparisons": [asdict(compare(store, refs[0], ref)[0]) for ref in refs[1:]],
+    }
 
 
 def _request(kind: type[R], text: str, **outputs: Any) -> R:

@@ -19,8 +19,8 @@ class RunFailedError(DomainError):
     reason = "RUN_FAILED"
 
 
-def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
-    """Runs the dataset pipeline or, without an ``assemble_request``, the one up to the selection.
+def run_local(arguments: Mapping[str, Any], root: Path, name: str = "") -> str:
+    """Runs a pipeline.
 
     KFP's cache is off: the services recognise finished work by digests, which is exact, while the
     cache knows only arguments. KFP's temporary files go below ``root``.
@@ -28,12 +28,15 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
     Args:
         arguments: The pipeline's arguments.
         root: Folder for what KFP writes.
+        name: Name of the pipeline; by default the dataset run or, without an ``assemble_request``,
+            the one up to the selection.
 
     Returns:
-        The VersionSummary, or the SelectResult, as JSON.
+        The run's outcome as JSON.
 
     Raises:
         RunFailedError: A step failed.
+        InvalidInput: There is no such pipeline.
         PreconditionFailed: The interpreter cannot run steps.
     """
     _use_this_python()
@@ -42,8 +45,8 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
     os.environ["TMPDIR"] = str(scratch)
     from kfp import local
 
-    from synthvlm_pipelines.dataset_run import dataset_run
-    from synthvlm_pipelines.selection_run import selection_run
+    from synthvlm_pipelines.compilation import pipeline_of
+    from synthvlm_pipelines.settings import PipelineSettings
 
     local.init(
         runner=local.SubprocessRunner(use_venv=False),
@@ -51,9 +54,10 @@ def run_dataset(arguments: Mapping[str, Any], root: Path) -> str:
         workspace_root=str(root / "workspace"),
         enable_caching=False,
     )
+    name = name or ("dataset-run" if "assemble_request" in arguments else "selection-run")
     try:
-        pipeline = dataset_run if "assemble_request" in arguments else selection_run
-        task = pipeline(**arguments)
+        # Whoever waits hears of a failure at once, and the same command goes on.
+        task = pipeline_of(name, PipelineSettings(retries=0, most_shards=0))(**arguments)
     except RuntimeError as error:
         raise RunFailedError(str(error)) from error
     finally:

@@ -100,8 +100,12 @@ def with_shards(message: M, **outputs: str) -> M:
     return message
 
 
-def loop_items(pool: Iterable[ShardRef]) -> list[str]:
+def loop_items(pool: Iterable[ShardRef], most: int = 0) -> list[str]:
     """The items that a run fans out over: each holds a ``pool`` shard and its number.
+
+    Args:
+        pool: The pool shards.
+        most: Shards that a run may have; 0: any number.
 
     Raises:
         InvalidInput: The pool is empty, or has too many shards.
@@ -116,6 +120,11 @@ def loop_items(pool: Iterable[ShardRef]) -> list[str]:
     shards = [json.loads(to_json(ref)) for ref in pool]
     if not shards:
         raise InvalidInput("the caption files contain no usable caption")
+    if most and len(shards) > most:
+        raise InvalidInput(
+            f"the caption files make {len(shards):,} shards, and this pipeline takes at most "
+            f"{most:,}; use larger ones (--shard-size), or split the files over several runs"
+        )
     return [
         json.dumps({"shard": number, "shards": len(shards), "pool": shard}, sort_keys=True)
         for number, shard in enumerate(shards)

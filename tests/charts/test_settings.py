@@ -22,12 +22,14 @@ from synthvlm.local.words import RUN
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm_pipelines.connection import ConnectionSettings
+from synthvlm_pipelines.settings import pipeline_settings
 from tests.charts.conformance import problem
 from tests.charts.objects import named, of_kind, template, templates, texts
 from tests.charts.rendering import (
     CHART,
     CLAIM,
     CONFIGURATIONS,
+    EVERYTHING,
     NEWEST,
     RefusedError,
     configuration,
@@ -136,8 +138,8 @@ def test_helm_test_makes_a_call_that_the_service_has(word: str) -> None:
 
 
 def test_pipelines_get_arguments_and_variables_that_they_have() -> None:
-    source = (ROOT / "pipelines/synthvlm_pipelines/dataset_run.py").read_text(encoding="utf-8")
-    parameters = set(re.findall(r"^    (\w+): ", source, re.M))
+    source = (ROOT / "pipelines/synthvlm_pipelines/runs/dataset_run.py").read_text(encoding="utf-8")
+    parameters = set(re.findall(r"^ +(\w+): ", source, re.M))
     data = named(ALL, "ConfigMap", "synthvlm-pipelines")["data"]
     assert {f"{word}_address" for word in RUN} <= parameters & data.keys()
     assert data["store_uri"] == "s3://bucket/prefix"
@@ -148,6 +150,47 @@ def test_pipelines_get_arguments_and_variables_that_they_have() -> None:
     assert data["tls_secret"] == "synthvlm-client-tls"
     assert set(json.loads(data["images"])) == set(SERVICES)
     assert json.loads(data["pools"])["gpu"]["resource"] == "nvidia.com/gpu"
+
+
+def test_the_configmap_is_the_environment_that_a_release_s_pipelines_are_compiled_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nodes = {
+        "default": {"pool": "cpu", "cpu_request": 1},
+        "training": {"pool": "gpu", "gpus": 8, "queue": "gpus", "priority": "batch"},
+    }
+    rendered = render({**EVERYTHING, "pipelines": {"nodes": nodes}})
+    data = named(rendered, "ConfigMap", "synthvlm-pipelines")["data"]
+    for name, value in data.items():
+        monkeypatch.setenv(name, value)
+    settings = pipeline_settings()
+    assert settings.image == data["SYNTHVLM_PIPELINES_IMAGE"]
+    assert settings.pool("curate").cpu_request == "1"
+    training = settings.pool("train")
+    assert (training.gpus, training.gpu_resource) == (8, "nvidia.com/gpu")
+    assert (training.queue, training.priority) == ("gpus", "batch")
+    assert [taint.key for taint in training.tolerations] == ["nvidia.com/gpu"]
+    assert settings.environment["SYNTHVLM_STEP_TOKEN_FILE"] == "/run/secrets/token/token"
+    assert settings.environment["SYNTHVLM_STEP_CA_FILE"] == "/run/secrets/tls/ca.crt"
+    assert settings.environment.items() >= EVERYTHING["store"]["env"].items()
+    assert settings.secret_files == {
+        EVERYTHING["auth"]["tokenSecret"]: "/run/secrets/token",
+        "synthvlm-client-tls": "/run/secrets/tls",
+    }
+    keys = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]
+    assert settings.secret_environment == {EVERYTHING["store"]["credentialsSecret"]: keys}
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"pool": "absent"}, 'there is no pool "absent"'),
+        ({"pool": "cpu", "gpus": 1}, 'the pool "cpu" has no GPU resource'),
+    ],
+)
+def test_steps_on_nodes_that_are_not_there_are_refused(node: dict[str, Any], message: str) -> None:
+    with pytest.raises(RefusedError, match=message):
+        render({"pipelines": {"nodes": {"training": node}}})
 
 
 def test_images_by_name_tag_and_digest() -> None:

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synthvlm.cli.run.display import PlainDisplay, duration, run_table, stage_line
-from synthvlm.cli.run.state import STAGES, RunState
 from synthvlm.cli.terminal.output import Terminal
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader, StageEvent, State, emit
+from synthvlm_pipelines.state import STAGES, RunState
 
 
 @dataclass

@@ -19,6 +19,7 @@ from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.caption.v1 import caption_pb2, caption_pb2_grpc
 from synthvlm.dataset.v1 import dataset_pb2, dataset_pb2_grpc
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
+from synthvlm.storage import file_uri
 from synthvlm.storage.v1 import shard_pb2
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader, StageEvent
 from synthvlm_pipelines.requests import StageRequests
@@ -75,14 +76,15 @@ class Recorder(
         self._take("generate", request, context)
         images = ref("images", number(request.caption_set))
         yield generation_pb2.GenerateShardResponse(
-            progress=progress(10), result=generation_pb2.GenerateResult(image_set=images)
+            progress=progress(10),
+            result=generation_pb2.GenerateResult(image_set=images, generated=10),
         )
 
     def ScoreShard(self, request, context):
         self._take("score", request, context)
         scores = ref("scores", number(request.image_set))
         yield alignment_pb2.ScoreShardResponse(
-            progress=progress(10), result=alignment_pb2.ScoreResult(score_set=scores)
+            progress=progress(10), result=alignment_pb2.ScoreResult(score_set=scores, scored=10)
         )
 
     def Select(self, request, context):
@@ -136,6 +138,9 @@ def run_with(
         **(requests or StageRequests()).arguments(),
         "caption_file_digests": ["sha256:1"],
         "code_version": __version__,
+        "run_name": "a-run",
+        "store_uri": file_uri(folder / "store"),
+        "resume_command": "synthvlm run --again",
         **changed,
     }
     (folder / "arguments.json").write_text(json.dumps(arguments))

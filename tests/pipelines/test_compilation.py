@@ -1,6 +1,5 @@
 """The compiled pipeline: unchanged, complete, and free of what ``kfp.local`` gets wrong."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,23 +8,61 @@ from typing import Any
 import pytest
 import yaml
 from google.protobuf import json_format
+from kfp.compiler import Compiler
+from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 from kfp.pipeline_spec import pipeline_spec_pb2
 
+from synthvlm.errors import InvalidInput
 from synthvlm_pipelines.requests import StageRequests
-from synthvlm_pipelines.settings import IMAGE
+from synthvlm_pipelines.runs.dataset_run import dataset_run
+from synthvlm_pipelines.settings import IMAGE, PipelineSettings, pipeline_settings
 
-GOLDEN = Path(__file__).parent / "golden" / "dataset-run.yaml"
-"""Regenerate it with ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
+GOLDEN = Path(__file__).parent / "golden"
+"""Regenerate them with ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
 
 
-PIPELINES = ("dataset-run", "selection-run", "publication-run")
+PIPELINES = (
+    "dataset-run",
+    "selection-run",
+    "publication-run",
+    "synthesis-run",
+    "rescoring-run",
+    "training-run",
+    "ablation-run",
+)
 
 
 def compiled(folder: Path) -> Path:
     command = [sys.executable, "-m", "synthvlm_pipelines", "compile", "--out", str(folder)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert printed.split() == [str(folder / f"{name}.yaml") for name in PIPELINES]
-    return folder / "dataset-run.yaml"
+    return folder
+
+
+def documents(path: Path) -> list[dict[str, Any]]:
+    """What was compiled: the PipelineSpec and the PlatformSpec."""
+    pipeline, platform = yaml.safe_load_all(path.read_text())
+    pipeline["sdkVersion"] = ""
+    return [pipeline, platform]
+
+
+def parsed(path: Path) -> pipeline_spec_pb2.PipelineSpec:
+    message = pipeline_spec_pb2.PipelineSpec()
+    json_format.ParseDict(documents(path)[0], message)
+    return message
+
+
+def pods(path: Path) -> dict[str, KubernetesExecutorConfig]:
+    """How each step's pod is configured, by the step's component."""
+    message = pipeline_spec_pb2.PlatformSpec()
+    json_format.ParseDict(documents(path)[1], message)
+    executors = message.platforms["kubernetes"].deployment_spec.executors
+    return {
+        name.removeprefix("exec-"): json_format.ParseDict(
+            json_format.MessageToDict(config), KubernetesExecutorConfig()
+        )
+        for name, config in executors.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -35,34 +72,28 @@ def ir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def spec(ir: Path) -> pipeline_spec_pb2.PipelineSpec:
-    message = pipeline_spec_pb2.PipelineSpec()
-    json_format.ParseDict(yaml.safe_load(ir.read_text()), message)
-    return message
-
-
-def normalised(path: Path) -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load(path.read_text())
-    document["sdkVersion"] = ""
-    return document
+    return parsed(ir / "dataset-run.yaml")
 
 
 @pytest.mark.parametrize("name", PIPELINES)
 def test_the_pipeline_is_the_golden_one(ir: Path, name: str) -> None:
     file = f"{name}.yaml"
-    assert normalised(ir.with_name(file)) == normalised(GOLDEN.with_name(file))
+    assert documents(ir / file) == documents(GOLDEN / file)
 
 
 def test_a_selection_run_is_a_dataset_run_that_ends_earlier(ir: Path) -> None:
-    whole, first = (normalised(ir.with_name(f"{name}.yaml")) for name in PIPELINES[:2])
-    tasks = whole["root"]["dag"]["tasks"]
-    later = {"assemble", "condition-2"}  # training and evaluation
-    assert {name: task for name, task in tasks.items() if name not in later} == (
-        first["root"]["dag"]["tasks"]
+    whole, first = (
+        documents(ir / f"{name}.yaml")[0]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+        for name in PIPELINES[:2]
     )
+    later = {"assemble", "condition-3"}  # training and evaluation
+    assert {name: task for name, task in whole.items() if name not in later} == first
 
 
 def test_compiling_twice_gives_the_same_bytes(ir: Path, tmp_path: Path) -> None:
-    assert compiled(tmp_path / "again").read_bytes() == ir.read_bytes()
+    again = compiled(tmp_path / "again")
+    for name in PIPELINES:
+        assert (again / f"{name}.yaml").read_bytes() == (ir / f"{name}.yaml").read_bytes()
 
 
 def dags(
@@ -72,11 +103,14 @@ def dags(
     return [("root", spec.root), *nested]
 
 
-def test_every_reference_is_resolved(spec: pipeline_spec_pb2.PipelineSpec) -> None:
+@pytest.mark.parametrize("run", PIPELINES)
+def test_every_reference_is_resolved(ir: Path, run: str) -> None:
+    spec = parsed(ir / f"{run}.yaml")
     executors = spec.deployment_spec["executors"]
     for name, component in spec.components.items():
         if component.WhichOneof("implementation") == "executor_label":
             assert component.executor_label in executors, name
+    assert pods(ir / f"{run}.yaml").keys() == {name.removeprefix("exec-") for name in executors}
     for name, component in dags(spec):
         tasks = component.dag.tasks
         for task_name, task in tasks.items():
@@ -106,29 +140,59 @@ def resolve(
         task = component.dag.tasks[source.task_output_parameter.producer_task]
         outputs = spec.components[task.component_ref.name].output_definitions.parameters
         assert source.task_output_parameter.output_parameter_key in outputs, where
-    else:
+    elif kind == "task_final_status":
+        assert source.task_final_status.producer_task in component.dag.tasks, where
+    elif kind != "runtime_value":
         assert kind == "component_input_parameter", where
         assert source.component_input_parameter in component.input_definitions.parameters, where
 
 
-def test_the_loop_takes_no_other_steps_output(spec: pipeline_spec_pb2.PipelineSpec) -> None:
+LOOPS = {
+    "dataset-run": 1,
+    "selection-run": 1,
+    "publication-run": 0,
+    "synthesis-run": 1,
+    "rescoring-run": 1,
+    "training-run": 0,
+    "ablation-run": 1,
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_the_loop_takes_no_other_steps_output_and_has_a_limit(ir: Path, name: str) -> None:
     """``kfp.local`` would replace each of them by the loop's item."""
-    loops = [t for t in spec.root.dag.tasks.values() if t.WhichOneof("iterator")]
-    assert len(loops) == 1
-    (loop,) = loops
-    from_tasks = [
-        name
-        for name, source in loop.inputs.parameters.items()
-        if source.WhichOneof("kind") == "task_output_parameter"
-    ]
-    assert from_tasks == [loop.parameter_iterator.items.input_parameter]
+    components = dags(parsed(ir / f"{name}.yaml"))
+    loops = [t for _, c in components for t in c.dag.tasks.values() if t.WhichOneof("iterator")]
+    assert len(loops) == LOOPS[name]
+    for loop in loops:
+        from_tasks = [
+            key
+            for key, source in loop.inputs.parameters.items()
+            if source.WhichOneof("kind") == "task_output_parameter"
+        ]
+        assert from_tasks == [loop.parameter_iterator.items.input_parameter]
+        assert loop.iterator_policy.parallelism_limit == PipelineSettings().parallelism
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_run_ends_with_its_report(ir: Path, name: str) -> None:
+    tasks = parsed(ir / f"{name}.yaml").root.dag.tasks
+    strategy = pipeline_spec_pb2.PipelineTaskSpec.TriggerPolicy.TriggerStrategy
+    report = tasks["report"]
+    assert set(tasks) == {"report", "exit-handler-1"}
+    assert report.trigger_policy.strategy == strategy.ALL_UPSTREAM_TASKS_COMPLETED
+    status = report.inputs.parameters["status"].task_final_status
+    assert status.producer_task == "exit-handler-1"
+    assert not report.caching_options.enable_cache
+    for key in ("run_name", "store_uri", "resume_command"):
+        assert report.inputs.parameters[key].component_input_parameter == key
 
 
 def test_steps_run_the_given_image_and_install_nothing(
     spec: pipeline_spec_pb2.PipelineSpec,
 ) -> None:
     executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
-    assert len(executors) == 8
+    assert len(executors) == 9
     for executor in executors.values():
         assert executor["container"]["image"] == IMAGE
         assert "pip install" not in " ".join(executor["container"]["command"])
@@ -140,8 +204,10 @@ def test_digests_and_the_version_are_arguments_that_the_cache_sees(
     arguments = {n: set(c.input_definitions.parameters) for n, c in spec.components.items()}
     assert "caption_file_digests" in arguments["comp-import-captions"]
     steps = [name for name, c in spec.components.items() if c.executor_label]
-    # The models' digests are in the requests.
-    assert all({"request", "code_version"} <= arguments[name] for name in steps)
+    # The models' digests are in the requests. The report's step is never cached.
+    cached = [name for name in steps if name != "comp-report"]
+    assert all({"request", "code_version"} <= arguments[name] for name in cached)
+    assert not spec.root.dag.tasks["report"].caching_options.enable_cache
 
 
 def test_the_pipeline_has_one_request_a_stage_and_no_parameter_of_its_own(
@@ -152,21 +218,119 @@ def test_the_pipeline_has_one_request_a_stage_and_no_parameter_of_its_own(
         *StageRequests().arguments(),
         "caption_file_digests",
         "code_version",
+        *("run_name", "store_uri", "profile", "resume_command"),
     }
 
 
-def test_the_image_can_be_chosen_when_compiling(tmp_path: Path) -> None:
-    code = (
-        "from pathlib import Path; from synthvlm_pipelines.compilation import compile_all;"
-        "import sys; compile_all(Path(sys.argv[1]))"
+POOL = {"accelerator": "h100", "zone": "a"}
+TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+SECTION: dict[str, Any] = {
+    "image": "registry.example/pipelines:2",
+    "parallelism": 4,
+    "retries": 3,
+    "retry_seconds": 60,
+    "timeout_seconds": 7200,
+    "nodes": {
+        "default": {"cpu_request": "250m", "memory_limit": "2Gi", "queue": "steps"},
+        "training": {
+            "node_selector": POOL,
+            "tolerations": [
+                {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+            ],
+            "gpus": 8,
+            "image": "registry.example/training:2",
+            "labels": {"team": "vision"},
+            "queue": "gpus",
+            "priority": "batch",
+            "timeout_seconds": 600_000,
+        },
+    },
+    "environment": {"SYNTHVLM_STEP_TOKEN_FILE": "/run/secrets/token/token"},
+    "secret_files": {"synthvlm-token": "/run/secrets/token"},
+    "secret_environment": {"store-keys": ["AWS_ACCESS_KEY_ID"]},
+}
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The dataset run, compiled with a profile that says where its steps run."""
+    folder = tmp_path_factory.mktemp("placed")
+    profile = folder / "placed.yaml"
+    profile.write_text(yaml.safe_dump({"pipelines": SECTION}))
+    target = folder / "dataset-run.yaml"
+    Compiler().compile(dataset_run(pipeline_settings(str(profile))), str(target))
+    return target
+
+
+def test_pods_run_where_the_profile_says(placed: Path) -> None:
+    config = pods(placed)
+    train, select = config["train"], config["select"]
+    assert dict(train.node_selector.labels) == POOL
+    (toleration,) = train.tolerations
+    assert (toleration.key, toleration.operator) == ("nvidia.com/gpu", "Exists")
+    assert toleration.effect == "NoSchedule"
+    assert dict(train.pod_metadata.labels) == {
+        "team": "vision",
+        "synthvlm.io/client": "true",
+        "kueue.x-k8s.io/queue-name": "gpus",
+        "kueue.x-k8s.io/priority-class": "batch",
+    }
+    assert train.active_deadline_seconds == 600_000
+    assert not select.node_selector.labels
+    assert not select.tolerations
+    assert dict(select.pod_metadata.labels) == {
+        "synthvlm.io/client": "true",
+        "kueue.x-k8s.io/queue-name": "steps",
+    }
+    assert select.active_deadline_seconds == 7200
+
+
+def test_steps_get_the_images_and_resources_of_the_profile(placed: Path) -> None:
+    executors = documents(placed)[0]["deploymentSpec"]["executors"]
+    images = {name.removeprefix("exec-"): e["container"]["image"] for name, e in executors.items()}
+    assert images.pop("train") == "registry.example/training:2"
+    assert set(images.values()) == {"registry.example/pipelines:2"}
+    train, select = (
+        executors[f"exec-{name}"]["container"]["resources"] for name in ("train", "select")
     )
-    image = "registry.example/synthvlm/pipelines@sha256:" + "0" * 64
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "SYNTHVLM_PIPELINES_IMAGE": image},
-    )
-    document = yaml.safe_load((tmp_path / "dataset-run.yaml").read_text())
-    images = {e["container"]["image"] for e in document["deploymentSpec"]["executors"].values()}
-    assert images == {image}
+    assert train["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert train["accelerator"]["resourceCount"] == "8"
+    assert select["resourceCpuRequest"] == "250m"
+    assert select["resourceMemoryLimit"] == "2Gi"
+    assert "accelerator" not in select
+
+
+def test_steps_are_tried_again_and_know_their_run_and_their_secrets(placed: Path) -> None:
+    spec = parsed(placed)
+    tasks = {name: t for _, c in dags(spec) for name, t in c.dag.tasks.items()}
+    for name in ("generate", "train", "report"):
+        policy = tasks[name].retry_policy
+        assert (policy.max_retry_count, policy.backoff_duration.seconds) == (3, 60)
+    for config in pods(placed).values():
+        (run_id,) = config.field_path_as_env
+        assert (run_id.name, run_id.field_path) == (
+            "SYNTHVLM_STEP_RUN_ID",
+            "metadata.labels['pipeline/runid']",
+        )
+        assert config.secret_as_volume[0].mount_path == "/run/secrets/token"
+        (key,) = config.secret_as_env[0].key_to_env
+        assert (key.secret_key, key.env_var) == ("AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY_ID")
+    for executor in documents(placed)[0]["deploymentSpec"]["executors"].values():
+        (variable,) = executor["container"]["env"]
+        assert variable["name"] == "SYNTHVLM_STEP_TOKEN_FILE"
+
+
+def test_the_environment_comes_before_the_profile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chart's ConfigMap is the environment in which a release's pipelines are compiled."""
+    monkeypatch.setenv("SYNTHVLM_PIPELINES_IMAGE", "registry.example/p@sha256:" + "0" * 64)
+    monkeypatch.setenv("SYNTHVLM_PIPELINES_NODES", '{"training": {"queue": "night"}}')
+    settings = pipeline_settings("7b")
+    assert settings.image.endswith("0" * 64)
+    assert settings.pool("train").queue == "night"
+
+
+def test_a_misspelt_setting_is_refused_by_its_name(tmp_path: Path) -> None:
+    profile = tmp_path / "wrong.yaml"
+    profile.write_text("pipelines: {nodes: {training: {gpu: 1}}}")
+    with pytest.raises(InvalidInput, match=r"pipelines\.nodes\.training\.gpu"):
+        pipeline_settings(str(profile))

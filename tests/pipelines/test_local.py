@@ -10,6 +10,7 @@ from synthvlm.generation.v1.generation_pb2 import (
     ImageFormat,
     SamplingParameters,
 )
+from synthvlm.report.outcome import Failure, Outcome
 from synthvlm_pipelines.__main__ import main
 from synthvlm_pipelines.events import State
 from synthvlm_pipelines.requests import StageRequests
@@ -110,6 +111,21 @@ def test_a_failure_names_stage_shard_and_reason(tmp_path: Path, recorder, run_pi
     (line,) = answer.stderr.splitlines()[-1:]
     assert line.startswith("synthvlm_pipelines: ")
     assert "select" not in recorder.requests
+    report = tmp_path / "store" / "reports" / "a-run"
+    outcome = Outcome.model_validate_json((report / "outcome.json").read_bytes())
+    assert outcome.failure == Failure(
+        stage="generate",
+        shard=1,
+        shards=3,
+        code="FAILED_PRECONDITION",
+        reason="another model is loaded",
+    )
+    assert outcome.resume == "synthvlm run --again"
+    generated = next(stage for stage in outcome.stages if stage.stage == "generate")
+    assert (generated.finished, generated.unfinished) == (2, [1])
+    page = (report / "report.html").read_text()
+    for told in ("generate", "2 of 3", "another model is loaded", "synthvlm run --again"):
+        assert told in page
 
 
 def test_a_wrong_request_is_a_failure_of_its_stage(tmp_path: Path, recorder, run_pipeline) -> None:

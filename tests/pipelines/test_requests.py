@@ -116,7 +116,12 @@ def test_a_step_sends_its_request_unchanged_but_for_the_shards(
     @given(messages(kind.DESCRIPTOR))
     def send(request: Message) -> None:
         component.python_func(
-            address=recorder.address, request=to_json(request), code_version=__version__, **outputs
+            address=recorder.address,
+            request=to_json(request),
+            code_version=__version__,
+            run_name="a-run",
+            store_uri="memory://requests",
+            **outputs,
         )
         received = recorder.requests[name.removesuffix("_captions")].pop()
         for field in shards:
@@ -168,3 +173,10 @@ def test_the_results_of_most_shards_fit_an_argument():
     made = {"image_set": shard, "generated": "500000", "reused": "500000"}
     results = [[json.dumps(one)] * MAX_SHARDS for one in (curated, made, made)]
     assert len(json.dumps(results)) < 128 * 1024 - 10_000  # for the request, and names
+
+
+def test_more_shards_than_a_server_takes_are_refused_before_anything_is_made() -> None:
+    pool = [ShardRef(path="x")] * 3
+    assert len(loop_items(pool, most=3)) == 3
+    with pytest.raises(InvalidInput, match=r"3 shards.* at most 2; use larger ones"):
+        loop_items(pool, most=2)

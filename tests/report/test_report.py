@@ -16,8 +16,8 @@ from synthvlm.report.model import Counts, Gallery
 from synthvlm.report.pictures import MAX_SIDE
 from synthvlm.report.record import RunRecord
 from synthvlm.report.render import render_report
-from synthvlm.report.write import report_run, store_record, store_report, write_report
-from synthvlm.storage import ShardRef, file_location, open_shard, open_store
+from synthvlm.report.write import store_record, store_report, write_report
+from synthvlm.storage import file_location, open_shard, open_store
 from synthvlm.storage.schemas import DROPPED, SCORES, SELECTION
 from tests.report.reported_run import GENERATOR, SCORER, make_run
 
@@ -319,19 +319,3 @@ def test_a_report_is_made_from_the_store_alone(run, tmp_path):
     store.write("runs/damaged/record.json", b"{}")
     with pytest.raises(DataCorrupt, match="is not the record of a run"):
         store_report(store, "runs/damaged")
-
-
-def test_a_report_that_cannot_be_made_is_a_warning_and_not_a_failure(run, tmp_path, monkeypatch):
-    store, record = run
-    told = []
-    assert report_run(store.uri, record, tmp_path, told.append) == tmp_path / "report.html"
-    assert told == []
-    lost = record.model_copy(update={"selection": ShardRef("gone/x", "", 0)})
-    assert report_run(store.uri, lost, tmp_path, told.append) is None
-    assert report_run(store.uri, record, tmp_path / "absent", told.append) is None
-    monkeypatch.setattr("synthvlm.report.write.render_report", lambda _: {}["defect"])
-    assert report_run(store.uri, record, tmp_path, told.append) is None
-    assert "gone/x" in told[0]
-    assert "absent" in told[1]
-    assert "KeyError" in told[2]
-    assert RunRecord.model_validate_json((tmp_path / "record.json").read_text()) == record

@@ -6,7 +6,14 @@ from synthvlm_pipelines.settings import IMAGE
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
-def curate(address: str, request: str, item: str, code_version: str) -> str:
+def curate(
+    address: str,
+    request: str,
+    item: str,
+    code_version: str,
+    run_name: str,
+    store_uri: str,
+) -> str:
     """Applies a recipe to a pool shard.
 
     Args:
@@ -14,6 +21,8 @@ def curate(address: str, request: str, item: str, code_version: str) -> str:
         request: The CurateShardRequest as JSON, without the pool shard.
         item: The loop's item: the pool shard.
         code_version: Version that the run was submitted for.
+        run_name: Name of the run.
+        store_uri: The run's object store.
 
     Returns:
         The CurateResult as JSON.
@@ -21,10 +30,10 @@ def curate(address: str, request: str, item: str, code_version: str) -> str:
     from synthvlm.caption.v1.caption_pb2 import CurateShardRequest
     from synthvlm.client import CaptionClient
     from synthvlm_pipelines.requests import stage_request
-    from synthvlm_pipelines.stage import stage
+    from synthvlm_pipelines.stage import RunPlace, stage
 
     with (
-        stage("curate", code_version, item) as current,
+        stage("curate", code_version, RunPlace(store_uri, run_name), [request], item) as current,
         CaptionClient(current.channel(address)) as client,
     ):
         wanted = stage_request(request, CurateShardRequest, pool=item)

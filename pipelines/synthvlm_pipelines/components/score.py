@@ -7,7 +7,14 @@ from synthvlm_pipelines.settings import IMAGE
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)
 def score(
-    address: str, request: str, item: str, curated: str, generated: str, code_version: str
+    address: str,
+    request: str,
+    item: str,
+    curated: str,
+    generated: str,
+    code_version: str,
+    run_name: str,
+    store_uri: str,
 ) -> str:
     """Scores every image against its caption.
 
@@ -18,6 +25,8 @@ def score(
         curated: The CurateResult as JSON.
         generated: The GenerateResult as JSON.
         code_version: Version that the run was submitted for.
+        run_name: Name of the run.
+        store_uri: The run's object store.
 
     Returns:
         The ScoreResult as JSON.
@@ -25,10 +34,16 @@ def score(
     from synthvlm.alignment.v1.alignment_pb2 import ScoreShardRequest
     from synthvlm.client import AlignmentClient
     from synthvlm_pipelines.requests import stage_request
-    from synthvlm_pipelines.stage import stage
+    from synthvlm_pipelines.stage import RunPlace, stage
 
     with (
-        stage("score", code_version, item) as current,
+        stage(
+            "score",
+            code_version,
+            RunPlace(store_uri, run_name),
+            [request, curated, generated],
+            item,
+        ) as current,
         AlignmentClient(current.channel(address)) as client,
     ):
         wanted = stage_request(request, ScoreShardRequest, caption_set=curated, image_set=generated)

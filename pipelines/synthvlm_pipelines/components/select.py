@@ -13,6 +13,8 @@ def select(
     generated: list[str],
     scored: list[str],
     code_version: str,
+    run_name: str,
+    store_uri: str,
 ) -> str:
     """Selects the best image of each caption, then the best captions overall.
 
@@ -23,6 +25,8 @@ def select(
         generated: The GenerateResult of every shard as JSON, in the same order.
         scored: The ScoreResult of every shard as JSON, in the same order.
         code_version: Version that the run was submitted for.
+        run_name: Name of the run.
+        store_uri: The run's object store.
 
     Returns:
         The SelectResult as JSON.
@@ -30,10 +34,15 @@ def select(
     from synthvlm.client import DatasetClient
     from synthvlm.dataset.v1.dataset_pb2 import SelectRequest
     from synthvlm_pipelines.requests import stage_request, with_shards
-    from synthvlm_pipelines.stage import stage
+    from synthvlm_pipelines.stage import RunPlace, stage
 
     with (
-        stage("select", code_version) as current,
+        stage(
+            "select",
+            code_version,
+            RunPlace(store_uri, run_name),
+            [request, *curated, *generated, *scored],
+        ) as current,
         DatasetClient(current.channel(address)) as client,
     ):
         wanted = stage_request(request, SelectRequest)

@@ -30,6 +30,7 @@ class CommandError(Exception):
         message: One line for the user.
         log: Where to find more.
         tail: The last lines of that log, if they explain the failure.
+        report: The report of the run that failed.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class CommandError(Exception):
         self.status = status
         self.log = log
         self.tail = tail
+        self.report: Path | None = None
 
     def text(self) -> str:
         """The text for stderr."""
         line = f"synthvlm: {self.message}"
-        if self.log is not None:
-            line += f" (log: {self.log})"
+        places = {"report": self.report, "log": self.log}
+        if told := ", ".join(f"{name}: {path}" for name, path in places.items() if path):
+            line += f" ({told})"
         return f"{line}\n{self.tail}".rstrip()
 
 

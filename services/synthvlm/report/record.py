@@ -9,8 +9,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from synthvlm.errors import InvalidInput
 from synthvlm.storage.refs import ShardRef
 
-Stage = Literal["import", "curate", "generate", "score", "select", "assemble", "train", "evaluate"]
-"""A stage of a run, named by its verb; ``import`` reads the caption files."""
+Stage = Literal[
+    "find",
+    "import",
+    "curate",
+    "generate",
+    "score",
+    "select",
+    "assemble",
+    "train",
+    "evaluate",
+    "compare",
+]
+"""A stage of a run, named by its verb; ``import`` reads the caption files, ``find`` what an earlier
+run has left, and ``compare`` the evaluations of several models."""
 
 DeviceStage = Literal["generate", "score", "train", "evaluate"]
 """A stage whose work a GPU does, where the profile has one."""

@@ -41,6 +41,28 @@ def render_report(data: RunReport) -> str:
     Returns:
         A complete HTML document.
     """
+    return (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            data=data,
+            score_names=SCORES,
+            captions_funnel=_captions_funnel(data),
+            images_funnel=_images_funnel(data),
+            histogram=histogram,
+            loss_curve=loss_curve,
+            conditions=CONDITIONS,
+            groups=[] if data.evaluation is None else compared(data.evaluation.record),
+            figure=figures.figure,
+            limits=_limits,
+            seconds=(data.finished - data.started).total_seconds(),
+            slowest=max([stage.seconds for stage in data.stages], default=0) or 1,
+        )
+    )
+
+
+def page_environment() -> jinja2.Environment:
+    """The templates of the pages, with the filters that they use; all texts are escaped."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("synthvlm.report"),
         autoescape=True,
@@ -59,20 +81,7 @@ def render_report(data: RunReport) -> str:
         "money": lambda price: _NOTHING if price is None else f"{price:,.2f}",
     }
     environment.filters |= filters
-    return environment.get_template("report.html.j2").render(
-        data=data,
-        score_names=SCORES,
-        captions_funnel=_captions_funnel(data),
-        images_funnel=_images_funnel(data),
-        histogram=histogram,
-        loss_curve=loss_curve,
-        conditions=CONDITIONS,
-        groups=[] if data.evaluation is None else compared(data.evaluation.record),
-        figure=figures.figure,
-        limits=_limits,
-        seconds=(data.finished - data.started).total_seconds(),
-        slowest=max([stage.seconds for stage in data.stages], default=0) or 1,
-    )
+    return environment
 
 
 def _captions_funnel(data: RunReport) -> list[Step]:

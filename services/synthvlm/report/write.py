@@ -1,12 +1,11 @@
 """The report of a finished run, from its record to the page: in a store, or in a local folder."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from synthvlm.atomic_files import write_atomically
-from synthvlm.errors import DataCorrupt, DomainError
+from synthvlm.errors import DataCorrupt
 from synthvlm.report.collect import collect
 from synthvlm.report.record import RunRecord
 from synthvlm.report.render import render_report
@@ -75,29 +74,3 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
     """
     page = render_report(collect(open_store(parse_location(store_uri)), record))
     return write_atomically(to, page)
-
-
-def report_run(
-    store_uri: str, record: RunRecord, folder: Path, warn: Callable[[str], None]
-) -> Path | None:
-    """Writes a run's record and, if it can, its report into a local folder.
-
-    The dataset version is committed by then, so no failure of the report may make the run look
-    failed: not a full disk, nor a missing shard, nor a bug in the page.
-
-    Args:
-        store_uri: The object store that holds the run's shards.
-        record: The run's record.
-        folder: Gets ``record.json`` and ``report.html``.
-        warn: Called with the reason if there is no report.
-
-    Returns:
-        The report; None if there is none.
-    """
-    try:
-        (folder / RECORD_FILE).write_text(record.model_dump_json(indent=2), encoding="utf-8")
-        return write_report(store_uri, record, folder / PAGE_FILE)
-    except Exception as error:
-        kind = "" if isinstance(error, DomainError | OSError) else f"{type(error).__name__}: "
-        warn(f"{kind}{error}")
-        return None

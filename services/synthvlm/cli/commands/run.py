@@ -1,8 +1,9 @@
 """``synthvlm run``: captions in, dataset version out."""
 
+import shlex
 import signal
+import sys
 import time
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -26,7 +27,6 @@ from synthvlm.cli.options import (
     prepared_home,
 )
 from synthvlm.cli.run.display import display_on, duration
-from synthvlm.cli.run.nothing_left import parsed
 from synthvlm.cli.run.options import (
     DEFAULT_REPEATS,
     DEFAULT_SHARD_SIZE,
@@ -43,9 +43,9 @@ from synthvlm.cli.run.options import (
     UntilOption,
     WithinOption,
 )
-from synthvlm.cli.run.outcome import RunOutcome
 from synthvlm.cli.run.pipeline import run_pipeline
 from synthvlm.cli.run.plan import plan_run
+from synthvlm.cli.run.report import bring_report, reported
 from synthvlm.cli.run.wanted import stage_requests
 from synthvlm.cli.terminal.output import (
     Terminal,
@@ -59,11 +59,12 @@ from synthvlm.evaluation.comparison import record_of
 from synthvlm.local.home import Home
 from synthvlm.local.services import run_services
 from synthvlm.profiles import load_profile
-from synthvlm.report.record import Prices, Verification
-from synthvlm.report.write import report_run
-from synthvlm.storage import ShardRef, Store, open_shard, open_store
+from synthvlm.report.record import Prices
+from synthvlm.storage import Store, open_shard, open_store
 from synthvlm.storage.protos import ref_to_proto
+from synthvlm_pipelines.nothing_left import parsed
 from synthvlm_pipelines.requests import StageRequests
+from synthvlm_pipelines.results import RunResults
 
 
 def run(
@@ -152,9 +153,8 @@ def _execute(
     as_json: bool,
 ) -> None:
     prices = Prices.of(load_profile(profile).section("cost"))
-    started, clock = datetime.now().astimezone(), time.monotonic()
+    clock = time.monotonic()
     display = display_on(stderr_console())
-    profile_name = Path(profile).stem
     try:
         with (
             blaming_disk(home.root),
@@ -162,35 +162,36 @@ def _execute(
         ):
             plan = plan_run(requests, services, profile, home.store_uri)
             folder = home.new_run(requests.assemble.name)
-            arguments = dict(plan.arguments)
+            arguments = {
+                **plan.arguments,
+                "run_name": folder.name,
+                "prices": prices.model_dump_json(),
+                "resume_command": shlex.join(["synthvlm", *sys.argv[1:]]),
+            }
             if until is LastStage.SELECT:
                 for stage in ("assemble", "train", "evaluate"):
                     del arguments[f"{stage}_request"]
-            state = run_pipeline(arguments, services, folder, display.run, until.value)
+                del arguments["prices"]  # nothing is published, so there is no bill
+            with reported(arguments, folder):
+                state = run_pipeline(arguments, services, folder, display.run, until.value)
     finally:
         display.close()
+    report = bring_report(arguments, folder, _warn)
     if until is LastStage.SELECT:
         _tell_selection(parsed(state, "select", SelectResult)[0], as_json)
         return
-    outcome = RunOutcome(state)
-    record = outcome.record(profile_name, plan.configuration, started, datetime.now().astimezone())
+    results = RunResults(state)
     store = open_store(home.store_location)
-    made = outcome.version
-    version = open_shard(store, ShardRef(made.path, made.digest, made.pairs))
-    verification = Verification.of(version.manifest.details)
-    more = {"verification": verification, "run": folder.name, "prices": prices}
-    record = record.model_copy(update=more)
-    report = report_run(home.store_uri, record, folder, _warn)
     seconds = time.monotonic() - clock
     console = stderr_console() if as_json else stdout_console()
-    _tell(console, store, outcome, report, seconds)
-    if truncated := outcome.truncated(store):
+    _tell(console, store, results, report, seconds)
+    if truncated := results.truncated(store):
         console.say(
             f"{truncated:,} images have a caption longer than the text encoders' window: its end "
             f"did not reach the model"
         )
     if as_json:
-        print_json(outcome.summary(report, seconds))
+        print_json(results.summary(report, seconds))
 
 
 def _tell_selection(result: SelectResult, as_json: bool) -> None:
@@ -215,7 +216,7 @@ def _warn(problem: str) -> None:
 
 
 def _tell(
-    console: Terminal, store: Store, outcome: RunOutcome, report: Path | None, seconds: float
+    console: Terminal, store: Store, outcome: RunResults, report: Path | None, seconds: float
 ) -> None:
     counts, version = outcome.counts(), outcome.version
     console.say(

@@ -8,10 +8,10 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from synthvlm.cli.run.state import RunState, StageProgress
 from synthvlm.cli.terminal.output import Terminal, styled
 from synthvlm.local.processes import ServiceProcess, ServiceState
 from synthvlm_pipelines.events import StageEvent
+from synthvlm_pipelines.state import RunState, StageProgress
 
 PLAIN_SECONDS = 5.0
 """Least time between two plain lines about a stage that makes progress."""

@@ -18,8 +18,6 @@ from synthvlm.cli.failures import (
     CommandError,
     full_disk,
 )
-from synthvlm.cli.run.nothing_left import why_nothing_is_left
-from synthvlm.cli.run.state import RunState
 from synthvlm.disk_space import says_disk_is_full
 from synthvlm.local.logs import log_tail
 from synthvlm.local.services import Services
@@ -27,6 +25,8 @@ from synthvlm.parent_death import ending_with_parent
 from synthvlm.report.record import Stage
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE, TOKEN_VARIABLE
 from synthvlm_pipelines.events import PROGRESS_FILE, EventReader
+from synthvlm_pipelines.nothing_left import why_nothing_is_left
+from synthvlm_pipelines.state import RunState, stages_until
 
 RESUME_ADVICE = "run the same command again to resume where this one stopped"
 
@@ -77,7 +77,8 @@ def run_pipeline(
             start_new_session=True,
         )
     try:
-        return _follow(process, RunState(last), EventReader(progress), services, log, on_change)
+        state = RunState(stages_until(last))
+        return _follow(process, state, EventReader(progress), services, log, on_change)
     finally:
         _end(process)
 
@@ -111,7 +112,7 @@ def _follow(
         if state.failure is not None:
             raise _stage_error(state, log)
         if status is not None:
-            if status == 0 and state.is_finished:
+            if state.is_finished:  # if the exit step failed, the report is made without it
                 return state
             raise _process_error(state, status, log)
         time.sleep(_POLL_SECONDS)

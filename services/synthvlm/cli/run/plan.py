@@ -82,6 +82,8 @@ def plan_run(wanted: StageRequests, services: Callees, profile: str, store_uri: 
         **requests.arguments(),
         "caption_file_digests": [_digest(file) for file in requests.import_captions.files],
         "code_version": __version__,
+        "store_uri": store_uri,
+        "profile": Path(profile).stem,
     }
     return RunPlan(configuration, arguments)
 

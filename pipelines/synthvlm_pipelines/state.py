@@ -1,7 +1,7 @@
 """Where a run stands, put together from the events of its stages."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,11 @@ def stages_until(last: Stage) -> tuple[Stage, ...]:
     """The stages of a run that ends with ``last``, in its order."""
     every = (*STAGES, *JOBS)
     return every[: every.index(last) + 1]
+
+
+def every_stage() -> tuple[Stage, ...]:
+    """All stages that a run can have, in their order."""
+    return ("find", *STAGES, *JOBS, "compare")
 
 
 LOOPED = ("curate", "generate", "score")
@@ -117,17 +122,15 @@ class RunState:
     """Where a run stands.
 
     Args:
-        last: The stage that it ends with.
+        stages: Its stages, in their order.
         clock: Seconds that pass.
     """
 
     def __init__(
-        self, last: Stage = "assemble", clock: Callable[[], float] = time.monotonic
+        self, stages: Sequence[Stage] = STAGES, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.clock = clock
-        self.stages: dict[str, StageProgress] = {
-            name: StageProgress(name) for name in stages_until(last)
-        }
+        self.stages: dict[str, StageProgress] = {name: StageProgress(name) for name in stages}
         self.failure: StageEvent | None = None
 
     def apply(self, event: StageEvent) -> None:
@@ -135,7 +138,8 @@ class RunState:
         self.stages[event.stage].apply(event, self.clock())
         if event.stage in LOOPED:  # all of them work on the same shards
             for name in LOOPED:
-                self.stages[name].shards = event.shards
+                if name in self.stages:
+                    self.stages[name].shards = event.shards
         if event.state is State.FAILED and self.failure is None:
             self.failure = event
 
@@ -154,6 +158,8 @@ class RunState:
         ]
 
     def results(self, stage: str) -> list[dict[str, Any]]:
-        """The results of a stage's finished shards, in their order."""
+        """The results of a stage's finished shards, in their order; none of another run's stage."""
+        if stage not in self.stages:
+            return []
         latest = self.stages[stage].latest
         return [latest[s].result for s in sorted(latest) if latest[s].state is State.FINISHED]

@@ -2,21 +2,24 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import TypeVar
 
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from synthvlm.alignment.v1 import alignment_pb2
 from synthvlm.caption.v1 import caption_pb2
-from synthvlm.cli.run.state import RunState
 from synthvlm.generation.v1 import generation_pb2
 from synthvlm.storage.protos import counts_by_rule
 from synthvlm.storage.v1 import shard_pb2
+from synthvlm_pipelines.state import RunState
+
+M = TypeVar("M", bound=Message)
 
 
 def why_nothing_is_left(state: RunState) -> str | None:
-    """One line on the first stage that left nothing; None when each left something."""
-    curated = parsed(state, "curate", caption_pb2.CurateResult)
+    """One line on the first stage that left nothing; None when each that is finished left some."""
+    curated = _finished(state, "curate", caption_pb2.CurateResult)
     if curated and not sum(result.kept for result in curated):
         read = sum(result.read for result in curated)
         return (
@@ -24,14 +27,14 @@ def why_nothing_is_left(state: RunState) -> str | None:
             f"({_shown(_counted(result.dropped for result in curated))}); use another --recipe, or "
             f"other captions"
         )
-    generated = parsed(state, "generate", generation_pb2.GenerateResult)
+    generated = _finished(state, "generate", generation_pb2.GenerateResult)
     if generated and not sum(result.generated for result in generated):
         failed = _counted(result.failed for result in generated)
         return (
             f"no image can be used: none of {failed.total():,} could be made ({_shown(failed)}); "
             f"the profile's model does not work as it should"
         )
-    scored = parsed(state, "score", alignment_pb2.ScoreResult)
+    scored = _finished(state, "score", alignment_pb2.ScoreResult)
     if scored and not sum(result.scored for result in scored):
         made = sum(result.generated for result in generated)
         return (
@@ -41,9 +44,15 @@ def why_nothing_is_left(state: RunState) -> str | None:
     return None
 
 
-def parsed(state: RunState, stage: str, kind: type[Any]) -> list[Any]:
+def parsed(state: RunState, stage: str, kind: type[M]) -> list[M]:
     """The results of a stage's finished shards."""
     return [json_format.ParseDict(result, kind()) for result in state.results(stage)]
+
+
+def _finished(state: RunState, stage: str, kind: type[M]) -> list[M]:
+    """The results of a stage that is finished on every shard; else none."""
+    is_finished = stage in state.stages and state.stages[stage].is_finished
+    return parsed(state, stage, kind) if is_finished else []
 
 
 def _counted(results: Iterable[Iterable[shard_pb2.DropCount]]) -> Counter[str]:

@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from synthvlm.cli.run.outcome import RunOutcome
-from synthvlm.cli.run.state import RunState
 from synthvlm_pipelines.events import StageEvent, State
+from synthvlm_pipelines.results import RunResults
+from synthvlm_pipelines.state import RunState, stages_until
 
 RESULTS: dict[str, dict[str, Any]] = {
     "import": {"read": "5", "quarantined": [{"rule": "invalid_json", "records": "1"}]},
@@ -21,12 +21,12 @@ PROGRESS: dict[str, dict[str, Any]] = {
 }
 
 
-def finished() -> RunOutcome:
+def finished() -> RunResults:
     state = RunState()
     for stage, result in RESULTS.items():
         progress = PROGRESS.get(stage, {})
         state.apply(StageEvent(stage, State.FINISHED, result=result, **progress))
-    return RunOutcome(state)
+    return RunResults(state)
 
 
 def test_the_summary_has_what_scripts_rely_on() -> None:
@@ -52,14 +52,14 @@ def test_the_summary_has_what_scripts_rely_on() -> None:
 
 
 def test_the_summary_names_what_jobs_have_made() -> None:
-    state = RunState("evaluate")
+    state = RunState(stages_until("evaluate"))
     for stage, result in RESULTS.items():
         state.apply(StageEvent(stage, State.FINISHED, result=result))
     for stage, path in (("train", "models/m"), ("evaluate", "evaluation/e")):
         result = {"path": path, "digest": f"sha256:{path[-1]}", "records": 9, "found": False}
         state.apply(StageEvent(stage, State.FINISHED, result=result))
     assert state.is_finished
-    summary = RunOutcome(state).summary(None, 1.0)
+    summary = RunResults(state).summary(None, 1.0)
     assert summary["model"] == {"path": "models/m", "digest": "sha256:m"}
     assert summary["evaluation"] == {"path": "evaluation/e", "digest": "sha256:e"}
 

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from synthvlm.cli.run.nothing_left import why_nothing_is_left
-from synthvlm.cli.run.state import RunState
 from synthvlm_pipelines.events import StageEvent, State
+from synthvlm_pipelines.nothing_left import why_nothing_is_left
+from synthvlm_pipelines.state import RunState
 
 
 def state(**results: list[dict[str, Any]]) -> RunState:
@@ -49,4 +49,11 @@ def test_no_image_scored() -> None:
 def test_something_left() -> None:
     assert why_nothing_is_left(state()) is None
     run = state(curate=[{"kept": "1"}, {}], generate=[{"generated": "1"}], score=[{"scored": "1"}])
+    assert why_nothing_is_left(run) is None
+
+
+def test_shards_that_are_not_finished_may_still_leave_something() -> None:
+    run = state(curate=[{"kept": "1"}])
+    run.apply(StageEvent("generate", State.FINISHED, 0, 2, result={}))
+    run.apply(StageEvent("generate", State.FAILED, 1, 2))
     assert why_nothing_is_left(run) is None

@@ -1,0 +1,1 @@
+"""The pipelines: the whole run, and its parts for use alone."""
