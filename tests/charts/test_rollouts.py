@@ -107,7 +107,10 @@ def test_keda_scales_by_the_time_in_the_queue() -> None:
     assert trigger["metadata"]["threshold"] == "30"
     assert trigger["metricType"] == "Value"
     query = trigger["metadata"]["query"]
-    assert "synthvlm_generation_queued" in query
+    for metric in ("queue_seconds_sum", "queue_seconds_count", "queued"):
+        assert f"synthvlm_generation_{metric}{{" in query
+    # Item calls, which wait for milliseconds, do not hide the wait of shard calls.
+    assert query.startswith("max(sum by (kind)")
     assert 'namespace="images"' in query
     with pytest.raises(RefusedError, match=r"give monitoring\.prometheusAddress"):
         render({"services.caption.autoscaling.kind": "keda"})
