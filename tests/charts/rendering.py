@@ -70,7 +70,18 @@ EVERYTHING: Values = {
     "store": {**S3, "env": {"AWS_REGION": "eu-central-1"}},
     "catalogue": POSTGRESQL,
     "tls": {"enabled": True, "issuer": {"name": "the-issuer"}},
-    "auth": {"tokenSecret": "the-token"},
+    "auth": {
+        "tokenSecret": "the-token",
+        "kubernetes": {
+            "audience": "synthvlm",
+            "grants": [{"groups": ["system:serviceaccounts:team"], "scopes": ["*:write"]}],
+        },
+        "oidc": {
+            "issuer": "https://provider.example.com",
+            "audience": "synthvlm",
+            "caSecret": "the-provider",
+        },
+    },
     "exposure": {
         "kind": "gateway",
         "grpc": True,
@@ -95,6 +106,10 @@ OPTIONS: dict[str, Values] = {
     "own-secrets": {
         "tls": {"enabled": True, "mutual": False, "existingSecret": "the-certificate"},
         "auth": {"tokenSecret": "the-token", "tokenKey": "key"},
+    },
+    "service-accounts": {
+        "auth": {"kubernetes": {"audience": "synthvlm"}},
+        "tls": {"enabled": True, "existingSecret": "the-certificate"},
     },
     "own-client-secret": {
         "tls": {

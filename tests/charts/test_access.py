@@ -1,10 +1,14 @@
 """Who may talk to whom, as whom, and over what."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from charts.derive import settings_of
 from synthvlm.local.words import RUN
+from synthvlm.serving.settings_sources import load_settings
 from tests.charts.objects import find, named, of_kind, settings, template, templates
 from tests.charts.rendering import (
     CONFIGURATIONS,
@@ -48,10 +52,11 @@ def reaches(name: str, objects: Any = ALL) -> set[Any]:
 
 
 def test_each_role_reaches_what_it_needs() -> None:
-    assert reaches("caption") == {443, 4317, 8000, "judge"}
-    assert reaches("generation") == {443, 4317, 8001, "triton"}
-    assert reaches("alignment") == {443, 4317}
-    assert reaches("dataset") == reaches("review") == {443, 4317, 5432}
+    # 6443: the API server, which reviews the tokens of callers.
+    assert reaches("caption") == {443, 6443, 4317, 8000, "judge"}
+    assert reaches("generation") == {443, 6443, 4317, 8001, "triton"}
+    assert reaches("alignment") == {443, 6443, 4317}
+    assert reaches("dataset") == reaches("review") == {443, 6443, 4317, 5432}
     assert reaches("migration") == {5432}
     assert reaches("engines") == {443}
     assert reaches("triton") == reaches("judge") == set()
@@ -87,8 +92,8 @@ def test_each_role_has_an_identity_of_its_own() -> None:
         assert account["automountServiceAccountToken"] is False
 
 
-def test_the_only_right_is_that_of_pipelines_to_submit_training() -> None:
-    (role,) = of_kind(ALL, "Role", "ClusterRole")
+def test_pipelines_may_submit_training_and_services_may_review_tokens() -> None:
+    (role,) = of_kind(ALL, "Role")
     assert role["rules"] == [
         {
             "apiGroups": ["trainer.kubeflow.org"],
@@ -96,9 +101,73 @@ def test_the_only_right_is_that_of_pipelines_to_submit_training() -> None:
             "verbs": ["create", "get", "list", "watch", "delete"],
         }
     ]
+    (cluster,) = of_kind(ALL, "ClusterRole")
+    assert cluster["rules"] == [
+        {
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["tokenreviews"],
+            "verbs": ["create"],
+        }
+    ]
+    (binding,) = of_kind(ALL, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == cluster["metadata"]["name"]
+    assert {(one["name"], one["namespace"]) for one in binding["subjects"]} == {
+        (f"synthvlm-{word}", "images") for word in SERVICES
+    }
+    # Cluster-wide names hold the namespace, so that two releases do not take each other's.
+    assert cluster["metadata"]["name"] == "images-synthvlm-token-review"
+
+
+def test_nobody_else_has_any_right() -> None:
     for name in CONFIGURATIONS:
-        if name != "everything":
-            assert of_kind(configuration(name), "Role", "ClusterRole", "RoleBinding") == []
+        rights = of_kind(configuration(name), "Role", "ClusterRole", "RoleBinding")
+        assert len(rights) == {"everything": 3, "service-accounts": 1}.get(name, 0), name
+
+
+def mounted(name: str, volume: str, objects: Any = ALL) -> Any:
+    pod = template(objects, name)
+    found = [one for one in pod.spec["volumes"] if one["name"] == volume]
+    mounts = [one for one in pod.container["volumeMounts"] if one["name"] == volume]
+    assert [one["readOnly"] for one in mounts] == [True] * len(found)
+    return found[0] if found else None
+
+
+def test_a_service_asks_about_its_callers_with_a_token_that_ends() -> None:
+    sources = mounted("caption", "kubernetes")["projected"]["sources"]
+    assert sources[0] == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    assert sources[1]["configMap"]["name"] == "kube-root-ca.crt"
+    auth = settings(ALL, "caption")["auth"]
+    assert auth["kubernetes"]["grants"] == [
+        {"users": ["system:serviceaccount:images:synthvlm-test"], "scopes": ["*:use"]},
+        {"groups": ["system:serviceaccounts:team"], "scopes": ["*:write"]},
+    ]
+    assert auth["oidc"]["ca_file"] == "/run/secrets/provider/ca.crt"
+    assert mounted("caption", "provider")["secret"]["secretName"] == "the-provider"
+    for name in ("triton", "judge", "test-caption"):
+        assert mounted(name, "kubernetes") is None
+
+
+def test_without_a_secret_callers_send_the_token_of_their_service_account() -> None:
+    objects = configuration("service-accounts")
+    (source,) = mounted("test-caption", "token", objects)["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "synthvlm"
+    assert (
+        "--token-file /run/secrets/token/token"
+        in template(objects, "test-caption").container["command"][2]
+    )
+    assert mounted("caption", "token", objects) is None
+    assert named(objects, "ConfigMap", "synthvlm-pipelines")["data"]["token_audience"] == "synthvlm"
+    with pytest.raises(RefusedError, match=r"auth\.oidc\.audience: say which tokens"):
+        render({"auth.oidc.issuer": "https://provider.example.com"})
+
+
+def test_services_read_who_may_call(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(settings(ALL, "caption")), encoding="utf-8")
+    auth = load_settings(settings_of("caption"), "caption", config=file).auth
+    assert auth.is_on
+    assert auth.kubernetes.audience == auth.oidc.audience == "synthvlm"
+    assert auth.kubernetes.grants[1].scopes == ["*:write"]
 
 
 @pytest.mark.parametrize("word", SERVICES)

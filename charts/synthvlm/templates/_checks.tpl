@@ -31,6 +31,9 @@
 {{- if and $values.tls.enabled (not $values.tls.issuer.name) (not $values.tls.existingSecret) -}}
   {{- fail "tls.enabled: give tls.issuer.name, for certificates by cert-manager, or tls.existingSecret" -}}
 {{- end -}}
+{{- if and $values.auth.oidc.issuer (not $values.auth.oidc.audience) -}}
+  {{- fail "auth.oidc.audience: say which tokens are meant for these services; those for others must not open them" -}}
+{{- end -}}
 {{- if and $keda (not $values.monitoring.prometheusAddress) -}}
   {{- fail "autoscaling.kind: keda asks Prometheus; give monitoring.prometheusAddress, for example http://prometheus-operated.monitoring:9090" -}}
 {{- end -}}

@@ -10,6 +10,7 @@
 -}}
 {{- with $values.telemetry.otlpEndpoint }}{{ $_ := set $made "otlp_endpoint" . }}{{ end -}}
 {{- if $values.auth.tokenSecret }}{{ $_ := set $made "token_file" "/run/secrets/token/token" }}{{ end -}}
+{{- with include "synthvlm.auth" .root | fromYaml }}{{ $_ := set $made "auth" . }}{{ end -}}
 {{- if $values.tls.enabled -}}
   {{- $_ := set $made "tls_certificate_file" "/run/secrets/tls/tls.crt" -}}
   {{- $_ := set $made "tls_key_file" "/run/secrets/tls/tls.key" -}}
@@ -27,6 +28,39 @@
   {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton" (dict "endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray))) -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .c.config)) -}}
+{{- end -}}
+
+{{/* Callers whose tokens others vouch for. The pods of `helm test` are callers like others. */}}
+{{- define "synthvlm.auth" -}}
+{{- $auth := .Values.auth -}}
+{{- if or $auth.kubernetes.audience $auth.oidc.issuer -}}
+cache_seconds: {{ $auth.cacheSeconds }}
+{{- with $auth.kubernetes }}
+{{- if .audience }}
+kubernetes:
+  audience: {{ .audience | quote }}
+  grants:
+    - users: ["system:serviceaccount:{{ $.Release.Namespace }}:{{ include "synthvlm.fullname" $ }}-test"]
+      scopes: ["*:use"]
+    {{- with .grants }}{{ toYaml . | nindent 4 }}{{ end }}
+{{- end }}
+{{- end }}
+{{- with $auth.oidc }}
+{{- if .issuer }}
+oidc:
+  issuer: {{ .issuer | quote }}
+  audience: {{ .audience | quote }}
+  algorithms: {{ toJson .algorithms }}
+  {{- if .caSecret }}
+  ca_file: /run/secrets/provider/ca.crt
+  {{- end }}
+  user_claim: {{ .userClaim | quote }}
+  groups_claim: {{ .groupsClaim | quote }}
+  scopes_claim: {{ .scopesClaim | quote }}
+  grants: {{ toJson .grants }}
+{{- end }}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* Where people open the page of a service: as it is exposed, or through kubectl port-forward. */}}
