@@ -25,6 +25,7 @@ TOOLS = Path(sys.prefix) / "charts" / "bin"
 APIS = (
     "cert-manager.io/v1/Certificate",
     "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy",
+    "gateway.networking.k8s.io/v1/BackendTLSPolicy",
     "gateway.networking.k8s.io/v1/GRPCRoute",
     "gateway.networking.k8s.io/v1/HTTPRoute",
     "keda.sh/v1alpha1/ScaledObject",
@@ -87,6 +88,7 @@ EVERYTHING: Values = {
         "grpc": True,
         "parentRefs": [{"name": "the-gateway"}],
         "envoyTimeout": "2h",
+        "authority": "the-authority",
     },
     "priorityClasses": {"create": True},
     "telemetry": {"otlpEndpoint": "http://collector:4317"},
@@ -111,12 +113,17 @@ OPTIONS: dict[str, Values] = {
         "auth": {"kubernetes": {"audience": "synthvlm"}},
         "tls": {"enabled": True, "existingSecret": "the-certificate"},
     },
+    "plain-triton": {
+        "tls": {"enabled": True, "existingSecret": "the-certificate", "triton": False},
+        "triton": {"enabled": True},
+    },
     "own-client-secret": {
+        "triton": {"enabled": True},
         "tls": {
             "enabled": True,
             "existingSecret": "the-certificate",
             "clientSecret": "the-client",
-        }
+        },
     },
     "weights-image": {
         "weights": {"source": "image", "image": "registry.example.com/sdxl:1"},

@@ -12,6 +12,7 @@ from synthvlm.serving.settings_sources import load_settings
 from tests.charts.objects import find, named, of_kind, settings, template, templates
 from tests.charts.rendering import (
     CONFIGURATIONS,
+    EVERYTHING,
     RefusedError,
     configuration,
     render,
@@ -184,6 +185,42 @@ def test_callers_need_a_certificate_too() -> None:
     pod = template(ALL, "test-caption")
     secrets = {volume["secretName"] for volume in find(pod.spec["volumes"], "secret")}
     assert secrets == {"synthvlm-client-tls", "the-token"}
+
+
+def test_generation_and_triton_show_each_other_certificates() -> None:
+    service, server = settings(ALL, "generation")["triton"], settings(ALL, "triton")
+    assert service["tls_ca_file"] == "/run/secrets/triton/ca.crt"
+    assert service["tls_certificate_file"] == "/run/secrets/triton/tls.crt"
+    assert mounted("generation", "triton")["secret"]["secretName"] == "synthvlm-client-tls"
+    assert server["tls_client_ca_file"] == "/run/secrets/tls/ca.crt"
+    assert mounted("triton", "tls")["secret"]["secretName"] == "synthvlm-triton-tls"
+    (pattern,) = named(ALL, "Certificate", "synthvlm-triton")["spec"]["dnsNames"]
+    for endpoint in service["endpoints"]:
+        # A wildcard stands for one label.
+        assert endpoint.partition(".")[2].partition(":")[0] == pattern.removeprefix("*.")
+    own = configuration("own-client-secret")
+    assert mounted("triton", "tls", own)["secret"]["secretName"] == "the-certificate"
+    assert mounted("generation", "triton", own)["secret"]["secretName"] == "the-client"
+    plain = configuration("plain-triton")
+    assert "tls_ca_file" not in settings(plain, "generation")["triton"]
+    assert mounted("triton", "tls", plain) is None
+
+
+@pytest.mark.parametrize("word", SERVICES)
+def test_a_gateway_knows_services_by_their_certificates(word: str) -> None:
+    spec = named(ALL, "BackendTLSPolicy", f"synthvlm-{word}")["spec"]
+    (target,) = spec["targetRefs"]
+    service = named(ALL, "Service", target["name"])["spec"]
+    assert target["sectionName"] in [port["name"] for port in service["ports"]]
+    validation = spec["validation"]
+    assert (
+        validation["hostname"] in named(ALL, "Certificate", f"synthvlm-{word}")["spec"]["dnsNames"]
+    )
+    assert validation["caCertificateRefs"] == [
+        {"group": "", "kind": "ConfigMap", "name": "the-authority"}
+    ]
+    with pytest.raises(RefusedError, match=r"exposure\.authority: name the ConfigMap"):
+        render({**EVERYTHING, "exposure": {**EVERYTHING["exposure"], "authority": ""}})
 
 
 def test_a_secret_may_take_the_place_of_cert_manager() -> None:

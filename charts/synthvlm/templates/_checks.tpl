@@ -48,6 +48,9 @@
 {{- if and (eq $values.exposure.kind "gateway") (not $values.exposure.parentRefs) -}}
   {{- fail "exposure.parentRefs: name the Gateway that routes attach to" -}}
 {{- end -}}
+{{- if and (eq $values.exposure.kind "gateway") $values.exposure.grpc $values.tls.enabled (not $values.exposure.authority) -}}
+  {{- fail "exposure.authority: name the ConfigMap whose ca.crt tells the Gateway the services' certificates; it would speak plain text to them" -}}
+{{- end -}}
 {{- if and (eq $values.weights.source "image") (semverCompare "<1.35-0" .Capabilities.KubeVersion.Version) -}}
   {{- fail (printf "weights.source: image volumes need Kubernetes 1.35 or newer, this is %s; use claim or download" .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
@@ -61,6 +64,7 @@
   (list (and $values.kueue.enabled $values.kueue.create) "kueue.x-k8s.io/v1beta2/ClusterQueue" "Kueue" "set kueue.enabled to false")
   (list $values.training.enabled "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime" "Kubeflow Trainer 2.2 or newer" "set training.enabled to false")
   (list $gateway "gateway.networking.k8s.io/v1/HTTPRoute" "the Gateway API" "set exposure.kind to ingress or none")
+  (list (and $gateway $values.exposure.grpc $values.tls.enabled) "gateway.networking.k8s.io/v1/BackendTLSPolicy" "the Gateway API 1.4 or newer" "set exposure.grpc to false")
   (list (and $gateway $values.exposure.envoyTimeout) "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy" "Envoy Gateway" "leave exposure.envoyTimeout empty")
 -}}
   {{- $api := index $needed 1 -}}

@@ -26,6 +26,13 @@
 {{- if and (eq .name "generation") $values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" $values.store.uri) }}{{ end -}}
 {{- if and (eq .name "generation") $values.triton.enabled -}}
   {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton" (dict "endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray))) -}}
+  {{- if and $values.tls.enabled $values.tls.triton -}}
+    {{- $_ := set $made.triton "tls_ca_file" "/run/secrets/triton/ca.crt" -}}
+    {{- if $values.tls.mutual -}}
+      {{- $_ := set $made.triton "tls_certificate_file" "/run/secrets/triton/tls.crt" -}}
+      {{- $_ := set $made.triton "tls_key_file" "/run/secrets/triton/tls.key" -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .c.config)) -}}
 {{- end -}}
@@ -79,6 +86,11 @@ http://localhost:{{ .c.webPort }}
 {{- define "synthvlm.tritonSettings" -}}
 {{- $made := dict "profile" .root.Values.profile "listen" "0.0.0.0:8001" "metrics_listen" "0.0.0.0:9090" "repository" "/tmp/triton" -}}
 {{- if .root.Values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" .root.Values.store.uri) }}{{ end -}}
+{{- if and .root.Values.tls.enabled .root.Values.tls.triton -}}
+  {{- $_ := set $made "tls_certificate_file" "/run/secrets/tls/tls.crt" -}}
+  {{- $_ := set $made "tls_key_file" "/run/secrets/tls/tls.key" -}}
+  {{- if .root.Values.tls.mutual }}{{ $_ := set $made "tls_client_ca_file" "/run/secrets/tls/ca.crt" }}{{ end -}}
+{{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .generation.config) (deepCopy .c.config)) -}}
 {{- end -}}
 
