@@ -137,6 +137,28 @@ OPTIONS: dict[str, Values] = {
         "services": {"generation": ON_GPU},
         "triton": {"enabled": True},
     },
+    "weights-fetched": {
+        "store": S3,
+        "weights": {
+            "source": "download",
+            "download": {
+                "sources": [
+                    {
+                        "from": f"hf:team/sdxl@{'a' * 40}",
+                        "to": "sdxl",
+                        "only": ["unet/*", "*.json"],
+                    },
+                    {
+                        "from": "s3://bucket/clip",
+                        "to": "clip",
+                        "digest": f"sha256:{'0' * 64}",
+                    },
+                ]
+            },
+        },
+        "services": {"generation": ON_GPU},
+        "triton": {"enabled": True},
+    },
     "claims-of-devices": {
         "pools": {
             "gpu": {

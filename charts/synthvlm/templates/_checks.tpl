@@ -41,9 +41,17 @@
   {{- fail "engines.products: name the GPU products to build for, as the label nvidia.com/gpu.product has them" -}}
 {{- end -}}
 {{- $sources := dict "none" "none" "claim" $values.weights.claim "image" $values.weights.image
-  "download" (and $values.weights.download.image $values.weights.download.command) -}}
+  "download" (or $values.weights.download.sources (and $values.weights.download.image $values.weights.download.command)) -}}
 {{- if not (get $sources $values.weights.source) -}}
   {{- fail (printf "weights.%s: say where the weights come from, as weights.source is %s" $values.weights.source $values.weights.source) -}}
+{{- end -}}
+{{- range $source := $values.weights.download.sources -}}
+  {{- if and (not (hasPrefix "hf:" $source.from)) (not $source.digest) -}}
+    {{- fail (printf "weights.download.sources: give the digest of %s, which `synthvlm weights fetch` printed" $source.from) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and $values.weights.download.sources $values.weights.download.command -}}
+  {{- fail "weights.download: give sources or a command of yours, not both" -}}
 {{- end -}}
 {{- if and (eq $values.exposure.kind "gateway") (not $values.exposure.parentRefs) -}}
   {{- fail "exposure.parentRefs: name the Gateway that routes attach to" -}}
