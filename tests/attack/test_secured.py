@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -41,9 +42,9 @@ def test_calls_through_tls_with_tokens(
         watch = Watch(f"TLS, {word}", {word: target}, Budget(0, budget().seed))
         with watch:
             for random in watch.attempts(share=1, short=CALLS or 100):
-                call = rpcs.any_call(random, methods, valid)
+                sent = rpcs.any_call(random, methods, valid)
                 credentials = any_credentials(random, known)
-                watch.record(call.send(target, seconds=2, metadata=credentials))
+                watch.record(sent.send(target, seconds=2, metadata=credentials))
         watch.check()
         codes = watch.row.codes
         assert codes.keys() >= {"UNAUTHENTICATED", "PERMISSION_DENIED", "INVALID_ARGUMENT"}
@@ -53,7 +54,8 @@ def test_calls_through_tls_with_tokens(
         # Strangers get no further than TLS.
         with grpc.insecure_channel(target.process.address) as stranger:
             with pytest.raises(grpc.RpcError) as caught:
-                stranger.unary_unary(rpcs.path_of(methods[0]))(b"", timeout=2)
+                call: Any = stranger.unary_unary(rpcs.path_of(methods[0]))
+                call(b"", timeout=2)
             assert caught.value.code() in (
                 grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED,
             )  # fmt: skip
