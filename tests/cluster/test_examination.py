@@ -176,6 +176,10 @@ def older_kueue(server: ApiServer) -> None:
             group["versions"] = [{"version": "v1beta1"}]
 
 
+def without_resource(server: ApiServer) -> None:
+    server.answers["/apis/trainer.kubeflow.org/v1alpha1"] = {"resources": []}
+
+
 def unbound(server: ApiServer) -> None:
     change("PersistentVolumeClaim", "the-weights", status__phase="Pending")(server)
     change("PersistentVolumeClaim", "the-weights", spec__storageClassName="fast")(server)
@@ -192,6 +196,8 @@ MISTAKES: list[tuple[str, Callable[[ApiServer], Any], str, str, str, str]] = [
     ("no-keda", without("keda.sh"), "api: keda.sh", "warning", "not served", "install KEDA"),
     ("kueue", older_kueue, "api: kueue.x-k8s.io", "missing", "serves v1beta1, not v1beta2",
      "install Kueue"),
+    ("no-trainjobs", without_resource, "api: trainer.kubeflow.org", "missing",
+     "serves v1alpha1, without trainjobs", "Kubeflow Trainer 2.2"),
     ("no-kfp", gone("Deployment", "ml-pipeline"), "kubeflow pipelines", "missing",
      "no ml-pipeline in kubeflow", "install Kubeflow Pipelines"),
     ("kfp-down", change("Deployment", "ml-pipeline", status={}), "kubeflow pipelines", "missing",
@@ -256,10 +262,13 @@ def test_a_namespace_without_a_release(server: ApiServer) -> None:
     server.remove("ConfigMap", "synthvlm-pipelines")
     found = findings()
     assert found["release"].state == "missing"
-    assert "helm install synthvlm charts/synthvlm --namespace images" in found["release"].found
+    assert found["release"].found == "images has no release of the chart"
+    assert "helm install synthvlm charts/synthvlm --namespace images" in found["release"].mend
     # What the cluster offers is said all the same.
     assert found["kubeflow pipelines"].state == "ok"
-    assert "no release other of the chart" in findings(name="other")["release"].found
+    healthy(server)
+    other = findings(name="other")["release"]
+    assert other.found == "images has releases synthvlm, not other"
 
 
 def test_a_server_that_cannot_be_reached(server: ApiServer) -> None:

@@ -34,7 +34,13 @@ def examine(
     try:
         found = find_release(api, namespace, name)
         needed = release.needed_apis(api, found)
-    except (NotFound, PermissionDenied, Unavailable) as error:
+    except NotFound as error:
+        mend = (
+            f"helm install synthvlm charts/synthvlm --namespace {namespace}, or give --namespace "
+            f"and --release"
+        )
+        findings += [Finding("missing", "release", error.message, mend)]
+    except (PermissionDenied, Unavailable) as error:
         findings += [Finding("missing", "release", error.message, _advice(error))]
     else:
         findings += [Finding("ok", "release", f"{found.name} in {namespace}")]

@@ -57,7 +57,10 @@ def operators(api: Api, needed: frozenset[str]) -> Iterator[Finding]:
         if wanted in versions and _has(api, path, resource):
             yield Finding("ok", what, f"{resource} {', '.join(versions)}")
             continue
-        found = f"serves {', '.join(versions)}, not {wanted}" if versions else "not served"
+        found = "not served"
+        if versions:
+            lacks = f"without {resource}" if wanted in versions else f"not {wanted}"
+            found = f"serves {', '.join(versions)}, {lacks}"
         state: Literal["missing", "warning"] = "missing" if path in needed else "warning"
         yield Finding(state, what, found, f"install {bringer}; only values with {used_for} need it")
 

@@ -65,11 +65,9 @@ def find_release(api: Api, namespace: str, name: str | None) -> Release:
     if name is None and len(found) == 1:
         (name,) = found
     if name not in found:
-        there = ", ".join(sorted(found)) or "none"
+        there = f"releases {', '.join(sorted(found))}" if found else "no release of the chart"
         raise NotFound(
-            f"no release {name or 'alone'} of the chart is in {namespace} (there: {there}); helm "
-            f"install synthvlm charts/synthvlm --namespace {namespace}, or give --namespace and "
-            f"--release"
+            f"{namespace} has {there}" if name is None else f"{namespace} has {there}, not {name}"
         )
     return Release(str(name), namespace, found[name].get("data") or {})
 
