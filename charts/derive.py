@@ -28,7 +28,7 @@ REMOVED = CHART / "files" / "removed.yaml"
 
 DECIDED = {
     "profile", "listen", "address_file", "metrics_listen", "health_listen", "tls_certificate_file",
-    "tls_key_file", "tls_client_ca_file", "token_file", "otlp_endpoint", "database",
+    "tls_key_file", "tls_client_ca_file", "token_file", "auth", "otlp_endpoint", "database",
     "database_password_file",
 }  # fmt: skip
 """Settings that the chart decides from its other values: no ``config`` may hold them."""

@@ -35,9 +35,20 @@ class Call:
     messages: tuple[bytes, ...]
     compression: grpc.Compression | None = None
 
-    def send(self, target: Target, seconds: float = DEADLINE_SECONDS) -> Outcome:
+    def send(
+        self,
+        target: Target,
+        seconds: float = DEADLINE_SECONDS,
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> Outcome:
         """Sends it."""
-        return target.call(self.path, *self.messages, compression=self.compression, seconds=seconds)
+        return target.call(
+            self.path,
+            *self.messages,
+            compression=self.compression,
+            seconds=seconds,
+            metadata=metadata,
+        )
 
 
 def path_of(method: MethodDescriptor) -> str:

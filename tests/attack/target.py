@@ -1,6 +1,6 @@
 """The services under attack, and how they are called."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ DEADLINE_SECONDS = 10.0
 PATIENCE_SECONDS = 0.3
 """For the answer to no message: gRPC gives none."""
 
-_UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,17 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Target:
-    """A running service."""
+    """A running service.
+
+    Attributes:
+        process: Its process.
+        channel: A connection to it.
+        connect: Makes another one.
+    """
 
     process: ServiceProcess
     channel: grpc.Channel
+    connect: Callable[[], grpc.Channel]
 
     def call(
         self,
@@ -43,11 +50,12 @@ class Target:
         *messages: bytes,
         compression: grpc.Compression | None = None,
         seconds: float = DEADLINE_SECONDS,
+        metadata: Sequence[tuple[str, str]] = (),
     ) -> Outcome:
         """Calls a method with bytes that may be anything; most methods expect one message."""
         channel: Any = self.channel
         timeout = seconds if messages else PATIENCE_SECONDS
-        options = {"timeout": timeout, "compression": compression}
+        options = {"timeout": timeout, "compression": compression, "metadata": metadata}
         try:
             if len(messages) == 1:
                 answers = channel.unary_stream(path)(messages[0], **options)
@@ -87,9 +95,13 @@ def targets(folder: Path) -> Iterator[dict[str, Target]]:
             stack.callback(process.kill)
             processes.append(process)
         wait_ready(processes)
-        yield {
-            process.word: Target(
-                process, stack.enter_context(grpc.insecure_channel(process.address, _UNLIMITED))
-            )
-            for process in processes
-        }
+        yield {process.word: stack.enter_context(_plain(process)) for process in processes}
+
+
+@contextmanager
+def _plain(process: ServiceProcess) -> Iterator[Target]:
+    def connect() -> grpc.Channel:
+        return grpc.insecure_channel(process.address, UNLIMITED)
+
+    with connect() as channel:
+        yield Target(process, channel, connect)

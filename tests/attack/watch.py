@@ -118,7 +118,7 @@ class Watch:
             assert self.row.peak[word] < MAX_PEAK_MIB, (word, self.row)
 
     def _probe(self, target: Target) -> None:
-        with grpc.insecure_channel(target.process.address) as channel:
+        with target.connect() as channel:
             stub = health_pb2_grpc.HealthStub(channel)
             while not self._done.is_set():
                 began = time.monotonic()

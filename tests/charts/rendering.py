@@ -25,6 +25,7 @@ TOOLS = Path(sys.prefix) / "charts" / "bin"
 APIS = (
     "cert-manager.io/v1/Certificate",
     "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy",
+    "gateway.networking.k8s.io/v1/BackendTLSPolicy",
     "gateway.networking.k8s.io/v1/GRPCRoute",
     "gateway.networking.k8s.io/v1/HTTPRoute",
     "keda.sh/v1alpha1/ScaledObject",
@@ -70,12 +71,24 @@ EVERYTHING: Values = {
     "store": {**S3, "env": {"AWS_REGION": "eu-central-1"}},
     "catalogue": POSTGRESQL,
     "tls": {"enabled": True, "issuer": {"name": "the-issuer"}},
-    "auth": {"tokenSecret": "the-token"},
+    "auth": {
+        "tokenSecret": "the-token",
+        "kubernetes": {
+            "audience": "synthvlm",
+            "grants": [{"groups": ["system:serviceaccounts:team"], "scopes": ["*:write"]}],
+        },
+        "oidc": {
+            "issuer": "https://provider.example.com",
+            "audience": "synthvlm",
+            "caSecret": "the-provider",
+        },
+    },
     "exposure": {
         "kind": "gateway",
         "grpc": True,
         "parentRefs": [{"name": "the-gateway"}],
         "envoyTimeout": "2h",
+        "authority": "the-authority",
     },
     "priorityClasses": {"create": True},
     "telemetry": {"otlpEndpoint": "http://collector:4317"},
@@ -96,12 +109,21 @@ OPTIONS: dict[str, Values] = {
         "tls": {"enabled": True, "mutual": False, "existingSecret": "the-certificate"},
         "auth": {"tokenSecret": "the-token", "tokenKey": "key"},
     },
+    "service-accounts": {
+        "auth": {"kubernetes": {"audience": "synthvlm"}},
+        "tls": {"enabled": True, "existingSecret": "the-certificate"},
+    },
+    "plain-triton": {
+        "tls": {"enabled": True, "existingSecret": "the-certificate", "triton": False},
+        "triton": {"enabled": True},
+    },
     "own-client-secret": {
+        "triton": {"enabled": True},
         "tls": {
             "enabled": True,
             "existingSecret": "the-certificate",
             "clientSecret": "the-client",
-        }
+        },
     },
     "weights-image": {
         "weights": {"source": "image", "image": "registry.example.com/sdxl:1"},
@@ -111,6 +133,28 @@ OPTIONS: dict[str, Values] = {
         "weights": {
             "source": "download",
             "download": {"image": "registry.example.com/s3:1", "command": ["sync", "/models"]},
+        },
+        "services": {"generation": ON_GPU},
+        "triton": {"enabled": True},
+    },
+    "weights-fetched": {
+        "store": S3,
+        "weights": {
+            "source": "download",
+            "download": {
+                "sources": [
+                    {
+                        "from": f"hf:team/sdxl@{'a' * 40}",
+                        "to": "sdxl",
+                        "only": ["unet/*", "*.json"],
+                    },
+                    {
+                        "from": "s3://bucket/clip",
+                        "to": "clip",
+                        "digest": f"sha256:{'0' * 64}",
+                    },
+                ]
+            },
         },
         "services": {"generation": ON_GPU},
         "triton": {"enabled": True},

@@ -1,13 +1,18 @@
 """Who may talk to whom, as whom, and over what."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from charts.derive import settings_of
 from synthvlm.local.words import RUN
+from synthvlm.serving.settings_sources import load_settings
 from tests.charts.objects import find, named, of_kind, settings, template, templates
 from tests.charts.rendering import (
     CONFIGURATIONS,
+    EVERYTHING,
     RefusedError,
     configuration,
     render,
@@ -51,10 +56,11 @@ def reaches(name: str, objects: Any = ALL) -> set[Any]:
 
 
 def test_each_role_reaches_what_it_needs() -> None:
-    assert reaches("caption") == {443, 4317, 8000, "judge"}
-    assert reaches("generation") == {443, 4317, 8001, "triton"}
-    assert reaches("alignment") == {443, 4317}
-    assert reaches("dataset") == reaches("review") == {443, 4317, 5432}
+    # 6443: the API server, which reviews the tokens of callers.
+    assert reaches("caption") == {443, 6443, 4317, 8000, "judge"}
+    assert reaches("generation") == {443, 6443, 4317, 8001, "triton"}
+    assert reaches("alignment") == {443, 6443, 4317}
+    assert reaches("dataset") == reaches("review") == {443, 6443, 4317, 5432}
     assert reaches("migration") == {5432}
     assert reaches("engines") == {443}
     assert reaches("triton") == reaches("judge") == set()
@@ -103,8 +109,8 @@ def test_each_role_has_an_identity_of_its_own() -> None:
         assert account["automountServiceAccountToken"] is False
 
 
-def test_the_only_right_is_that_of_pipelines_to_run_training() -> None:
-    (role,) = of_kind(ALL, "Role", "ClusterRole")
+def test_pipelines_may_run_training_and_services_may_review_tokens() -> None:
+    (role,) = of_kind(ALL, "Role")
     pods = [
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
         {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
@@ -119,9 +125,73 @@ def test_the_only_right_is_that_of_pipelines_to_run_training() -> None:
         {"apiGroups": ["kubeflow.org"], "resources": ["pytorchjobs"], "verbs": verbs},
         *pods,
     ]
+    (cluster,) = of_kind(ALL, "ClusterRole")
+    assert cluster["rules"] == [
+        {
+            "apiGroups": ["authentication.k8s.io"],
+            "resources": ["tokenreviews"],
+            "verbs": ["create"],
+        }
+    ]
+    (binding,) = of_kind(ALL, "ClusterRoleBinding")
+    assert binding["roleRef"]["name"] == cluster["metadata"]["name"]
+    assert {(one["name"], one["namespace"]) for one in binding["subjects"]} == {
+        (f"synthvlm-{word}", "images") for word in SERVICES
+    }
+    # Cluster-wide names hold the namespace, so that two releases do not take each other's.
+    assert cluster["metadata"]["name"] == "images-synthvlm-token-review"
+
+
+def test_nobody_else_has_any_right() -> None:
     for name in CONFIGURATIONS:
-        if name != "everything":
-            assert of_kind(configuration(name), "Role", "ClusterRole", "RoleBinding") == []
+        rights = of_kind(configuration(name), "Role", "ClusterRole", "RoleBinding")
+        assert len(rights) == {"everything": 3, "service-accounts": 1}.get(name, 0), name
+
+
+def mounted(name: str, volume: str, objects: Any = ALL) -> Any:
+    pod = template(objects, name)
+    found = [one for one in pod.spec["volumes"] if one["name"] == volume]
+    mounts = [one for one in pod.container["volumeMounts"] if one["name"] == volume]
+    assert [one["readOnly"] for one in mounts] == [True] * len(found)
+    return found[0] if found else None
+
+
+def test_a_service_asks_about_its_callers_with_a_token_that_ends() -> None:
+    sources = mounted("caption", "kubernetes")["projected"]["sources"]
+    assert sources[0] == {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
+    assert sources[1]["configMap"]["name"] == "kube-root-ca.crt"
+    auth = settings(ALL, "caption")["auth"]
+    assert auth["kubernetes"]["grants"] == [
+        {"users": ["system:serviceaccount:images:synthvlm-test"], "scopes": ["*:use"]},
+        {"groups": ["system:serviceaccounts:team"], "scopes": ["*:write"]},
+    ]
+    assert auth["oidc"]["ca_file"] == "/run/secrets/provider/ca.crt"
+    assert mounted("caption", "provider")["secret"]["secretName"] == "the-provider"
+    for name in ("triton", "judge", "test-caption"):
+        assert mounted(name, "kubernetes") is None
+
+
+def test_without_a_secret_callers_send_the_token_of_their_service_account() -> None:
+    objects = configuration("service-accounts")
+    (source,) = mounted("test-caption", "token", objects)["projected"]["sources"]
+    assert source["serviceAccountToken"]["audience"] == "synthvlm"
+    assert (
+        "--token-file /run/secrets/token/token"
+        in template(objects, "test-caption").container["command"][2]
+    )
+    assert mounted("caption", "token", objects) is None
+    assert named(objects, "ConfigMap", "synthvlm-pipelines")["data"]["token_audience"] == "synthvlm"
+    with pytest.raises(RefusedError, match=r"auth\.oidc\.audience: say which tokens"):
+        render({"auth.oidc.issuer": "https://provider.example.com"})
+
+
+def test_services_read_who_may_call(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text(yaml.safe_dump(settings(ALL, "caption")), encoding="utf-8")
+    auth = load_settings(settings_of("caption"), "caption", config=file).auth
+    assert auth.is_on
+    assert auth.kubernetes.audience == auth.oidc.audience == "synthvlm"
+    assert auth.kubernetes.grants[1].scopes == ["*:write"]
 
 
 @pytest.mark.parametrize("word", SERVICES)
@@ -138,6 +208,42 @@ def test_callers_need_a_certificate_too() -> None:
     pod = template(ALL, "test-caption")
     secrets = {volume["secretName"] for volume in find(pod.spec["volumes"], "secret")}
     assert secrets == {"synthvlm-client-tls", "the-token"}
+
+
+def test_generation_and_triton_show_each_other_certificates() -> None:
+    service, server = settings(ALL, "generation")["triton"], settings(ALL, "triton")
+    assert service["tls_ca_file"] == "/run/secrets/triton/ca.crt"
+    assert service["tls_certificate_file"] == "/run/secrets/triton/tls.crt"
+    assert mounted("generation", "triton")["secret"]["secretName"] == "synthvlm-client-tls"
+    assert server["tls_client_ca_file"] == "/run/secrets/tls/ca.crt"
+    assert mounted("triton", "tls")["secret"]["secretName"] == "synthvlm-triton-tls"
+    (pattern,) = named(ALL, "Certificate", "synthvlm-triton")["spec"]["dnsNames"]
+    for endpoint in service["endpoints"]:
+        # A wildcard stands for one label.
+        assert endpoint.partition(".")[2].partition(":")[0] == pattern.removeprefix("*.")
+    own = configuration("own-client-secret")
+    assert mounted("triton", "tls", own)["secret"]["secretName"] == "the-certificate"
+    assert mounted("generation", "triton", own)["secret"]["secretName"] == "the-client"
+    plain = configuration("plain-triton")
+    assert "tls_ca_file" not in settings(plain, "generation")["triton"]
+    assert mounted("triton", "tls", plain) is None
+
+
+@pytest.mark.parametrize("word", SERVICES)
+def test_a_gateway_knows_services_by_their_certificates(word: str) -> None:
+    spec = named(ALL, "BackendTLSPolicy", f"synthvlm-{word}")["spec"]
+    (target,) = spec["targetRefs"]
+    service = named(ALL, "Service", target["name"])["spec"]
+    assert target["sectionName"] in [port["name"] for port in service["ports"]]
+    validation = spec["validation"]
+    assert (
+        validation["hostname"] in named(ALL, "Certificate", f"synthvlm-{word}")["spec"]["dnsNames"]
+    )
+    assert validation["caCertificateRefs"] == [
+        {"group": "", "kind": "ConfigMap", "name": "the-authority"}
+    ]
+    with pytest.raises(RefusedError, match=r"exposure\.authority: name the ConfigMap"):
+        render({**EVERYTHING, "exposure": {**EVERYTHING["exposure"], "authority": ""}})
 
 
 def test_a_secret_may_take_the_place_of_cert_manager() -> None:

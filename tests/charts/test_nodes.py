@@ -1,9 +1,12 @@
 """GPUs, weights, shared memory, and where pods run."""
 
+import sys
 from typing import Any
 
 import pytest
 
+import synthvlm.weights.__main__ as weights_command
+from synthvlm.weights.fetch import Fetched
 from tests.charts.objects import of_kind, template, templates
 from tests.charts.rendering import (
     RefusedError,
@@ -63,7 +66,46 @@ def test_weights_come_three_ways(name: str, source: dict[str, Any]) -> None:
     mount = {"name": "weights", "mountPath": "/models", "readOnly": True}
     assert mount in pod.container["volumeMounts"]
     downloads = [one["name"] for one in pod.spec.get("initContainers", [])]
-    assert downloads == (["download"] if name == "weights-download" else [])
+    assert downloads == (["download-0"] if name == "weights-download" else [])
+
+
+@pytest.mark.parametrize("name", ["generation", "triton"])
+def test_weights_are_fetched_by_the_command_that_checks_them(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = template(configuration("weights-fetched"), name)
+    first, second = pod.spec["initContainers"]
+    assert first["command"] == [
+        "python3", "-m", "synthvlm.weights", f"hf:team/sdxl@{'a' * 40}", "--to", "/models/sdxl",
+        "--only", "unet/*", "--only", "*.json",
+    ]  # fmt: skip
+    assert second["command"][-2:] == ["--digest", f"sha256:{'0' * 64}"]
+    assert first["image"] == "synthvlm/generation:0.1.0"
+    asked: list[Any] = []
+    monkeypatch.setattr(weights_command, "source_of", lambda *given: asked.append(given))
+    monkeypatch.setattr(weights_command, "fetch", lambda *_: Fetched("", 0, 0, 0))
+    for container in (first, second):
+        # The credentials of the store, also where the workload itself needs none.
+        assert container["envFrom"] == [{"secretRef": {"name": "the-store"}}]
+        assert "readOnly" not in container["volumeMounts"][1]
+        # What the command line takes, before it fetches anything.
+        monkeypatch.setattr(sys, "argv", container["command"][2:])
+        assert weights_command.main() == 0
+        assert asked[-1][0] == container["command"][3]
+
+
+def test_weights_from_a_store_are_pinned() -> None:
+    def values(**source: str) -> dict[str, Any]:
+        return {"weights": {"source": "download", "download": {"sources": [source]}}}
+
+    with pytest.raises(RefusedError, match="give the digest of s3://bucket/clip"):
+        render(values(**{"from": "s3://bucket/clip", "to": "clip"}))
+    with pytest.raises(RefusedError, match="does not match pattern"):
+        render(values(**{"from": "hf:team/model@main", "to": "model"}))
+    both = values(**{"from": f"hf:team/model@{'a' * 40}", "to": "model"})
+    both["weights"]["download"] |= {"image": "a", "command": ["b"]}
+    with pytest.raises(RefusedError, match="sources or a command of yours, not both"):
+        render(both)
 
 
 @pytest.mark.parametrize("source", ["claim", "image", "download"])

@@ -17,6 +17,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 DIGEST = f"sha256:{'1' * 64}"
 WITH_DOWNLOAD = {"weights": {"source": "download", "download": {"image": "a", "command": ["b"]}}}
+WITH_SOURCES = {"sources": [{"from": f"hf:team/model@{'a' * 40}", "to": "model"}]}
 WITH_INGRESS = {"exposure": {"kind": "ingress", "domain": "x", "tlsSecret": "y"}}
 WITH_FILES = {"store": {"claim": {"enabled": True}, "uri": "file:///data/store"}}
 
@@ -33,10 +34,15 @@ OTHERS: dict[str, Any] = {
     "training.runtimes": {"other": {"nodes": 1, "gpus": 1}},
     "weights.mountPath": "/other",
     "weights.download.command": ["other"],
+    "weights.download.sources": [{"from": f"hf:team/other@{'a' * 40}", "to": "other"}],
     "store.uri": "s3://other/prefix",
     "store.claim.accessMode": "ReadWriteMany",
     "catalogue.database": "postgresql://other@host/name",
     "tls.issuer.kind": "ClusterIssuer",
+    "auth.kubernetes.grants": [{"users": ["other"], "scopes": ["*:use"]}],
+    "auth.oidc.issuer": "https://other.example.com",
+    "auth.oidc.algorithms": ["ES256"],
+    "auth.oidc.grants": [{"users": ["other"], "scopes": ["*:use"]}],
     "exposure.kind": "none",
     "kueue.quota": {"cpu": 1},
     "weights.source": "none",
@@ -49,6 +55,7 @@ READ_WITH: dict[str, dict[str, Any]] = {
     "defaults.autoscaling.query": {"defaults": {"autoscaling": {"kind": "keda"}}},
     "weights.image": {"weights": {"source": "image", "image": "a:1"}},
     "weights.download.image": WITH_DOWNLOAD,
+    "weights.download.sources": {"weights": {"source": "download", "download": WITH_SOURCES}},
     "weights.download.command": WITH_DOWNLOAD,
     "weights.download.size": WITH_DOWNLOAD,
     "store.claim.name": WITH_FILES,

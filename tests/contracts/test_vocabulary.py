@@ -28,6 +28,7 @@ SHARED = {
     "submission",
     "training",
     "tuning",
+    "weights",
 }
 """Packages that are not services."""
 ONE_MEANING = {
@@ -37,7 +38,7 @@ ONE_MEANING = {
 """Names of modules that mean the same in each service that has one."""
 JOBS = {"evaluation", "training"}
 """Packages that run once and end, with a section of the profiles."""
-OTHER_EXTRAS = {"cli", "dev", "evaluation", "pipelines", "scenes", "training"}
+OTHER_EXTRAS = {"cli", "dev", "evaluation", "pipelines", "scenes", "training", "weights"}
 """Extras that do not belong to a service."""
 
 

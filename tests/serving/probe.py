@@ -40,7 +40,7 @@ from synthvlm.serving.fields import (
     ShardStoreField,
     Utf8,
 )
-from synthvlm.serving.settings import SettingsSection
+from synthvlm.serving.section import SettingsSection
 
 DESCRIPTOR = pb.DESCRIPTOR.services_by_name["GenerationService"]
 

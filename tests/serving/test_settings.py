@@ -1,6 +1,7 @@
 """Settings: which source wins, and that every mistake is named."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,14 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from synthvlm.errors import InvalidInput
 from synthvlm.serving.lifecycle import main
+from synthvlm.serving.section import SettingsSection
 from synthvlm.serving.settings_sources import load_settings, read_command_line
-from tests.serving.probe import SERVICE, DepthSettings, ProbeSettings
+from tests.serving.probe import SERVICE, ProbeSettings
 
 WORD = "probe"
 
@@ -239,14 +243,20 @@ def test_the_command_line_has_an_option_for_each_setting(tmp_path: Path) -> None
     assert loaded.otlp_endpoint is None
 
 
+def flat_fields(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, SettingsSection):
+            yield from flat_fields(field.annotation, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", field
+
+
 def test_help_shows_every_setting_with_its_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as exited:
         main(SERVICE, ["--help"])
     assert exited.value.code == 0
     shown = " ".join(capsys.readouterr().out.split())
-    fields = {name: field for name, field in ProbeSettings.model_fields.items() if name != "depth"}
-    fields |= {f"depth.{name}": field for name, field in DepthSettings.model_fields.items()}
-    for name, field in fields.items():
+    for name, field in flat_fields(ProbeSettings):
         assert f"--{name.replace('_', '-')} VALUE" in shown
         assert field.description, name
         assert " ".join(field.description.split())[:30] in shown

@@ -31,6 +31,9 @@
 {{- if and $values.tls.enabled (not $values.tls.issuer.name) (not $values.tls.existingSecret) -}}
   {{- fail "tls.enabled: give tls.issuer.name, for certificates by cert-manager, or tls.existingSecret" -}}
 {{- end -}}
+{{- if and $values.auth.oidc.issuer (not $values.auth.oidc.audience) -}}
+  {{- fail "auth.oidc.audience: say which tokens are meant for these services; those for others must not open them" -}}
+{{- end -}}
 {{- if and $keda (not $values.monitoring.prometheusAddress) -}}
   {{- fail "autoscaling.kind: keda asks Prometheus; give monitoring.prometheusAddress, for example http://prometheus-operated.monitoring:9090" -}}
 {{- end -}}
@@ -38,12 +41,23 @@
   {{- fail "engines.products: name the GPU products to build for, as the label nvidia.com/gpu.product has them" -}}
 {{- end -}}
 {{- $sources := dict "none" "none" "claim" $values.weights.claim "image" $values.weights.image
-  "download" (and $values.weights.download.image $values.weights.download.command) -}}
+  "download" (or $values.weights.download.sources (and $values.weights.download.image $values.weights.download.command)) -}}
 {{- if not (get $sources $values.weights.source) -}}
   {{- fail (printf "weights.%s: say where the weights come from, as weights.source is %s" $values.weights.source $values.weights.source) -}}
 {{- end -}}
+{{- range $source := $values.weights.download.sources -}}
+  {{- if and (not (hasPrefix "hf:" $source.from)) (not $source.digest) -}}
+    {{- fail (printf "weights.download.sources: give the digest of %s, which `synthvlm weights fetch` printed" $source.from) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and $values.weights.download.sources $values.weights.download.command -}}
+  {{- fail "weights.download: give sources or a command of yours, not both" -}}
+{{- end -}}
 {{- if and (eq $values.exposure.kind "gateway") (not $values.exposure.parentRefs) -}}
   {{- fail "exposure.parentRefs: name the Gateway that routes attach to" -}}
+{{- end -}}
+{{- if and (eq $values.exposure.kind "gateway") $values.exposure.grpc $values.tls.enabled (not $values.exposure.authority) -}}
+  {{- fail "exposure.authority: name the ConfigMap whose ca.crt tells the Gateway the services' certificates; it would speak plain text to them" -}}
 {{- end -}}
 {{- if and (eq $values.weights.source "image") (semverCompare "<1.35-0" .Capabilities.KubeVersion.Version) -}}
   {{- fail (printf "weights.source: image volumes need Kubernetes 1.35 or newer, this is %s; use claim or download" .Capabilities.KubeVersion.Version) -}}
@@ -59,6 +73,7 @@
   (list (and $values.training.enabled (eq $values.training.kind "TrainJob")) "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime" "Kubeflow Trainer 2.2 or newer" "set training.kind to PyTorchJob for Trainer 1, or training.enabled to false")
   (list (and $values.training.enabled (eq $values.training.kind "PyTorchJob")) "kubeflow.org/v1/PyTorchJob" "Kubeflow Trainer 1" "set training.kind to TrainJob, or training.enabled to false")
   (list $gateway "gateway.networking.k8s.io/v1/HTTPRoute" "the Gateway API" "set exposure.kind to ingress or none")
+  (list (and $gateway $values.exposure.grpc $values.tls.enabled) "gateway.networking.k8s.io/v1/BackendTLSPolicy" "the Gateway API 1.4 or newer" "set exposure.grpc to false")
   (list (and $gateway $values.exposure.envoyTimeout) "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy" "Envoy Gateway" "leave exposure.envoyTimeout empty")
 -}}
   {{- $api := index $needed 1 -}}

@@ -2,7 +2,7 @@
 The NetworkPolicy of a role. Takes root, name, and
   callers, ports   peers who may call, and on which ports
   scraped          whether Prometheus reads metrics from it
-  reaches          keys of `networkPolicy` that it may call: store, database, telemetry
+  reaches          keys of `networkPolicy` that it may call: store, database, apiServer, provider, telemetry
   calls            ports of workloads of this release that it may call, by component
   peers            whether its pods talk to one another, on any port
 */}}

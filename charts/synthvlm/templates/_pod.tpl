@@ -49,18 +49,7 @@ spec:
     fsGroupChangePolicy: OnRootMismatch
     seccompProfile: {type: RuntimeDefault}
   {{- if and $c.weights (eq $values.weights.source "download") }}
-  initContainers:
-    - name: download
-      image: {{ $values.weights.download.image }}
-      imagePullPolicy: {{ $values.images.pullPolicy }}
-      command: {{- toYaml $values.weights.download.command | nindent 8 }}
-      {{- include "synthvlm.access" . | nindent 6 }}
-      resources:
-        requests: {cpu: 500m, memory: 512Mi}
-        limits: {memory: 2Gi}
-      volumeMounts:
-        - {name: tmp, mountPath: /tmp}
-        - {name: weights, mountPath: {{ $values.weights.mountPath }}}
+  initContainers: {{- include "synthvlm.downloads" (merge (dict "store" true) .) | nindent 4 }}
   {{- end }}
   containers:
     - name: {{ .container | default .name }}
@@ -81,6 +70,35 @@ spec:
       resources: {{- include "synthvlm.resources" (dict "c" $c "pool" $pool) | nindent 8 }}
       volumeMounts: {{- range $mounts }}{{ omit . "source" | list | toYaml | nindent 8 }}{{- end }}
   volumes: {{- range $mounts }}{{ merge (dict "name" .name) .source | list | toYaml | nindent 4 }}{{- end }}
+{{- end -}}
+
+{{/* Fills the volume of weights: a container for each source, one after the other, or a program of the values. */}}
+{{- define "synthvlm.downloads" -}}
+{{- $values := .root.Values -}}
+{{- $download := $values.weights.download -}}
+{{- $generation := mustMergeOverwrite (deepCopy $values.defaults) (deepCopy $values.services.generation) -}}
+{{- $image := $download.image | default (include "synthvlm.image" (dict "root" .root "name" "generation" "c" $generation)) -}}
+{{- $commands := list -}}
+{{- range $source := $download.sources -}}
+  {{- $command := list "python3" "-m" "synthvlm.weights" $source.from "--to" (printf "%s/%s" $values.weights.mountPath $source.to) -}}
+  {{- with $source.digest }}{{ $command = concat $command (list "--digest" .) }}{{ end -}}
+  {{- range $source.only }}{{ $command = concat $command (list "--only" .) }}{{ end -}}
+  {{- $commands = append $commands $command -}}
+{{- end -}}
+{{- with $download.command }}{{ $commands = list . }}{{ end -}}
+{{- range $number, $command := $commands }}
+- name: download-{{ $number }}
+  image: {{ $image }}
+  imagePullPolicy: {{ $values.images.pullPolicy }}
+  command: {{- toYaml $command | nindent 4 }}
+  {{- include "synthvlm.access" $ | nindent 2 }}
+  resources:
+    requests: {cpu: 500m, memory: 512Mi}
+    limits: {memory: 2Gi}
+  volumeMounts:
+    - {name: tmp, mountPath: /tmp}
+    - {name: weights, mountPath: {{ $values.weights.mountPath }}}
+{{- end }}
 {{- end -}}
 
 {{/* Environment and rights of every container. Variables are a map, so that no name appears twice. */}}

@@ -10,6 +10,7 @@
 -}}
 {{- with $values.telemetry.otlpEndpoint }}{{ $_ := set $made "otlp_endpoint" . }}{{ end -}}
 {{- if $values.auth.tokenSecret }}{{ $_ := set $made "token_file" "/run/secrets/token/token" }}{{ end -}}
+{{- with include "synthvlm.auth" .root | fromYaml }}{{ $_ := set $made "auth" . }}{{ end -}}
 {{- if $values.tls.enabled -}}
   {{- $_ := set $made "tls_certificate_file" "/run/secrets/tls/tls.crt" -}}
   {{- $_ := set $made "tls_key_file" "/run/secrets/tls/tls.key" -}}
@@ -25,8 +26,48 @@
 {{- if and (eq .name "generation") $values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" $values.store.uri) }}{{ end -}}
 {{- if and (eq .name "generation") $values.triton.enabled -}}
   {{- $_ := mustMergeOverwrite $made (dict "engine" "triton" "triton" (dict "endpoints" (include "synthvlm.tritonEndpoints" .root | fromYamlArray))) -}}
+  {{- if and $values.tls.enabled $values.tls.triton -}}
+    {{- $_ := set $made.triton "tls_ca_file" "/run/secrets/triton/ca.crt" -}}
+    {{- if $values.tls.mutual -}}
+      {{- $_ := set $made.triton "tls_certificate_file" "/run/secrets/triton/tls.crt" -}}
+      {{- $_ := set $made.triton "tls_key_file" "/run/secrets/triton/tls.key" -}}
+    {{- end -}}
+  {{- end -}}
 {{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .c.config)) -}}
+{{- end -}}
+
+{{/* Callers whose tokens others vouch for. The pods of `helm test` are callers like others. */}}
+{{- define "synthvlm.auth" -}}
+{{- $auth := .Values.auth -}}
+{{- if or $auth.kubernetes.audience $auth.oidc.issuer -}}
+cache_seconds: {{ $auth.cacheSeconds }}
+{{- with $auth.kubernetes }}
+{{- if .audience }}
+kubernetes:
+  audience: {{ .audience | quote }}
+  grants:
+    - users: ["system:serviceaccount:{{ $.Release.Namespace }}:{{ include "synthvlm.fullname" $ }}-test"]
+      scopes: ["*:use"]
+    {{- with .grants }}{{ toYaml . | nindent 4 }}{{ end }}
+{{- end }}
+{{- end }}
+{{- with $auth.oidc }}
+{{- if .issuer }}
+oidc:
+  issuer: {{ .issuer | quote }}
+  audience: {{ .audience | quote }}
+  algorithms: {{ toJson .algorithms }}
+  {{- if .caSecret }}
+  ca_file: /run/secrets/provider/ca.crt
+  {{- end }}
+  user_claim: {{ .userClaim | quote }}
+  groups_claim: {{ .groupsClaim | quote }}
+  scopes_claim: {{ .scopesClaim | quote }}
+  grants: {{ toJson .grants }}
+{{- end }}
+{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{/* Where people open the page of a service: as it is exposed, or through kubectl port-forward. */}}
@@ -45,6 +86,11 @@ http://localhost:{{ .c.webPort }}
 {{- define "synthvlm.tritonSettings" -}}
 {{- $made := dict "profile" .root.Values.profile "listen" "0.0.0.0:8001" "metrics_listen" "0.0.0.0:9090" "repository" "/tmp/triton" -}}
 {{- if .root.Values.engines.enabled }}{{ $_ := set $made "tensorrt" (dict "store" .root.Values.store.uri) }}{{ end -}}
+{{- if and .root.Values.tls.enabled .root.Values.tls.triton -}}
+  {{- $_ := set $made "tls_certificate_file" "/run/secrets/tls/tls.crt" -}}
+  {{- $_ := set $made "tls_key_file" "/run/secrets/tls/tls.key" -}}
+  {{- if .root.Values.tls.mutual }}{{ $_ := set $made "tls_client_ca_file" "/run/secrets/tls/ca.crt" }}{{ end -}}
+{{- end -}}
 {{- toYaml (mustMergeOverwrite $made (deepCopy .generation.config) (deepCopy .c.config)) -}}
 {{- end -}}
 

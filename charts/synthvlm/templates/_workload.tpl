@@ -45,6 +45,37 @@ spec:
 {{- end }}
 {{- end -}}
 
+{{/* Mounts of what a service asks about its callers with: a right of its own at the API server, and authorities. */}}
+{{- define "synthvlm.reviewers" -}}
+{{- $auth := .Values.auth -}}
+{{- if $auth.kubernetes.audience }}
+- name: kubernetes
+  mountPath: /run/secrets/kubernetes
+  readOnly: true
+  source:
+    projected:
+      defaultMode: 288
+      sources:
+        - serviceAccountToken: {path: token, expirationSeconds: 3600}
+        - configMap: {name: kube-root-ca.crt, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
+{{- if and $auth.oidc.issuer $auth.oidc.caSecret }}
+{{ include "synthvlm.secretMount" (dict "name" "provider" "secret" $auth.oidc.caSecret "items" (dict "ca.crt" "ca.crt")) }}
+{{- end }}
+{{- end -}}
+
+{{/* A caller's token of its own ServiceAccount, for the services of this release alone. */}}
+{{- define "synthvlm.callerToken" -}}
+- name: token
+  mountPath: /run/secrets/token
+  readOnly: true
+  source:
+    projected:
+      defaultMode: 288
+      sources:
+        - serviceAccountToken: {path: token, audience: {{ .Values.auth.kubernetes.audience | quote }}, expirationSeconds: 3600}
+{{- end -}}
+
 {{- define "synthvlm.databaseMount" -}}
 {{- $catalogue := .Values.catalogue -}}
 {{- include "synthvlm.secretMount" (dict "name" "database" "secret" $catalogue.passwordSecret "items" (dict $catalogue.passwordKey "password")) -}}

@@ -50,6 +50,7 @@ SERVICE = Service(
     settings=AlignmentSettings,
     descriptor=alignment_pb2.DESCRIPTOR.services_by_name["AlignmentService"],
     register=alignment_pb2_grpc.add_AlignmentServiceServicer_to_server,
+    uses=frozenset({"ScorePairs", "GetModel"}),
     build=build,
     max_request_bytes=MAX_REQUEST_BYTES,
     close=close,

@@ -23,6 +23,7 @@ SERVICE = Service(
     settings=CaptionSettings,
     descriptor=caption_pb2.DESCRIPTOR.services_by_name["CaptionService"],
     register=caption_pb2_grpc.add_CaptionServiceServicer_to_server,
+    uses=frozenset({"EvaluateCaptions", "EvaluateFile"}),
     build=build,
     max_request_bytes=MAX_REQUEST_BYTES,
 )

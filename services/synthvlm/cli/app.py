@@ -100,6 +100,12 @@ COMMANDS = (
         "[dim]Example:[/] synthvlm scenes show",
     ),
     Entry(
+        "weights",
+        "weights:app",
+        "Weights of models, pinned and checked. Example: "
+        "synthvlm weights fetch s3://bucket/clip --digest sha256:… --to /models/clip",
+    ),
+    Entry(
         "engines",
         "engines.command:app",
         "Export components to ONNX; build and inspect TensorRT engines. Example: "

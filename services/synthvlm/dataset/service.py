@@ -48,6 +48,7 @@ SERVICE = Service(
     settings=DatasetSettings,
     descriptor=dataset_pb2.DESCRIPTOR.services_by_name["DatasetService"],
     register=dataset_pb2_grpc.add_DatasetServiceServicer_to_server,
+    uses=frozenset({"ListVersions", "GetVersion", "DiffVersions", "GetImage"}),
     build=build,
     max_request_bytes=MAX_REQUEST_BYTES,
     close=close,

@@ -1,5 +1,6 @@
 """Settings of the generation service; the profile's section ``generation`` holds the same keys."""
 
+from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -9,7 +10,8 @@ from synthvlm.generation.limits import MAX_SIDE, SIZE_STEP, Fraction, Guidance, 
 from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.reuse.settings import ReuseSettings
 from synthvlm.serving.fields import OptionalDigest, Utf8
-from synthvlm.serving.settings import ServiceSettings, SettingsSection
+from synthvlm.serving.section import SettingsSection
+from synthvlm.serving.settings import ServiceSettings
 
 Endpoint = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+:[0-9]{1,5}$")]
 """``host:port``."""
@@ -38,6 +40,13 @@ class TritonSettings(SettingsSection):
 
     endpoints: list[Endpoint] = Field(default_factory=list)
     """gRPC addresses of the Triton servers, host:port; an image goes to the least busy one."""
+    tls_ca_file: Path | None = None
+    """PEM file of the authorities of the Triton servers' certificates: switches TLS on; read when
+    the service starts."""
+    tls_certificate_file: Path | None = None
+    """PEM file of the service's own certificate, which the Triton servers may require."""
+    tls_key_file: Path | None = None
+    """PEM file of its key."""
     model_digest: OptionalDigest = ""
     """Digest that the servers' model must have, if the service has no model folders of its own;
     empty: that of the folders."""
@@ -58,6 +67,14 @@ class TritonSettings(SettingsSection):
     """GPUs of a Triton server, by index, if the device is cuda; each holds the pipeline."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
     """Copies of the pipeline on each GPU of a Triton server, or on its CPU."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> "TritonSettings":
+        if (self.tls_certificate_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_certificate_file and tls_key_file must be given together")
+        if self.tls_certificate_file is not None and self.tls_ca_file is None:
+            raise ValueError("tls_certificate_file needs tls_ca_file, which switches TLS on")
+        return self
 
 
 class GenerationSettings(ServiceSettings):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from synthvlm.model_folders import model_digest, resolve_model
-from synthvlm.serving.settings import SettingsSection
+from synthvlm.serving.section import SettingsSection
 from synthvlm.storage import sha256_digest
 from synthvlm.storage.digests import canonical_json
 

@@ -24,14 +24,18 @@ def open_engine(settings: GenerationSettings) -> Engine:
     """
     if settings.engine == "triton":
         from synthvlm.generation.engines.triton import TritonEngine
+        from synthvlm.generation.triton.endpoint import Tls
 
         triton = settings.triton
+        authority, certificate = triton.tls_ca_file, triton.tls_certificate_file
+        key = triton.tls_key_file
         return TritonEngine(
             triton.endpoints,
             wanted_identity(settings),
             settings.batch_size,
             triton.patience_seconds,
             shared_bytes=3 * settings.max_pixels if triton.shared_memory else 0,
+            tls=None if authority is None else Tls(authority, certificate, key),
         )
     pipelines = load_pipelines(settings)
     return DiffusersEngine(pipelines, settings.batch_size, settings.batch_wait_ms / 1000)
@@ -56,6 +60,7 @@ SERVICE = Service(
     settings=GenerationSettings,
     descriptor=generation_pb2.DESCRIPTOR.services_by_name["GenerationService"],
     register=generation_pb2_grpc.add_GenerationServiceServicer_to_server,
+    uses=frozenset({"GenerateImage", "GetModel"}),
     build=build,
     close=close,
 )

@@ -2,7 +2,7 @@
 
 from pydantic_settings import SettingsConfigDict
 
-from synthvlm.serving.settings import SettingsSection
+from synthvlm.serving.section import SettingsSection
 from synthvlm.sql.settings import ConnectionSettings, DatabaseUrl
 
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from synthvlm.review.web.settings import WebSettings
-from synthvlm.serving.settings import ServiceSettings, SettingsSection
+from synthvlm.serving.section import SettingsSection
+from synthvlm.serving.settings import ServiceSettings
 from synthvlm.sql.settings import DatabaseSettings, DatabaseUrl
 
 

@@ -58,6 +58,17 @@ SERVICE = Service(
     settings=ReviewSettings,
     descriptor=review_pb2.DESCRIPTOR.services_by_name["ReviewService"],
     register=review_pb2_grpc.add_ReviewServiceServicer_to_server,
+    uses=frozenset(
+        {
+            "GetCampaign",
+            "ListCampaigns",
+            "ListMyVerdicts",
+            "ListDisagreements",
+            "GetProgress",
+            "GetStatistics",
+            "GetImage",
+        }
+    ),
     build=build,
     max_request_bytes=MAX_REQUEST_BYTES,
     close=close,

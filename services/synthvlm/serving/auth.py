@@ -1,15 +1,19 @@
 """Who may call: bearer tokens, and TLS with or without client certificates."""
 
 import hmac
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import grpc
 import structlog
 
 from synthvlm.errors import Unauthenticated, Unavailable
+from synthvlm.serving.access.scopes import Caller
+from synthvlm.serving.calls import Method
 from synthvlm.serving.settings import ServiceSettings
+from synthvlm.serving.watched_file import WatchedFile
 
 _BEARER = "bearer "
 _RETRY_SECONDS = 1.0
@@ -20,49 +24,40 @@ Metadata: TypeAlias = Iterable[tuple[str, str | bytes]] | None
 _log = structlog.get_logger(__name__)
 
 
-class CallerCheck(Protocol):
+class CallerCheck(ABC):
     """Decides who may call."""
 
-    def check(self, metadata: Metadata) -> object:
+    @abstractmethod
+    async def check(self, metadata: Metadata, method: Method | None) -> object:
         """Who calls, as the service's own callers tell people apart; None: it does not.
+
+        Args:
+            metadata: What the call carries.
+            method: What is called; None: a method that every server has, such as reflection.
 
         Raises:
             Unauthenticated: Nobody who may.
+            PermissionDenied: Somebody who may not call this method.
             Unavailable: It cannot be told now.
         """
 
+    def known(self, caller: Caller) -> object:
+        """Somebody whom others vouch for, as the service tells people apart."""
+        return caller
 
-class WatchedFile:
-    """A secret's file: read again when it has changed, as mounted Kubernetes secrets do."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._stamp: tuple[int, int, int] | None = None
-        self._content = b""
-
-    def read(self) -> bytes:
-        """The file's present content.
-
-        Raises:
-            OSError: It cannot be read.
-        """
-        status = self.path.stat()
-        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
-        if stamp != self._stamp:
-            self._content = self.path.read_bytes()
-            self._stamp = stamp
-        return self._content
+    async def close(self) -> None:  # noqa: B027 - most have nothing to close
+        """Ends connections, after the last call."""
 
 
-class TokenCheck:
+class TokenCheck(CallerCheck):
     """Accepts the calls that send the token that a file holds."""
 
     def __init__(self, path: Path) -> None:
         self._file = WatchedFile(path)
         self._token()
 
-    def check(self, metadata: Metadata) -> None:
-        """Returns if the call's metadata has the token.
+    async def check(self, metadata: Metadata, method: Method | None) -> None:  # noqa: ARG002
+        """Returns if the call's metadata has the token, which is enough for every method.
 
         Raises:
             Unauthenticated: It has none, or another one.

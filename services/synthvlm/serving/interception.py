@@ -108,7 +108,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         call = self._call(method, context)
         async with translated(context, call):
             if not method.path.startswith(_HEALTH):
-                self._check_token(context)
+                await self._check_token(context, None)
             yield
 
     @asynccontextmanager
@@ -127,7 +127,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._admission.began()
         try:
             async with translated(context, call):
-                call.caller = self._check_token(context)
+                call.caller = await self._check_token(context, method)
                 place = await self._admission.enter(method.kind)
                 self._metrics.admitted(method.kind, time.monotonic() - began)
                 try:
@@ -158,8 +158,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             deadline=None if remaining is None else time.monotonic() + remaining,
         )
 
-    def _check_token(self, context: Context) -> object:
-        return None if self._token is None else self._token.check(context.invocation_metadata())
+    async def _check_token(self, context: Context, method: Method | None) -> object:
+        if self._token is None:
+            return None
+        return await self._token.check(context.invocation_metadata(), method)
 
     def _wrap(self, handler: Any, method: Method, around: Around, receive: Receive) -> Any:
         """The same handler, its request decoded and its behaviour run inside ``around``.

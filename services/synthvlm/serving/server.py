@@ -62,6 +62,7 @@ class Server(Generic[S]):
         self._admission = Admission(limits, settings.max_queued_calls)
         self._metrics = Metrics(service.word, self._admission)
         self._executor = ThreadPoolExecutor(sum(limits.values()), f"{service.word}-call")
+        self._callers: CallerCheck | None = None
         self._tracing: TracerProvider | None = None
         self._endpoint: MetricsEndpoint | None = None
         self._server: grpc.aio.Server | None = None
@@ -173,6 +174,8 @@ class Server(Generic[S]):
         for server in (self._server, self._health_server):
             if server is not None:
                 await server.stop(grace=0.5)
+        if self._callers is not None:
+            await self._callers.close()
         self._remove_address_file()
         if self._endpoint is not None:
             await asyncio.to_thread(self._endpoint.close)
@@ -192,8 +195,8 @@ class Server(Generic[S]):
     def _make_server(self) -> grpc.aio.Server:
         settings, service = self._settings, self._service
         methods = methods_of(service.descriptor)
-        token = service.callers(settings)
-        interceptors: list[grpc.aio.ServerInterceptor] = [self._interceptor(methods, token)]
+        self._callers = service.caller_check(settings)
+        interceptors: list[grpc.aio.ServerInterceptor] = [self._interceptor(methods, self._callers)]
         if settings.otlp_endpoint is not None:
             self._tracing = tracer_provider(
                 settings.otlp_endpoint, service.word, synthvlm.__version__

@@ -48,7 +48,9 @@ class Service(Generic[S]):
         build: Makes the servicer from the settings: loads models, opens the catalogue. Runs on a
             thread while the server listens and is not serving yet. What it raises ends the process.
         close: Frees what ``build`` opened, after the last call has ended.
-        callers: Who may call.
+        uses: Methods that leave nothing behind: the scope ``WORD:use`` is enough for them, all
+            others take ``WORD:write``.
+        callers: Who may call with tokens of the service's own.
         beside: Makes what is served beside the calls.
         max_request_bytes: Size of the largest request that can be valid; larger ones are not
             received. The default is gRPC's own.
@@ -60,6 +62,22 @@ class Service(Generic[S]):
     register: Callable[[Any, Any], None]
     build: Callable[[S], Any]
     close: Callable[[Any], None] | None = None
+    uses: frozenset[str] = frozenset()
     callers: Callable[[S], CallerCheck | None] = token_check
     beside: Callable[[S], Beside] | None = None
     max_request_bytes: int = 4 * 2**20
+
+    def caller_check(self, settings: S) -> CallerCheck | None:
+        """Who may call; None: anybody.
+
+        Raises:
+            OSError: A file of the settings cannot be read.
+            ValueError: It is wrong.
+        """
+        own = self.callers(settings)
+        if not settings.auth.is_on:
+            return own
+        # Cryptography and an HTTP client, which most services do without.
+        from synthvlm.serving.access.access import access
+
+        return access(self.word, self.uses, own, settings.auth)

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from synthvlm.serving.access.settings import AuthSettings
 
 
 def _listen(address: str) -> str:
@@ -31,23 +33,11 @@ ListenAddress = Annotated[str, AfterValidator(_listen)]
 
 _WHEREABOUTS = {
     *("profile", "listen", "address_file", "metrics_listen", "health_listen"),
-    *("tls_certificate_file", "tls_key_file", "tls_client_ca_file", "token_file"),
+    *("tls_certificate_file", "tls_key_file", "tls_client_ca_file", "token_file", "auth"),
     *("log_level", "log_format", "otlp_endpoint", "database_password_file", "reuse"),
     *("max_connection_age_seconds", "max_connection_age_grace_seconds"),
 }
 """Settings that decide where a service is, not what it does."""
-
-
-class SettingsSection(BaseModel):
-    """A section of a service's settings: a field that has fields."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        validate_default=True,
-        use_attribute_docstrings=True,
-        protected_namespaces=(),
-    )
 
 
 def _flat(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -96,7 +86,10 @@ class ServiceSettings(BaseSettings):
     tls_client_ca_file: Path | None = None
     """PEM file of the authorities whose client certificates are accepted; makes them required."""
     token_file: Path | None = None
-    """File with the bearer token that callers must send; read again when it changes."""
+    """File with the bearer token that callers must send; read again when it changes. Whoever has it
+    may do everything."""
+    auth: AuthSettings = AuthSettings()
+    """Callers whose tokens Kubernetes or an OpenID Connect provider vouches for."""
     max_item_calls: Annotated[int, Field(ge=1)] = 8
     """Item calls that run at the same time."""
     max_shard_calls: Annotated[int, Field(ge=1)] = 2

@@ -15,7 +15,8 @@ from pydantic_settings.exceptions import SettingsError
 
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.profiles import load_profile
-from synthvlm.serving.settings import ServiceSettings, SettingsSection
+from synthvlm.serving.section import SettingsSection
+from synthvlm.serving.settings import ServiceSettings
 from synthvlm.yaml_text import load_yaml
 
 S = TypeVar("S", bound=ServiceSettings)

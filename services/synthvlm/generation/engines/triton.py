@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from synthvlm.errors import InvalidInput, QueueFull
 from synthvlm.generation.engine import ImageRequest, Sample
 from synthvlm.generation.identity import Identity
-from synthvlm.generation.triton.endpoint import Answer, Endpoint, Failure
+from synthvlm.generation.triton.endpoint import Answer, Endpoint, Failure, Tls
 from synthvlm.generation.triton.endpoints import Endpoints
 from synthvlm.progress import Reporter
 
@@ -57,6 +57,7 @@ class TritonEngine:
         patience_seconds: How long to wait without a usable server.
         shared_bytes: Size of the largest image, if the servers are on this node and return pixels
             in shared memory; 0: pixels are sent.
+        tls: How the servers are known; None: plain text.
 
     Raises:
         PreconditionFailed: A server holds a different model, or cannot use the shared memory.
@@ -72,11 +73,12 @@ class TritonEngine:
         batch_size: int,
         patience_seconds: float,
         shared_bytes: int = 0,
+        tls: Tls | None = None,
     ) -> None:
         self.batch_size = batch_size
         self._patience = patience_seconds
         self._seconds = 1.0
-        self.endpoints = Endpoints(addresses, wanted, shared_bytes)
+        self.endpoints = Endpoints(addresses, wanted, shared_bytes, tls)
         try:
             identity = self.endpoints.wait(patience_seconds)
         except BaseException:

@@ -61,6 +61,7 @@ def serve(settings: TritonServerSettings) -> NoReturn:
         listen=listen,
         metrics_listen=settings.metrics_listen,
         drain_seconds=settings.drain_seconds,
+        tls=server.tls_options(settings),
     )
     if settings.address_file is not None:
         address = json.dumps({"address": listen, "pid": os.getpid()})

@@ -10,8 +10,9 @@ from synthvlm.generation.config import GenerationSettings
 class TritonServerSettings(GenerationSettings):
     """Settings of ``python -m synthvlm.generation.triton``.
 
-    Of the settings common to all services, only ``listen``, ``metrics_listen``, ``address_file``
-    and ``drain_seconds`` apply to the Triton server.
+    Of the settings common to all services, only ``listen``, ``metrics_listen``, ``address_file``,
+    ``drain_seconds`` and ``tls_…`` apply to the Triton server, which reads certificates when it
+    starts and wants one of its callers where ``tls_client_ca_file`` is given.
     """
 
     repository: Path = Path(".synthvlm/triton")

@@ -4,8 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
+import grpc
 import tritonclient.grpc
 from tritonclient.utils import InferenceServerException
 
@@ -66,6 +68,21 @@ class Answer:
     message: str = ""
 
 
+@dataclass(frozen=True)
+class Tls:
+    """How servers are known, and how they know their callers.
+
+    Attributes:
+        ca_file: PEM file of their authorities.
+        certificate_file: PEM file of a caller's certificate; None: none is shown.
+        key_file: PEM file of its key.
+    """
+
+    ca_file: Path
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+
+
 class Endpoint:
     """A connection to one server. ``endpoints.Endpoints`` counts the calls.
 
@@ -73,6 +90,10 @@ class Endpoint:
         address: ``host:port``.
         shared_bytes: Size of the largest image, if the server is on this node and returns pixels
             in shared memory; 0: pixels are sent.
+        tls: How it is known; None: plain text.
+
+    Raises:
+        OSError: A file of ``tls`` cannot be read.
 
     Attributes:
         calls: Calls in progress.
@@ -80,12 +101,14 @@ class Endpoint:
         refusal: How its model differs from the wanted one; empty if unknown.
     """
 
-    def __init__(self, address: str, shared_bytes: int = 0) -> None:
+    def __init__(self, address: str, shared_bytes: int = 0, tls: Tls | None = None) -> None:
         self.address = address
         self.calls = 0
         self.ready = False
         self.refusal = ""
-        self._client = tritonclient.grpc.InferenceServerClient(address, channel_args=_CHANNEL)
+        self._client = tritonclient.grpc.InferenceServerClient(
+            address, channel_args=_CHANNEL, creds=None if tls is None else _credentials(tls)
+        )
         self._shared = SharedOutputs(self._client, shared_bytes) if shared_bytes else None
 
     def ask(self) -> Identity | None:
@@ -167,6 +190,15 @@ class Endpoint:
         if self._shared is not None:
             self._shared.close()
         self._client.close()
+
+
+def _credentials(tls: Tls) -> grpc.ChannelCredentials:
+    certificate, key = tls.certificate_file, tls.key_file
+    return grpc.ssl_channel_credentials(
+        tls.ca_file.read_bytes(),
+        None if key is None else key.read_bytes(),
+        None if certificate is None else certificate.read_bytes(),
+    )
 
 
 def _outputs(slot: Slot | None) -> list[Any]:

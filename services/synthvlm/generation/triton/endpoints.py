@@ -8,7 +8,7 @@ import structlog
 
 from synthvlm.errors import PreconditionFailed, Unavailable
 from synthvlm.generation.identity import Identity
-from synthvlm.generation.triton.endpoint import Endpoint
+from synthvlm.generation.triton.endpoint import Endpoint, Tls
 
 _WATCH_SECONDS = 0.25
 RETRY_SECONDS = 2.0
@@ -27,10 +27,17 @@ class Endpoints:
         addresses: ``host:port`` of each server.
         wanted: The model that they must hold.
         shared_bytes: See ``Endpoint``.
+        tls: See ``Endpoint``.
     """
 
-    def __init__(self, addresses: Sequence[str], wanted: Identity, shared_bytes: int = 0) -> None:
-        self._all = [Endpoint(address, shared_bytes) for address in addresses]
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        wanted: Identity,
+        shared_bytes: int = 0,
+        tls: Tls | None = None,
+    ) -> None:
+        self._all = [Endpoint(address, shared_bytes, tls) for address in addresses]
         self._wanted = wanted
         self._identity: Identity | None = None
         self._turn = 0

@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import psutil
 
 import synthvlm
 from synthvlm.errors import PreconditionFailed
+from synthvlm.serving.settings import ServiceSettings
 
 VARIABLE = "SYNTHVLM_TRITON_SERVER"
 """Environment variable with the server's folder."""
@@ -126,6 +127,7 @@ def command(
     listen: str,
     metrics_listen: str | None,
     drain_seconds: float,
+    tls: Sequence[str] = (),
 ) -> list[str]:
     """The command line of the server, which serves only gRPC and, if enabled, metrics."""
     host, _, port = listen.rpartition(":")
@@ -138,12 +140,26 @@ def command(
         f"--backend-config=python,shm-region-prefix-name={_PREFIX}{os.getpid()}_",
         f"--grpc-address={host}",
         f"--grpc-port={port}",
+        *tls,
         # The configuration is complete; auto-completion would load the model's libraries twice.
         "--disable-auto-complete-config",
         "--allow-http=false",
         *(metrics if metrics_listen else ["--allow-metrics=false"]),
         f"--exit-timeout-secs={max(1, round(drain_seconds))}",
     ]
+
+
+def tls_options(settings: ServiceSettings) -> list[str]:
+    """The options of the command line for TLS as the settings ask for it; none: plain text."""
+    if settings.tls_certificate_file is None:
+        return []
+    files = [
+        f"--grpc-server-cert={settings.tls_certificate_file}",
+        f"--grpc-server-key={settings.tls_key_file}",
+    ]
+    if settings.tls_client_ca_file is None:
+        return ["--grpc-use-ssl=true", *files]
+    return ["--grpc-use-ssl-mutual=true", *files, f"--grpc-root-cert={settings.tls_client_ca_file}"]
 
 
 def free_address(address: str) -> str:

@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
-from synthvlm.serving.settings import ListenAddress, SettingsSection
+from synthvlm.serving.section import SettingsSection
+from synthvlm.serving.settings import ListenAddress
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 """Hosts that only this machine reaches."""

@@ -7,13 +7,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
 from synthvlm.errors import DomainError
+from synthvlm.finding import Finding
 from synthvlm.local.home import Home
 from synthvlm.local.services import attach
 from synthvlm.local.words import RUN, WORDS
@@ -31,22 +30,6 @@ _PACKAGES = {
 
 _LEAST_MEMORY_GIB = 4
 _LEAST_DISK_GIB = 2
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check.
-
-    Attributes:
-        state: ``ok``, ``warning`` (works, but not well), or ``missing`` (needed, but absent).
-        what: What was checked.
-        mend: What to do about it; empty if nothing.
-    """
-
-    state: Literal["ok", "warning", "missing"]
-    what: str
-    found: str
-    mend: str = ""
 
 
 def examine(home: Home, profile: str) -> list[Finding]:
