@@ -348,14 +348,14 @@ def test_on_a_server_for_several_users_the_run_is_somebodys(
 
 
 def test_the_pods_get_queue_nodes_credentials_and_settings(submit: Submit, kfp: Kfp) -> None:
-    assert submit("--no-wait", "--priority", "nightly", "--pool", "spot") == 0
+    assert submit("--no-wait", "--queue", "batch", "--priority", "nightly", "--pool", "spot") == 0
     spec, platforms = kfp.uploads[0]
     executors = platforms["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert set(executors) == set(spec["deploymentSpec"]["executors"])
     one = executors["exec-generate"]
     assert one["podMetadata"]["labels"] == {
         "synthvlm.io/client": "true",
-        "kueue.x-k8s.io/queue-name": "synthvlm-batch",
+        "kueue.x-k8s.io/queue-name": "batch",
         "kueue.x-k8s.io/priority-class": "nightly",
     }
     assert one["nodeSelector"]["labels"] == {"example.com/spot": "true"}

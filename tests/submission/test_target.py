@@ -31,7 +31,6 @@ def test_a_file_holds_the_configmap_alone_among_others_or_its_data(
         assert target.store_uri == settings["store_uri"]
         image = {"SYNTHVLM_PIPELINES_IMAGE": "registry.example/pipelines:1"}
         assert target.compilation == image
-        assert target.queue == "synthvlm-batch"
         assert target.secrets == {"/run/secrets/token": "synthvlm-token"}
         assert target.pool("spot").node_selector == {"example.com/spot": "true"}
 
@@ -105,7 +104,7 @@ def test_it_is_read_from_the_cluster(
     cluster: Callable[[], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     for place in (None, "ml/synthvlm-pipelines"):
-        assert target_at(place).queue == "synthvlm-batch"
+        assert target_at(place).addresses["caption"] == "synthvlm-caption.ml.svc:50051"
     assert cluster() == ["/api/v1/namespaces/ml/configmaps/synthvlm-pipelines"] * 2
     assert capsys.readouterr().out == ""
 

@@ -46,6 +46,11 @@ _TOKEN_WAIT = 5.0
 _GONE = (429, 500, 502, 503, 504)
 """Statuses of a server, or a proxy before it, that will be well again; 500: of its database."""
 
+_SIGN_IN = (
+    ", as a proxy does for callers without a valid token; give one with --token-file or "
+    "--token-command, or the URL of the API itself"
+)
+
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 """What a failure of TLS is called that waiting does not mend."""
 
@@ -150,6 +155,9 @@ class KfpServer:
         except urllib3.exceptions.HTTPError as error:
             reason = self._shown(str(error))
             raise Unavailable(f"{self.host} does not answer: {reason}", _FIRST_WAIT) from None
+        kind = str(self._client.last_response.getheader("Content-Type", ""))
+        if kind.startswith("text/html"):  # the client would take it for an answer without content
+            raise Unauthenticated(f"{self.host} answers with a web page{_SIGN_IN}")
         self._answered = True
         return result
 
@@ -228,10 +236,7 @@ class KfpServer:
             401: "; give a token with --token-file or --token-command",
         }
         if 300 <= status < 400:
-            return Unauthenticated(
-                f"{self.host} sends to another page, as it does for callers without a valid token; "
-                f"give one with --token-file or --token-command"
-            )
+            return Unauthenticated(f"{self.host} sends to another page{_SIGN_IN}")
         kind = kinds.get(status, PreconditionFailed)
         said = f"{self.host} cannot be trusted" if status == 0 else f"{self.host} answers {status}"
         return kind(f"{said}: {reason}{advice.get(status, '')}")

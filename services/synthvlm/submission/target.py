@@ -40,7 +40,6 @@ class Target(BaseModel):
         compilation: Environment with which pipelines are compiled: the image of their steps.
         environment: Environment of every step.
         secrets: Secrets by the folder that steps find them in.
-        queue: Kueue's LocalQueue; empty: none.
         pools: Pools of nodes, by name.
     """
 
@@ -52,7 +51,6 @@ class Target(BaseModel):
     compilation: dict[str, str] = {}
     environment: dict[str, str] = {}
     secrets: dict[str, str] = {}
-    queue: str = ""
     pools: dict[str, Pool] = {}
 
     def pool(self, name: str) -> Pool:
@@ -120,7 +118,6 @@ def parsed_target(data: Mapping[str, str], source: str) -> Target:
             compilation=_beginning(_COMPILATION, data),
             environment=environment,
             secrets=secrets,
-            queue=data.get("queue", ""),
             pools=_pools(data.get("pools", "{}")),
         )
     except (ValidationError, TypeError, AttributeError, json.JSONDecodeError) as error:

@@ -84,7 +84,7 @@ def submit(
     reach: options.ReachOption = None,
     services_token: options.ServicesTokenOption = None,
     services_ca: options.ServicesCaOption = None,
-    queue: options.QueueOption = None,
+    queue: options.QueueOption = "",
     priority: options.PriorityOption = "",
     pool: options.PoolOption = None,
     service_account: options.ServiceAccountOption = "",

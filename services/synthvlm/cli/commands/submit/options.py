@@ -136,12 +136,9 @@ SelectionOption = Annotated[
 """``--selection``."""
 
 QueueOption = Annotated[
-    str | None,
+    str,
     typer.Option(
-        "--queue",
-        metavar="NAME",
-        help="Kueue's LocalQueue of the pods.",
-        show_default="the ConfigMap's",
+        "--queue", metavar="NAME", help="Kueue's LocalQueue of the pods, in their namespace."
     ),
 ]
 """``--queue``."""

@@ -119,14 +119,14 @@ def wanted_package(
     return package.without_cache(IMPORT_TASK) if fresh else package
 
 
-def placement_of(target: Target, queue: str | None, priority: str, pool: str | None) -> Placement:
+def placement_of(target: Target, queue: str, priority: str, pool: str | None) -> Placement:
     """What the pods of a run get.
 
     Raises:
         InvalidInput: The target has no such pool.
     """
     placement = Placement(
-        queue=target.queue if queue is None else queue,
+        queue=queue,
         priority=priority,
         environment=target.environment,
         secrets=target.secrets,
