@@ -30,7 +30,7 @@ _NOUNS: Final[Mapping[Stage, str]] = {
     "curate": "captions",
     "generate": "images",
     "score": "scores",
-    "select": "images",
+    "select": "images looked at",
     "assemble": "pairs",
     "train": "samples",
     "evaluate": "answers",
@@ -76,12 +76,12 @@ def run_cost(store: Store, record: RunRecord) -> RunCost:
                 stage=timing.stage,
                 seconds=timing.seconds,
                 made=made,
-                noun=_NOUNS[timing.stage],
+                noun=_NOUNS.get(timing.stage, "records"),
                 device_seconds=device,
                 tokens=tokens,
-                bytes=sizes[timing.stage],
+                bytes=sizes.get(timing.stage, 0),
                 compute=_compute(record.prices, timing.stage, device),
-                storage=_storage(record.prices, sizes[timing.stage]),
+                storage=_storage(record.prices, sizes.get(timing.stage, 0)),
                 parts=parts,
             )
         )
@@ -104,7 +104,7 @@ def _sizes(store: Store, record: RunRecord) -> dict[Stage, int]:
         refs.append(("train", record.model))
     if record.evaluation is not None:
         refs.append(("evaluate", record.evaluation))
-    sizes = dict.fromkeys(_NOUNS, 0)
+    sizes: dict[Stage, int] = dict.fromkeys(_NOUNS, 0)
     with ThreadPoolExecutor(_OPENED_AT_ONCE) as pool:
         opened = pool.map(lambda one: (one[0], _bytes(open_shard(store, one[1]))), refs)
         for stage, size in opened:
