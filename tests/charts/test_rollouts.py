@@ -97,6 +97,13 @@ def test_callers_see_every_replica(name: str) -> None:
     assert named(ALL, "Service", f"synthvlm-{name}")["spec"]["clusterIP"] == "None"
 
 
+def test_callers_connect_anew_from_time_to_time_and_so_learn_of_new_replicas() -> None:
+    for name in SERVICES:
+        assert settings(ALL, name)["max_connection_age_seconds"] == 300
+    changed = render({"services.caption.config.max_connection_age_seconds": 60})
+    assert settings(changed, "caption")["max_connection_age_seconds"] == 60
+
+
 def test_every_triton_server_is_addressed_by_its_own_name() -> None:
     servers = named(ALL, "StatefulSet", "synthvlm-triton")["spec"]
     host = f"{servers['serviceName']}.images.svc:8001"

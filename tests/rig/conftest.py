@@ -36,5 +36,5 @@ def cluster() -> Iterator[Cluster]:
     # A name of its own: other tests may run beside these.
     with Cluster(f"tests-{os.getpid()}", pools=[Pool("cpu", 3), gpu_pool(2), single]) as started:
         install_crds(started)
-        add_volumes(started, 12)
+        add_volumes(started, 40)
         yield started

@@ -1,6 +1,7 @@
 """Each profile on a real API server: install, helm test, upgrade, rollback, uninstall."""
 
 import functools
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.charts.objects import of_kind
 from tests.charts.rendering import CHART, PROFILES, configuration
+from tests.contracts.words import ROOT
 from tests.rig.cluster import Cluster
 from tests.rig.crds import install_crds, remove_crd
 from tests.rig.releases import Release, namespace
@@ -21,6 +23,28 @@ def release(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Releas
     with namespace(cluster, profile, values) as made:
         made.helm("install")
         yield made
+
+
+LOWERED = {
+    "startupProbe by gRPC became TCP",
+    "readinessProbe by gRPC became TCP",
+    "livenessProbe by gRPC became TCP",
+    "the sleep before its stop became an annotation",
+    "nodeTaintsPolicy taken out",
+    "unhealthyPodEvictionPolicy taken out",
+    "policy/v1 became policy/v1beta1",
+    "autoscaling/v2 became autoscaling/v2beta2",
+}
+"""What the server did not see as it is; tests/charts holds it to the schemas of today."""
+
+
+def test_what_the_old_server_does_not_know_is_what_is_told(release: Release) -> None:
+    text = release.cluster.shim_log.read_text(encoding="utf-8")
+    found = {re.sub(r"^\S+: (\S*[.:] ?)?", "", line) for line in text.splitlines()}
+    assert found <= LOWERED
+    told = (ROOT / "docs" / "operate" / "checks.md").read_text(encoding="utf-8")
+    for field in ("gRPC", "sleep", "nodeTaintsPolicy", "unhealthyPodEvictionPolicy"):
+        assert field in told
 
 
 def lost(asked: Any, kept: Any, path: str = "") -> Iterator[str]:

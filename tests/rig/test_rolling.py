@@ -2,21 +2,28 @@
 
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from synthvlm.client import DatasetClient, connect
+from synthvlm.dataset.migrations import MIGRATIONS
 from synthvlm.dataset.v1 import dataset_pb2 as pb
+from synthvlm.sql.database import open_database
+from synthvlm.sql.settings import DatabaseSettings
 from tests.charts.rendering import CHART
 from tests.rig.cluster import Cluster
 from tests.rig.hollow import KUBELET
 from tests.rig.processes import poll
 from tests.rig.running import Kubelet, Running, kubelet
+from tests.sql.schemas import later
 
+EXPAND = 'op.add_column("version", sa.Column("licence", sa.String(64), nullable=True))'
 NAMESPACE = "rolling"
 CALLERS = 4
 
@@ -63,6 +70,7 @@ class Release:
     cluster: Cluster
     kubelet: Kubelet
     options: list[str]
+    database: str
 
     def helm(self, command: str, *options: str) -> str:
         chart = self.cluster.install_ready_chart(CHART)
@@ -93,6 +101,7 @@ def release(
         "services.dataset.enabled": "true",
         "services.dataset.replicas": "2",
         "services.dataset.config.drain_seconds": "10",
+        "services.dataset.config.max_connection_age_seconds": "2",
         f"defaults.podAnnotations.{KUBELET.replace('.', chr(92) + '.')}": "real",
     }
     # The chart wants a host; the folder of the server's socket is taken before it.
@@ -100,7 +109,7 @@ def release(
     options = [f"--set={key}={value}" for key, value in values.items()]
     options.append(f"--set-literal=catalogue.database={database}")
     with kubelet(cluster, NAMESPACE, tmp_path_factory.mktemp("pods")) as running:
-        made = Release(cluster, running, options)
+        made = Release(cluster, running, options, database)
         made.helm("install")
         yield made
         cluster.helm("uninstall", "synthvlm", "--namespace", NAMESPACE, "--wait")
@@ -148,6 +157,27 @@ def test_an_upgrade_under_load_loses_no_call(release: Release, record_property) 
     record_property("slowest", max(calls.seconds))
 
 
-def test_a_rollback_under_load_loses_no_call(release: Release) -> None:
+def test_a_rollback_under_load_onto_a_schema_that_has_grown_loses_no_call(
+    release: Release, tmp_path: Path
+) -> None:
+    newer = later(MIGRATIONS, tmp_path / "versions", 2, 1, EXPAND)
+    open_database(DatabaseSettings(database=release.database), newer).close()
     calls = replaced(release, "rollback")
     assert calls.failed == []
+
+
+def test_a_new_replica_gets_calls_of_callers_that_were_there_before(release: Release) -> None:
+    before = {one.name for one in release.serving()}
+    with load(release.kubelet.target("synthvlm-dataset")) as calls:
+        poll("calls", lambda: len(calls.seconds) > 20)
+        release.helm("upgrade", "--set=services.dataset.replicas=3", "--reuse-values")
+        (new,) = (one for one in release.serving() if one.name not in before)
+        # The client asks for names twice a minute at the most.
+        poll("a call", lambda: "synthvlm_dataset_requests_total{" in metrics(new), 120, 1)
+    assert calls.failed == []
+
+
+def metrics(running: Running) -> str:
+    with urllib.request.urlopen(f"http://{running.host}:9090/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+    return text

@@ -7,6 +7,7 @@
   "health_listen" "0.0.0.0:50052"
   "metrics_listen" "0.0.0.0:9090"
   "store_roots" (list $values.store.uri)
+  "max_connection_age_seconds" 300
 -}}
 {{- with $values.telemetry.otlpEndpoint }}{{ $_ := set $made "otlp_endpoint" . }}{{ end -}}
 {{- if $values.auth.tokenSecret }}{{ $_ := set $made "token_file" "/run/secrets/token/token" }}{{ end -}}

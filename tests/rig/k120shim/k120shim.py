@@ -138,7 +138,7 @@ def main() -> None:
     """From standard input to standard output."""
     old, new = server_schema(), todays_schema()
     lowered, log = [], []
-    for manifest in filter(None, yaml.safe_load_all(sys.stdin)):
+    for manifest in filter(None, yaml.load_all(sys.stdin, yaml.CSafeLoader)):
         name = f"{manifest['kind']}/{manifest['metadata']['name']}"
         notes: list[str] = []
         lower(manifest, old, new, notes.append)
@@ -146,7 +146,7 @@ def main() -> None:
         lowered.append(manifest)
     with Path(os.environ["K120SHIM_LOG"]).open("a") as file:
         file.writelines(log)
-    yaml.safe_dump_all(lowered, sys.stdout, sort_keys=False)
+    yaml.dump_all(lowered, sys.stdout, yaml.CSafeDumper, sort_keys=False)
 
 
 if __name__ == "__main__":

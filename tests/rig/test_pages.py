@@ -1,0 +1,108 @@
+"""The commands of docs/operate that ask the API server alone are typed, page by page."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.charts.rendering import CHART
+from tests.rig.cluster import Cluster
+from tests.rig.pages import PAGES, Command, chart_in, commands, pages
+
+NOT_TYPED = {
+    r"kubectl.* logs ": "nothing runs in the pods",
+    r"kubectl.* exec ": "nothing runs in the pods; test_backup.py runs those of its page",
+    r"kubectl.* port-forward ": "nothing runs in the pods",
+    r"kubectl top ": "there is no metrics server",
+    r"kubectl get certificaterequests ": "cert-manager is not there",
+    r"^python -m synthvlm\.client\.call ": "it calls through the port-forward",
+}
+"""Commands that need more than an API server."""
+
+
+def reason(command: Command) -> str:
+    return next((why for text, why in NOT_TYPED.items() if re.search(text, command.line)), "")
+
+
+class Reader:
+    """Somebody who types commands, in a folder with the files that the pages name."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.cluster = cluster
+        self.folder = folder
+        chart_in(folder)
+        (folder / "charts").mkdir()
+        (folder / "charts" / "synthvlm").symlink_to(cluster.install_ready_chart(CHART))
+
+    def type(self, line: str) -> "subprocess.CompletedProcess[str]":
+        """Types a command, for the old server where that makes a difference."""
+        lowered = "--server-side=false --post-renderer=k120shim"
+        line = re.sub(r"^(helm (?:install|upgrade)) ", rf"\1 {lowered} ", line)
+        script = f"export KUBECONFIG={self.folder}/kubeconfig\nset -euo pipefail\n{line}"
+        # less would end before it has read everything.
+        script = script.replace("| less", "| cat")
+        return self.cluster.run("bash", "-c", script, check=False, cwd=self.folder)
+
+    def works(self, line: str) -> None:
+        """Types a command that has to succeed."""
+        done = self.type(line)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+    def begin(self) -> None:
+        """A cluster without a release, and a new kubeconfig."""
+        (self.folder / "kubeconfig").write_bytes(self.cluster.kubeconfig.read_bytes())
+        for namespace in ("default", "synthvlm"):
+            self.type(f"helm uninstall synthvlm --namespace {namespace} --wait")
+        self.works("kubectl delete namespace synthvlm --ignore-not-found")
+        self.works("kubectl delete pvc --all --namespace default")
+
+    def install(self) -> None:
+        """What all pages but the first assume: a release with everything."""
+        for command in commands("install.md"):
+            if "namespace synthvlm" in command.line:
+                self.works(command.line)
+
+
+@pytest.fixture
+def reader(cluster: Cluster, tmp_path: Path) -> Iterator[Reader]:
+    made = Reader(cluster, tmp_path)
+    made.begin()
+    yield made
+    made.begin()
+
+
+@pytest.mark.parametrize("page", pages())
+def test_the_commands_of_a_page_work(reader: Reader, page: str) -> None:
+    if page != "install.md":
+        reader.install()
+    for command in commands(page):
+        if reason(command):
+            continue
+        if command.line.startswith("helm install") and "--namespace" not in command.line:
+            # Each of these sections is for a reader of its own.
+            reader.type("helm uninstall synthvlm --wait")
+            reader.works("kubectl delete pvc synthvlm-data --ignore-not-found")
+        reader.works(command.line)
+
+
+def test_the_postgresql_of_the_page_starts(reader: Reader) -> None:
+    text = (PAGES / "install.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(apiVersion.*?)^```", text, re.M | re.S)
+    (reader.folder / "postgresql.yaml").write_text(block)
+    reader.works("kubectl create namespace synthvlm")
+    secret = "secret generic synthvlm-postgresql --from-file=password"
+    reader.works(f"kubectl --namespace synthvlm create {secret}")
+    reader.works("kubectl --namespace synthvlm apply --filename postgresql.yaml")
+    reader.works("kubectl --namespace synthvlm rollout status statefulset/postgresql --timeout=60s")
+
+
+def test_the_table_says_which_commands_are_typed() -> None:
+    rows = dict(
+        re.findall(r"^\| `?(\w+\.md)`? \| (\d+ of \d+) \|", (PAGES / "checks.md").read_text(), re.M)
+    )
+    for page in pages():
+        every = commands(page)
+        typed = [one for one in every if not reason(one)]
+        assert rows.get(page) == f"{len(typed)} of {len(every)}", page
