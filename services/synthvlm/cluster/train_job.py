@@ -20,7 +20,7 @@ from synthvlm.cluster.trainer_job import (
 from synthvlm.cluster.trainer_settings import TrainerSettings
 from synthvlm.cluster.trainer_v1 import PyTorchJobForm
 from synthvlm.cluster.trainer_v2 import TrainJobForm
-from synthvlm.errors import AlreadyExists, OperationCancelled, Unavailable
+from synthvlm.errors import AlreadyExists, DomainError, OperationCancelled, Unavailable
 from synthvlm.jobs.events import JobEvent
 from synthvlm.jobs.launch import JobFailed
 
@@ -68,7 +68,7 @@ def run_train_job(
             except ResultLost:
                 api.delete(path)  # made again, it finds its result in the store and tells of it
     except (GeneratorExit, KeyboardInterrupt, SystemExit, OperationCancelled):
-        with suppress(Unavailable):
+        with suppress(DomainError):  # what comes next matters more: the run's last step deletes it
             Api(_CANCEL_SECONDS).delete(path)
         raise
     raise JobFailed(
