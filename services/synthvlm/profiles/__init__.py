@@ -1,4 +1,4 @@
-"""Profiles: the models, engines and parameters of a run, a section per service, job and pipelines."""
+"""Profiles: the models, engines and parameters of a run, a section each for services and jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
