@@ -38,7 +38,8 @@ def counted(
         requests: Its requests, by stage.
         caption_file_digests: Digests of its caption files.
     """
-    found = {(one.event.stage, one.event.shard): one for one in records}
+    known = [one for one in records if one.event.stage in every_stage()]
+    found = {(one.event.stage, one.event.shard): one for one in known}
     kept = _Kept(requests, caption_file_digests)
     for stage, shard in sorted(found, key=lambda key: (every_stage().index(key[0]), key[1])):
         record = found[stage, shard]

@@ -42,15 +42,17 @@ class RunResults:
         self.evaluation = _job(state, "evaluate")
 
     def counts(self) -> dict[str, int]:
-        """How many records each stage made."""
-        return {
-            "read": self.imported.read,
-            "quarantined": sum(count.records for count in self.imported.quarantined),
-            "kept": sum(result.kept for result in self.curated),
-            "generated": sum(result.generated for result in self.generated),
-            "scored": sum(result.scored for result in self.scored),
-            "selected": self.selected.selected,
+        """How many records each stage of the run made."""
+        counts = {
+            ("import", "read"): self.imported.read,
+            ("import", "quarantined"): sum(one.records for one in self.imported.quarantined),
+            ("curate", "kept"): sum(result.kept for result in self.curated),
+            ("generate", "generated"): sum(result.generated for result in self.generated),
+            ("score", "scored"): sum(result.scored for result in self.scored),
+            ("select", "selected"): self.selected.selected,
         }
+        stages = self._state.stages
+        return {noun: count for (stage, noun), count in counts.items() if stage in stages}
 
     def made(self) -> dict[str, int]:
         """How many images and scores this run has made itself."""

@@ -83,10 +83,10 @@ def test_a_module_name_means_one_thing() -> None:
     assert shared <= ONE_MEANING
 
 
-def test_profiles_have_a_section_for_nothing_but_services_and_jobs() -> None:
+def test_profiles_have_a_section_for_nothing_but_services_jobs_and_pipelines() -> None:
     for path in sorted((PACKAGE / "profiles").glob("*.yaml")):
         sections = set(yaml.safe_load(path.read_text(encoding="utf-8")))
-        assert sections <= set(SERVICES) | JOBS, path.name
+        assert sections <= set(SERVICES) | JOBS | {"pipelines"}, path.name
 
 
 def test_the_chart_has_a_key_for_every_service() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,10 @@ def test_a_run_that_drops_every_caption_says_which_rule_did(up, tmp_path: Path) 
     _, err = up.call(*command, "--profile", str(up.profile), status=1)
     assert "nothing is left after curation: all of " in err.splitlines()[-1]
     assert "words_num_filter); use another --recipe" in err.splitlines()[-1]
+    (report,) = re.findall(r"\(report: (.*), log: ", err.splitlines()[-1])
+    page = Path(report).read_text()
+    assert "nothing is left after curation: all of " in page
+    assert "run --captions" in page  # how to go on
 
 
 def test_an_image_is_shown_and_made_again(up, undisturbed, tmp_path: Path) -> None:

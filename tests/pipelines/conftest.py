@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,7 +95,13 @@ class Recorder(
     def Assemble(self, request, context):
         self._take("assemble", request, context)
         yield dataset_pb2.AssembleResponse(
-            version=dataset_pb2.VersionSummary(name=request.name, version=1, digest="sha256:0")
+            version=dataset_pb2.VersionSummary(
+                name=request.name,
+                version=1,
+                store_uri=request.store.uri,
+                path=f"datasets/{request.name}",
+                digest=f"sha256:{0:064}",
+            )
         )
 
 
@@ -143,10 +149,14 @@ def run_with(
         "resume_command": "synthvlm run --again",
         **changed,
     }
+    return launched(folder, arguments)
+
+
+def launched(folder: Path, arguments: Mapping[str, Any], *options: str) -> Finished:
     (folder / "arguments.json").write_text(json.dumps(arguments))
     answer = subprocess.run(
         [
-            *(sys.executable, "-m", "synthvlm_pipelines", "run"),
+            *(sys.executable, "-m", "synthvlm_pipelines", "run", *options),
             *("--arguments", str(folder / "arguments.json"), "--root", str(folder / "kfp")),
         ],
         env={**os.environ, PROGRESS_FILE: str(folder / "progress.jsonl")},

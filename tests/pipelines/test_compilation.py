@@ -13,6 +13,7 @@ from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConf
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from synthvlm.errors import InvalidInput
+from synthvlm.profiles import profile_names
 from synthvlm_pipelines.requests import StageRequests
 from synthvlm_pipelines.runs.dataset_run import dataset_run
 from synthvlm_pipelines.settings import IMAGE, PipelineSettings, pipeline_settings
@@ -327,6 +328,13 @@ def test_the_environment_comes_before_the_profile(monkeypatch: pytest.MonkeyPatc
     settings = pipeline_settings("7b")
     assert settings.image.endswith("0" * 64)
     assert settings.pool("train").queue == "night"
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_every_profile_says_where_steps_run(name: str) -> None:
+    settings = pipeline_settings(name)
+    assert settings.pool("generate").gpus == 0  # its service has them
+    assert settings.pool("train").gpus == (8 if name in ("7b", "13b") else 0)
 
 
 def test_a_misspelt_setting_is_refused_by_its_name(tmp_path: Path) -> None:

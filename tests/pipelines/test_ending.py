@@ -228,6 +228,8 @@ def test_an_unreadable_record_is_another_version_s(folder: RunFolder) -> None:
     for number, content in enumerate((b"{", b"{}", json.dumps({"stage": "x"}).encode())):
         folder.store.write(f"{folder.path}/stages/other-{number}.json", content)
     assert [one.event.stage for one in folder.records()] == ["import"]
+    folder.leave(record("a-stage-of-another-version", State.FAILED))
+    assert [one.stage for one in ended(folder).stages if one.finished] == ["import"]
 
 
 @pytest.mark.parametrize("name", ["", "A run", "../x", "-a", "a" * 101])

@@ -1,4 +1,4 @@
-"""Profiles: the models, engines and parameters of a run, with one section per service."""
+"""Profiles: the models, engines and parameters of a run, a section each for services and jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

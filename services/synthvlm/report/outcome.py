@@ -40,14 +40,6 @@ class Failure(_Frozen):
     code: str
     reason: str
 
-    def where(self) -> str:
-        """The shard in words; empty for a stage that runs once."""
-        return f" on shard {self.shard + 1} of {self.shards}" if self.shards > 1 else ""
-
-    def text(self) -> str:
-        """One line: stage, shard and reason."""
-        return f"the stage {self.stage} failed{self.where()}: {self.reason}"
-
 
 class StageOutcome(_Frozen):
     """How far a stage came, all its shards together.
