@@ -17,7 +17,6 @@ from synthvlm.review.exchange.recording import Entered
 from synthvlm.review.results.figures import Figures
 from synthvlm.review.sampling.design import CampaignDesign
 from synthvlm.review.statistics.bootstrap import Interval
-from synthvlm.review.statistics.calibration import Curve
 from synthvlm.review.statistics.sample_size import Plan
 from synthvlm.review.v1 import review_pb2 as pb
 from synthvlm.review.verdicts import Verdict
@@ -88,7 +87,7 @@ def progress_message(progress: Progress) -> pb.GetProgressResponse:
     )
 
 
-def statistics_message(figures: Figures, curve: Curve) -> pb.GetStatisticsResponse:
+def statistics_message(figures: Figures) -> pb.GetStatisticsResponse:
     """What the verdicts say."""
     truth = figures.truth
     rate = figures.preference if truth is None else truth.interval
@@ -117,7 +116,7 @@ def statistics_message(figures: Figures, curve: Curve) -> pb.GetStatisticsRespon
                 precision=_estimate(point.precision),
                 pairs=point.pairs,
             )
-            for point in curve.points
+            for point in figures.thresholds.points
         ],
     )
 

@@ -42,12 +42,11 @@ from synthvlm.review.exchange.formats import Format, read_verdicts_file
 from synthvlm.review.exchange.recording import Entered, enter_file
 from synthvlm.review.people import Person, Role
 from synthvlm.review.results.figures import Figures
-from synthvlm.review.results.finishing import campaign_curve, campaign_figures, finish
+from synthvlm.review.results.finishing import campaign_figures, finish
 from synthvlm.review.results.progress import progress
 from synthvlm.review.results.review_set import read_verdicts
 from synthvlm.review.results.standing import disagreements, standing
 from synthvlm.review.sampling.design import CampaignDesign
-from synthvlm.review.statistics.calibration import Curve
 from synthvlm.review.verdicts import Side, Verdict
 from synthvlm.sql.database import Database
 from synthvlm.storage import Roots, Store, open_store, parse_location
@@ -254,7 +253,7 @@ class Reviews:
     def statistics(
         self, person: Person, campaign_id: str, confidence: float = _CONFIDENCE
     ) -> Figures:
-        """What the verdicts say: agreement, the truth rate, annotators' errors."""
+        """What the verdicts say: agreement, the truth rate, thresholds, annotators' errors."""
         person.require(Role.OWNER)
         with self._database.session() as session:
             campaign = find_campaign(session, person, campaign_id)
@@ -286,16 +285,6 @@ class Reviews:
             require_state(find_campaign(session, person, campaign_id), RECORDING)
         file = read_verdicts_file(form, content)
         return enter_file(self._database, person, campaign_id, file, self._now())
-
-    def thresholds(
-        self, person: Person, campaign_id: str, confidence: float = _CONFIDENCE
-    ) -> Curve:
-        """What thresholds of the weighted score would give: precision with bands."""
-        person.require(Role.OWNER)
-        with self._database.session() as session:
-            campaign = find_campaign(session, person, campaign_id)
-            found = standing(session, campaign)
-        return campaign_curve(campaign, found, confidence)
 
     def finish(self, person: Person, campaign_id: str) -> tuple[CampaignView, int]:
         """Commits a closed campaign's ReviewSet: the campaign, and how many pairs it rejects.

@@ -232,10 +232,7 @@ class ReviewServicer(review_pb2_grpc.ReviewServiceServicer):
         found = await offload(
             context, lambda _: self.reviews.statistics(person, campaign, confidence)
         )
-        curve = await offload(
-            context, lambda _: self.reviews.thresholds(person, campaign, confidence)
-        )
-        return statistics_message(found, curve)
+        return statistics_message(found)
 
     async def FinishCampaign(
         self, request: pb.FinishCampaignRequest, context: Context

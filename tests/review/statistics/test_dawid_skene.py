@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from synthvlm.review.statistics.dawid_skene import UNKNOWN, Votes, fit
+from synthvlm.review.statistics.dawid_skene import UNKNOWN, Patterns, Votes, fit
 from tests.review.simulation import votes_by
 
 RATES = np.array([[0.95, 0.95], [0.9, 0.8], [0.8, 0.95], [0.85, 0.9], [0.6, 0.99], [0.9, 0.9]])
@@ -125,3 +125,26 @@ def test_a_campaign_of_gold_pairs_alone_has_no_share() -> None:
     votes = votes_by(RATES, pairs=0, gold=4)
     with pytest.raises(ValueError, match="must have a pair"):
         fit(votes)
+
+
+def test_pairs_with_the_same_verdicts_are_fitted_as_one_with_the_same_result() -> None:
+    votes = votes_by(RATES[:3], pairs=300, gold=20)
+    weights = np.random.default_rng(1).random((320, 2)) + 0.1
+    patterns = Patterns.of(votes)
+    # Three people and two classes: eight patterns, and those of gold pairs besides.
+    assert len(patterns.votes.truth) <= 8 + 16
+    one, other = fit(votes, weights), fit(patterns.votes, patterns.totals(weights))
+    assert one.prevalence == pytest.approx(other.prevalence, abs=1e-12)
+    assert one.confusion == pytest.approx(other.confusion, abs=1e-9)
+    pattern = patterns.members.tocoo()
+    of_pairs = np.empty(320, int)
+    of_pairs[pattern.col] = pattern.row
+    assert one.posterior == pytest.approx(other.posterior[:, of_pairs], abs=1e-9)
+
+
+def test_a_fit_that_begins_elsewhere_ends_where_the_others_do() -> None:
+    votes = votes_by(RATES, pairs=2000)
+    cold = fit(votes)
+    drawn = np.random.default_rng(0).multinomial(2000, np.full(2000, 1 / 2000))[:, None] * 1.0
+    warm = fit(votes, drawn, cold.posterior[:, :, 0])
+    assert warm.prevalence == pytest.approx(fit(votes, drawn).prevalence, abs=2e-4)

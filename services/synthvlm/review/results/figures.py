@@ -17,7 +17,9 @@ from synthvlm.review.results.judged import (
 from synthvlm.review.results.model_agreement import agreement_with_people
 from synthvlm.review.statistics.agreement import Agreement, fleiss_kappa, krippendorff_alpha
 from synthvlm.review.statistics.bootstrap import CONFIDENCE, Interval, relative_weights, wilson
+from synthvlm.review.statistics.calibration import Curve
 from synthvlm.review.statistics.dawid_skene import Fit, Votes, fit
+from synthvlm.review.statistics.joint import rate_and_curve
 from synthvlm.review.statistics.preference import preference_rate
 from synthvlm.review.statistics.truth_rate import ACCEPTED, REJECTED, Scores, TruthRate, truth_rate
 
@@ -57,6 +59,8 @@ class Figures:
         quality_alpha: Krippendorff's alpha (ordinal) of the quality.
         fleiss: Fleiss' kappa of the alignment or the preferences.
         truth: The truth rate; None in a comparison.
+        thresholds: What thresholds of the weighted score would give; empty in a comparison, and
+            where there are no scores.
         preference: The share in which the source is preferred; None unless two are compared.
         annotators: All annotators, by name; none in a comparison or before the first verdict.
         disagreements: Pairs that people judged differently, in the order of the pairs.
@@ -71,6 +75,7 @@ class Figures:
     quality_alpha: Agreement
     fleiss: Agreement
     truth: TruthRate | None
+    thresholds: Curve
     preference: Interval | None
     annotators: list[AnnotatorFigures]
     disagreements: list[int]
@@ -107,11 +112,16 @@ def figures_of(
     field = "preference" if compared else "alignment"
     table = table_of(own, field)
     truth, probabilities = None, {}
+    curve = Curve((), "there is nothing to set a threshold of")
     annotators: list[AnnotatorFigures] = []
     if not compared:
         votes, names = votes_of(pairs, people, partly_is_true=partly_is_true)
         scores = _scores(pairs, mean_score)
-        truth = truth_rate(votes, weights_of(pairs), scores, confidence=confidence, seed=seed)
+        weights = weights_of(pairs)
+        if scores is None:
+            truth = truth_rate(votes, weights, confidence=confidence, seed=seed)
+        else:
+            truth, curve = rate_and_curve(votes, weights, scores, confidence=confidence, seed=seed)
     if own and not compared:
         seen = {one.pair for one in people}
         judged = [pair for pair in pairs if pair.pair in seen]
@@ -134,6 +144,7 @@ def figures_of(
         quality_alpha=krippendorff_alpha(table_of(own, "quality"), "ordinal"),
         fleiss=fleiss_kappa(table),
         truth=truth,
+        thresholds=curve,
         preference=preference_rate(*preferences_of(pairs, own), confidence) if compared else None,
         annotators=annotators,
         disagreements=_disagreements(pairs, own, field),

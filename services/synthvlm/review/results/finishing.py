@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import numpy as np
 from sqlalchemy import exists, select
 
 from synthvlm.errors import PreconditionFailed
@@ -18,11 +17,9 @@ from synthvlm.review.campaigns.states import (
 from synthvlm.review.campaigns.views import CampaignView
 from synthvlm.review.people import Person
 from synthvlm.review.results.figures import Figures, figures_of
-from synthvlm.review.results.judged import votes_of, weights_of
 from synthvlm.review.results.review_set import commit_review_set, read_verdicts
 from synthvlm.review.results.standing import Standing, standing
 from synthvlm.review.sampling.design import CampaignDesign
-from synthvlm.review.statistics.calibration import Curve, precision_curve
 from synthvlm.sql.database import Database
 from synthvlm.storage import Store
 
@@ -51,7 +48,6 @@ def finish(
         CampaignDesign.model_validate_json(campaign.design),
         verdicts,
         campaign_figures(campaign, verdicts.standing, _CONFIDENCE),
-        campaign_curve(campaign, verdicts.standing, _CONFIDENCE),
     )
     with database.writing() as session:
         campaign = find_campaign(session, person, campaign_id, lock=True)
@@ -60,23 +56,6 @@ def finish(
         campaign.review_set_records = ref.records
         session.flush()
         return views(session, person, [campaign])[0], rejected
-
-
-def campaign_curve(campaign: Campaign, found: Standing, confidence: float) -> Curve:
-    """Precision against the threshold of the weighted score, as people's verdicts say."""
-    scores = [0.0 if pair.expected is not None else pair.score for pair in found.pairs]
-    if campaign.compared_path is not None or None in scores:
-        return Curve((), "there is nothing to set a threshold of")
-    design = CampaignDesign.model_validate_json(campaign.design)
-    people = [one for one in found.given if one.annotator not in found.models]
-    votes, _ = votes_of(found.pairs, people, partly_is_true=design.partly_is_true)
-    return precision_curve(
-        votes,
-        weights_of(found.pairs),
-        np.array(scores, np.float64),
-        confidence=confidence,
-        seed=design.seed,
-    )
 
 
 def campaign_figures(campaign: Campaign, found: Standing, confidence: float) -> Figures:

@@ -118,7 +118,6 @@ def commit_review_set(
     design: CampaignDesign,
     verdicts: Verdicts,
     figures: Figures,
-    curve: Curve,
 ) -> tuple[ShardRef, int]:
     """Commits a ReviewSet, or finds it committed.
 
@@ -129,7 +128,6 @@ def commit_review_set(
         design: How.
         verdicts: What people said.
         figures: What follows from it.
-        curve: What thresholds of the score would give.
 
     Returns:
         The ReviewSet, and how many pairs it rejects.
@@ -168,7 +166,10 @@ def commit_review_set(
         records=len(decided),
         counts={"rejected": rejected, "verdicts": len(verdicts.entries)},
         file_records={REVIEWED_FILE: len(decided), VERDICTS_FILE: len(verdicts.entries)},
-        details={"statistics": statistics_json(figures), "thresholds": thresholds_json(curve)},
+        details={
+            "statistics": statistics_json(figures),
+            "thresholds": thresholds_json(figures.thresholds),
+        },
     )
     return ref, rejected
 

@@ -6,7 +6,7 @@ draws so counts everything that is not known: the sample, the annotators' errors
 are known.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,6 +18,7 @@ from synthvlm.review.statistics.dawid_skene import (
     Fit,
     Floats,
     Integers,
+    Patterns,
     Votes,
     columns_at_once,
     fit,
@@ -26,8 +27,8 @@ from synthvlm.review.statistics.dawid_skene import (
 REPLICATES: Final = 200
 CONFIDENCE: Final = 0.95
 
-Statistic = Callable[[Fit, Floats], Floats]
-"""Figures (m by B) from a fit and its weights (pairs by B)."""
+Statistic = Callable[[Fit, Patterns, Floats], Floats]
+"""Figures (m by B) from a fit of patterns, these, and the weights of the pairs (pairs by B)."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,34 @@ class Interval:
 
 
 def replicate(
-    votes: Votes, sample: SampleWeights, statistic: Statistic, replicates: int, seed: int
-) -> tuple[Floats, Floats]:
+    votes: Votes,
+    sample: SampleWeights,
+    statistics: Sequence[Statistic],
+    replicates: int,
+    seed: int,
+) -> list[tuple[Floats, Floats]]:
     """Computes figures for the campaign and for bootstrap draws of it.
 
+    The fits of the draws begin where that of the campaign ended, which halves their steps.
+
     Returns:
-        The campaign's figures (m) and those of the draws (m by ``replicates``).
+        For each statistic, the campaign's figures (m) and those of the draws (m by ``replicates``).
     """
     rng = np.random.default_rng(seed)
     weights = relative_weights(votes, sample)[:, None]
     groups = np.where(votes.sampled, sample.strata, -1 - votes.truth)
-    figures = [statistic(fit(votes, weights), weights)]
-    at_once = columns_at_once(votes)
-    for start in range(0, replicates, at_once):
-        drawn = weights * _draws(groups, min(at_once, replicates - start), rng)
-        figures.append(statistic(fit(votes, drawn), drawn))
-    together = np.concatenate(figures, axis=1)
-    return together[:, 0], together[:, 1:]
+    patterns = Patterns.of(votes)
+    whole = fit(patterns.votes, patterns.totals(weights))
+    start = whole.posterior[:, :, 0]
+    figures = [[statistic(whole, patterns, weights)] for statistic in statistics]
+    at_once = columns_at_once(patterns.votes)
+    for first in range(0, replicates, at_once):
+        drawn = weights * _draws(groups, min(at_once, replicates - first), rng)
+        fitted = fit(patterns.votes, patterns.totals(drawn), start)
+        for found, statistic in zip(figures, statistics, strict=True):
+            found.append(statistic(fitted, patterns, drawn))
+    together = [np.concatenate(found, axis=1) for found in figures]
+    return [(found[:, 0], found[:, 1:]) for found in together]
 
 
 def judged(votes: Votes, sample: SampleWeights) -> tuple[Votes, SampleWeights, NDArray[np.bool_]]:

@@ -13,12 +13,13 @@ annotators together, with the weight of ``POOLING`` verdicts. The share of each 
 prior. Nothing is random, so equal verdicts give equal results.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.special import expit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -31,10 +32,10 @@ PRIOR_VERDICTS: Final = 5.0
 CORRECT: Final = 4.0
 POOLING: Final = 10.0
 JEFFREYS: Final = 0.5
-_TOLERANCE: Final = 2e-5
+_TOLERANCE: Final = 1e-5
 _MAX_ITERATIONS: Final = 500
-_BLOCK: Final = 4_000_000
-"""Most numbers in an array over pairs and replicates: larger campaigns are fitted in parts."""
+_BLOCK: Final = 250_000
+"""Most numbers in an array over pairs and replicates, which so stays in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,15 @@ class Fit:
     converged: bool
 
 
-def fit(votes: Votes, weights: Floats | None = None) -> Fit:
+def fit(votes: Votes, weights: Floats | None = None, start: Floats | None = None) -> Fit:
     """Fits the model.
 
     Args:
         votes: The verdicts.
         weights: Weight of each pair, pairs by B; None: all are 1. Weights of a sample that is not
             simple make the shares those of what was sampled from.
+        start: Probability of each class for each pair to begin with, classes by pairs; None: the
+            share of its verdicts that each class has.
 
     Raises:
         ValueError: if the sample is empty or without weight.
@@ -114,60 +117,141 @@ def fit(votes: Votes, weights: Floats | None = None) -> Fit:
     own = weights * votes.sampled[:, None]
     if not (own.sum(axis=0) > 0).all():
         raise ValueError("the sample must have a pair with a positive weight")
-    given = _by_label(votes)
+    given = _Given.of(votes)
     known = np.flatnonzero(votes.truth != UNKNOWN)
-    posterior = _first_guess(votes, given, weights.shape[1])
+    begin = _first_guess(votes) if start is None else start
+    posterior = np.repeat(begin[:, :, None], weights.shape[1], axis=2)
+    certain = np.eye(votes.classes)[:, votes.truth[known], None]
     prevalence = np.zeros((votes.classes, weights.shape[1]))
     for _ in range(_MAX_ITERATIONS):
-        posterior[:, known] = np.eye(votes.classes)[:, votes.truth[known], None]
-        before, prevalence = prevalence, (own * posterior).sum(axis=1) + JEFFREYS
+        posterior[:, known] = certain
+        before = prevalence
+        prevalence = np.einsum("pb,kpb->kb", own, posterior) + JEFFREYS
         prevalence /= prevalence.sum(axis=0)
-        confusion = _confusion(given, weights * posterior)
-        evidence = _evidence(given, np.log(confusion))
-        posterior = evidence + np.log(prevalence)[:, None]
-        posterior -= posterior.max(axis=0)
-        np.exp(posterior, out=posterior)
-        posterior /= posterior.sum(axis=0)
+        confusion = given.confusion(weights * posterior)
+        evidence = given.evidence(np.log(confusion))
+        posterior = _normalised(evidence + np.log(prevalence)[:, None])
         converged = bool(np.abs(prevalence - before).max() < _TOLERANCE)
         if converged:
             break
-    posterior[:, known] = np.eye(votes.classes)[:, votes.truth[known], None]
+    posterior[:, known] = certain
     return Fit(prevalence, confusion, evidence, posterior, converged)
 
 
+@dataclass(frozen=True)
+class Patterns:
+    """Pairs with the same verdicts: they have the same probabilities, whatever their weights.
+
+    Attributes:
+        votes: The verdicts of one pair of each pattern.
+        members: Which pairs have a pattern: patterns by pairs.
+    """
+
+    votes: Votes
+    members: sparse.csr_array
+
+    @classmethod
+    def of(cls, votes: Votes) -> "Patterns":
+        """Puts pairs together that have equal verdicts, truth, and part in the sample."""
+        order = np.lexsort((votes.label, votes.annotator, votes.pair))
+        code = (votes.annotator * votes.classes + votes.label)[order]
+        ends = np.cumsum(np.bincount(votes.pair, minlength=len(votes.truth)))
+        numbers: dict[tuple[bytes, int, bool], int] = {}
+        pattern = np.array(
+            [
+                numbers.setdefault((code[start:end].tobytes(), truth, sampled), len(numbers))
+                for start, end, truth, sampled in zip(
+                    (0, *ends[:-1].tolist()),
+                    ends.tolist(),
+                    votes.truth.tolist(),
+                    votes.sampled.tolist(),
+                    strict=True,
+                )
+            ],
+            np.int64,
+        )
+        _, first = np.unique(pattern, return_index=True)
+        kept = np.isin(votes.pair, first)
+        alone = replace(
+            votes,
+            pair=pattern[votes.pair[kept]],
+            annotator=votes.annotator[kept],
+            label=votes.label[kept],
+            truth=votes.truth[first],
+            sampled=votes.sampled[first],
+        )
+        pairs = len(pattern)
+        shape = (len(numbers), pairs)
+        ones = (np.ones(pairs), (pattern, np.arange(pairs)))
+        return cls(alone, sparse.csr_array(ones, shape=shape))
+
+    def totals(self, weights: Floats) -> Floats:
+        """Weights of the patterns, of those of the pairs: patterns by B, of pairs by B."""
+        return np.asarray(self.members @ weights)
+
+
 def columns_at_once(votes: Votes) -> int:
-    """How many weightings ``fit`` can take at once without using much memory."""
+    """How many weightings ``fit`` takes at once fastest."""
     return max(1, _BLOCK // max(1, votes.classes * len(votes.truth)))
 
 
-def _by_label(votes: Votes) -> list[sparse.csr_array]:
-    """For each class, who gave it to which pair: pairs by annotators."""
-    shape = (len(votes.truth), votes.annotators)
-    chosen = [votes.label == label for label in range(votes.classes)]
-    return [
-        sparse.csr_array((np.ones(c.sum()), (votes.pair[c], votes.annotator[c])), shape=shape)
-        for c in chosen
-    ]
+@dataclass(frozen=True)
+class _Given:
+    """Who gave which class to which pair.
+
+    Attributes:
+        classes: Number of classes.
+        by_pair: Pairs by annotators and classes, these together: 1 where it was given.
+        by_annotator: The same, turned over.
+    """
+
+    classes: int
+    by_pair: sparse.csr_array
+    by_annotator: sparse.csr_array
+
+    @classmethod
+    def of(cls, votes: Votes) -> "_Given":
+        shape = (len(votes.truth), votes.annotators * votes.classes)
+        place = votes.annotator * votes.classes + votes.label
+        by_pair = sparse.csr_array((np.ones(len(place)), (votes.pair, place)), shape=shape)
+        return cls(votes.classes, by_pair, by_pair.T.tocsr())
+
+    def confusion(self, share: Floats) -> Floats:
+        """The annotators' rates, given the weighted probability of each class of each pair."""
+        classes = self.classes
+        counts = np.stack(
+            [(self.by_annotator @ one).reshape(-1, classes, one.shape[1]) for one in share], 1
+        )
+        wrong = (PRIOR_VERDICTS - CORRECT) / max(1, classes - 1)
+        prior = np.full((classes, classes), wrong) + (CORRECT - wrong) * np.eye(classes)
+        pooled = counts.sum(axis=0) + prior[:, :, None]
+        counts = counts + POOLING * pooled / pooled.sum(axis=1, keepdims=True)
+        return np.asarray(counts / counts.sum(axis=2, keepdims=True))
+
+    def evidence(self, log_confusion: Floats) -> Floats:
+        """Log of the probability of each pair's verdicts if it is of a class."""
+        columns = log_confusion.shape[-1]
+        return np.stack(
+            [
+                self.by_pair @ np.ascontiguousarray(log_confusion[:, k]).reshape(-1, columns)
+                for k in range(self.classes)
+            ]
+        )
 
 
-def _first_guess(votes: Votes, given: list[sparse.csr_array], columns: int) -> Floats:
+def _normalised(logarithms: Floats) -> Floats:
+    """Probabilities of the classes (axis 0), of their logarithms up to a common summand."""
+    if len(logarithms) == 2:
+        # The same as below with half of the exponentials.
+        second = expit(logarithms[1] - logarithms[0])
+        return np.stack([1 - second, second])
+    logarithms = np.exp(logarithms - logarithms.max(axis=0))
+    return np.asarray(logarithms / logarithms.sum(axis=0))
+
+
+def _first_guess(votes: Votes) -> Floats:
     """The share of the verdicts on each pair that each class has, and a little of the others."""
-    counts = np.stack([label.sum(axis=1) for label in given]) + 1 / votes.classes
-    return np.repeat((counts / counts.sum(axis=0))[:, :, None], columns, axis=2)
-
-
-def _confusion(given: list[sparse.csr_array], share: Floats) -> Floats:
-    """The annotators' rates, given the weighted probability of each class of each pair."""
-    transposed = [label.T.tocsr() for label in given]
-    counts = np.stack([np.stack([label @ one for label in transposed], 1) for one in share], 1)
-    classes = len(given)
-    wrong = (PRIOR_VERDICTS - CORRECT) / max(1, classes - 1)
-    prior = np.full((classes, classes), wrong) + (CORRECT - wrong) * np.eye(classes)
-    pooled = counts.sum(axis=0) + prior[:, :, None]
-    counts = counts + POOLING * pooled / pooled.sum(axis=1, keepdims=True)
-    return np.asarray(counts / counts.sum(axis=2, keepdims=True))
-
-
-def _evidence(given: list[sparse.csr_array], log_confusion: Floats) -> Floats:
-    classes = range(len(given))
-    return np.stack([sum(given[m] @ log_confusion[:, k, m] for m in classes) for k in classes])
+    place = votes.pair * votes.classes + votes.label
+    counts = np.bincount(place, minlength=len(votes.truth) * votes.classes)
+    shares = counts.reshape(-1, votes.classes).T + 1 / votes.classes
+    return np.asarray(shares / shares.sum(axis=0))

@@ -7,7 +7,7 @@ bootstrap over pairs.
 ``docs/review-statistics.md`` has measured how often such intervals contain the truth.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,7 +22,7 @@ from synthvlm.review.statistics.bootstrap import (
     judged,
     replicate,
 )
-from synthvlm.review.statistics.dawid_skene import Booleans, Fit, Floats, Integers, Votes
+from synthvlm.review.statistics.dawid_skene import Booleans, Fit, Floats, Integers, Patterns, Votes
 
 REJECTED: Final = 0
 ACCEPTED: Final = 1
@@ -83,6 +83,10 @@ class Scores:
     sampled: Floats
     mean: float
 
+    def of(self, pairs: Booleans) -> "Scores":
+        """The scores of some of the pairs."""
+        return Scores(self.sampled[pairs], self.mean)
+
 
 def truth_rate(
     votes: Votes,
@@ -109,30 +113,61 @@ def truth_rate(
         seed: Seed of the draws.
     """
     reason = undetermined(votes, sample)
-    votes, sample, there = judged(votes, sample)
-    pairs = int(votes.sampled.sum())
-    verdicts = int(votes.sampled[votes.pair].sum())
-    gold_answers = len(votes.pair) - verdicts
     if reason:
-        return TruthRate(None, None, pairs, verdicts, gold_answers, reason)
+        return unknown_rate(votes, reason)
+    votes, sample, there = judged(votes, sample)
+    estimate = RateEstimate(votes, sample, scores and scores.of(there), confidence)
+    (found,) = replicate(votes, sample, [estimate.statistic], replicates, seed)
+    return estimate.result(*found)
 
-    def statistic(fitted: Fit, weights: Floats) -> Floats:
-        rows = [fitted.prevalence[ACCEPTED], _better_than_chance(votes, fitted)]
-        if scores is not None:
-            own = weights * votes.sampled[:, None]
-            rows.append((scores.sampled[there] @ own) / own.sum(axis=0))
+
+def unknown_rate(votes: Votes, reason: str) -> TruthRate:
+    """What is known of a rate that the verdicts do not determine."""
+    verdicts = int(votes.sampled[votes.pair].sum())
+    pairs = len(np.unique(votes.pair[votes.sampled[votes.pair]]))
+    return TruthRate(None, None, pairs, verdicts, len(votes.pair) - verdicts, reason)
+
+
+@dataclass(frozen=True)
+class RateEstimate:
+    """The truth rate as a figure of a bootstrap.
+
+    Attributes:
+        votes: Verdicts on judged pairs.
+        sample: How they were drawn.
+        scores: Their scores.
+        confidence: How often the interval is to contain the truth.
+    """
+
+    votes: Votes
+    sample: SampleWeights
+    scores: Scores | None
+    confidence: float
+
+    def statistic(self, fitted: Fit, _: Patterns, weights: Floats) -> Floats:
+        """The rate, how much better than chance annotators are, and the mean score."""
+        rows = [fitted.prevalence[ACCEPTED], _better_than_chance(self.votes, fitted)]
+        if self.scores is not None:
+            own = weights * self.votes.sampled[:, None]
+            rows.append((self.scores.sampled @ own) / own.sum(axis=0))
         return np.stack(rows)
 
-    figures, draws = replicate(votes, sample, statistic, replicates, seed)
-    if figures[1] < MIN_YOUDEN:
-        reason = "annotators are hardly better than chance, so their verdicts tell no rate"
-        return TruthRate(None, None, pairs, verdicts, gold_answers, reason)
-    size = effective_pairs(votes, sample)
-    plain = interval(float(figures[0]), float(draws[0].std(ddof=1)), size, confidence)
-    powered = None
-    if scores is not None:
-        powered = _with_scores(figures[[0, 2]], draws[[0, 2]], scores.mean, size, confidence)
-    return TruthRate(plain, powered, pairs, verdicts, gold_answers)
+    def result(self, figures: Floats, draws: Floats) -> TruthRate:
+        """What the campaign's figures and those of its draws say."""
+        if figures[1] < MIN_YOUDEN:
+            reason = "annotators are hardly better than chance, so their verdicts tell no rate"
+            return unknown_rate(self.votes, reason)
+        size = effective_pairs(self.votes, self.sample)
+        error = float(draws[0].std(ddof=1))
+        plain = interval(float(figures[0]), error, size, self.confidence)
+        powered = None
+        if self.scores is not None:
+            used = [0, 2]
+            powered = _with_scores(
+                figures[used], draws[used], self.scores.mean, size, self.confidence
+            )
+        known = unknown_rate(self.votes, "")
+        return replace(known, interval=plain, with_scores=powered)
 
 
 def undetermined(votes: Votes, sample: SampleWeights) -> str:
