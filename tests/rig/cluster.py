@@ -31,6 +31,7 @@ from tests.rig.nodes import Pool, gpu_pool
 from tests.rig.processes import free_ports, poll, recorded, spawn, stop
 
 RIG = Path(__file__).resolve().parent
+MEMORY = Path("/dev/shm")
 _SERVICES = "10.96.0.0/16"
 _PROGRAMS = ("hollow", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd")
 
@@ -64,6 +65,8 @@ class Cluster:
         self.bin = self.home / "bin"
         self.dir = self.home / "clusters" / name
         self.kubeconfig = self.dir / "kubeconfig"
+        # In memory: etcd waits for the disk at every change, and nothing of it is kept.
+        self._data = MEMORY / f"kube-rig{str(self.dir).replace('/', '-')}"
         self.shim_log = self.dir / "k120shim.log"
         own = [Pool("cpu", cpu_nodes), gpu_pool(gpu_nodes, gpus_per_node)]
         self.pools = own if pools is None else list(pools)
@@ -181,13 +184,14 @@ class Cluster:
         self._api = None
         for name in _PROGRAMS:
             stop(self.dir / f"{name}.pid")
+        shutil.rmtree(self._data, ignore_errors=True)
         if not keep_logs:
             shutil.rmtree(self.dir, ignore_errors=True)
 
     def _start_etcd(self, port: int, peer: int) -> None:
         client, own = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer}"
         spawn(self.dir, "etcd", [
-            "etcd", "--name=rig", f"--data-dir={self.dir}/etcd", "--log-level=warn",
+            "etcd", "--name=rig", f"--data-dir={self._data}", "--log-level=warn",
             f"--listen-client-urls={client}", f"--advertise-client-urls={client}",
             f"--listen-peer-urls={own}", f"--initial-advertise-peer-urls={own}",
             f"--initial-cluster=rig={own}",
@@ -237,7 +241,7 @@ class Cluster:
                 raise RuntimeError(f"{program} ended:\n{log[-2000:]}")
             return False
 
-        poll(program, check, 120, 0.05)
+        poll(program, check, 240, 0.05)
 
     def _ready(self) -> bool:
         try:

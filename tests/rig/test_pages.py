@@ -33,6 +33,7 @@ class Reader:
         self.cluster = cluster
         self.folder = folder
         chart_in(folder)
+        (folder / "kubeconfig").write_bytes(cluster.kubeconfig.read_bytes())
         (folder / "charts").mkdir()
         (folder / "charts" / "synthvlm").symlink_to(cluster.install_ready_chart(CHART))
 
@@ -50,33 +51,21 @@ class Reader:
         done = self.type(line)
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
-    def begin(self) -> None:
-        """A cluster without a release, and a new kubeconfig."""
-        (self.folder / "kubeconfig").write_bytes(self.cluster.kubeconfig.read_bytes())
-        for namespace in ("default", "synthvlm"):
-            self.type(f"helm uninstall synthvlm --namespace {namespace} --wait")
-        self.works("kubectl delete namespace synthvlm --ignore-not-found")
-        self.works("kubectl delete pvc --all --namespace default")
 
-    def install(self) -> None:
-        """What all pages but the first assume: a release with everything."""
-        for command in commands("install.md"):
-            if "namespace synthvlm" in command.line:
-                self.works(command.line)
+LAST = "upgrade.md"
+IN_ORDER = ["install.md", *sorted({*pages()} - {"install.md", LAST}), LAST]
+"""Each page finds what those before it left: the first installs, the last uninstalls."""
 
 
-@pytest.fixture
-def reader(cluster: Cluster, tmp_path: Path) -> Iterator[Reader]:
-    made = Reader(cluster, tmp_path)
-    made.begin()
+@pytest.fixture(scope="module")
+def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    made = Reader(cluster, tmp_path_factory.mktemp("reader"))
     yield made
-    made.begin()
+    made.type("helm uninstall synthvlm --namespace default --wait")
 
 
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize("page", IN_ORDER)
 def test_the_commands_of_a_page_work(reader: Reader, page: str) -> None:
-    if page != "install.md":
-        reader.install()
     for command in commands(page):
         if reason(command):
             continue
@@ -91,9 +80,6 @@ def test_the_postgresql_of_the_page_starts(reader: Reader) -> None:
     text = (PAGES / "install.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```yaml\n(apiVersion.*?)^```", text, re.M | re.S)
     (reader.folder / "postgresql.yaml").write_text(block)
-    reader.works("kubectl create namespace synthvlm")
-    secret = "secret generic synthvlm-postgresql --from-file=password"
-    reader.works(f"kubectl --namespace synthvlm create {secret}")
     reader.works("kubectl --namespace synthvlm apply --filename postgresql.yaml")
     reader.works("kubectl --namespace synthvlm rollout status statefulset/postgresql --timeout=60s")
 
