@@ -4,6 +4,7 @@ The tests do what Trainer, Kueue and a kubelet do; none of them is there.
 """
 
 import base64
+import functools
 import json
 import os
 from collections.abc import Iterator
@@ -55,9 +56,18 @@ def node(cluster: Cluster) -> Iterator[Kubelet]:
     accounts = "/api/v1/namespaces/images/serviceaccounts"
     cluster.api("POST", accounts, {"metadata": {"name": "pipeline-runner"}})
     for name in ("default", "pipeline-runner"):
-        poll(name, lambda name=name: cluster.api("GET", f"{accounts}/{name}").get("secrets"))
+        poll(name, functools.partial(_has_token, cluster, f"{accounts}/{name}"))
     with kubelet(cluster) as served:
         yield served
+
+
+def _has_token(cluster: Cluster, account: str) -> bool:
+    try:
+        return bool(cluster.api("GET", account).get("secrets"))
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return False
 
 
 @dataclass

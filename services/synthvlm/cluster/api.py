@@ -94,7 +94,7 @@ class Api:
             if error.status == 404:
                 return None
             raise _translated(error, method, path) from error
-        except (HTTPError, OSError) as error:
+        except (ConfigException, HTTPError, OSError) as error:
             raise Unavailable(
                 f"the Kubernetes API at {self._client.configuration.host} cannot be reached: "
                 f"{error}",
@@ -154,7 +154,8 @@ def _status(state: tenacity.RetryCallState) -> int | None:
 def _passes(error: BaseException) -> bool:
     if isinstance(error, ApiException):
         return error.status is None or error.status in _PASSING or error.status >= 500
-    return isinstance(error, HTTPError | OSError)
+    # The file of the token may be empty for a moment.
+    return isinstance(error, ConfigException | HTTPError | OSError)
 
 
 def _translated(error: ApiException, method: str, path: str) -> DomainError:
