@@ -14,7 +14,7 @@ import yaml
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
 
-_COMPILE_SECONDS = 120
+_COMPILE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -94,15 +94,21 @@ def compiled(name: str, folder: Path, environment: Mapping[str, str]) -> Package
         PreconditionFailed: It fails, as it does without KFP.
     """
     command = [sys.executable, "-m", "synthvlm_pipelines", "compile", "--out", str(folder)]
-    result = subprocess.run(
-        command,
-        env={**os.environ, **environment},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_COMPILE_SECONDS,
-        check=False,
-    )
+    try:
+        result = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_COMPILE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PreconditionFailed(
+            f"the pipelines were not compiled within {_COMPILE_SECONDS} seconds; compile them once "
+            f"with `make pipelines`, and give --packages"
+        ) from None
     if result.returncode:
         last = (result.stderr.strip().splitlines() or ["it says nothing"])[-1]
         raise PreconditionFailed(f"the pipelines cannot be compiled: {last}")

@@ -174,7 +174,7 @@ def submit(
     )
     if uploads:
         count = upload(shared_store(release.store_uri), uploads)
-        told.say(f"{count:,} of {len(uploads):,} caption files uploaded; the store had the others")
+        told.say(f"caption files: {count:,} uploaded, {len(uploads) - count:,} found in the store")
     if every is not None:
         _tell_recurring(named, recurring(kfp, wanted, cron), cron, json)
         return
