@@ -92,6 +92,12 @@ class Recorder(
         selection = ref("selection", 0)
         yield dataset_pb2.SelectResponse(result=dataset_pb2.SelectResult(selection=selection))
 
+    def GetVersion(self, request, context):
+        self._take("version", request, context)
+        name, _, version = request.version.partition("@")
+        summary = dataset_pb2.VersionSummary(name=name, version=int(version), path="datasets/x")
+        return dataset_pb2.GetVersionResponse(summary=summary)
+
     def Assemble(self, request, context):
         self._take("assemble", request, context)
         yield dataset_pb2.AssembleResponse(

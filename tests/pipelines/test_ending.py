@@ -147,6 +147,24 @@ def test_a_failure_in_each_stage_is_told_with_shard_reason_and_how_to_go_on(
     assert ("2 of 3" in page) == (shards > 1)
 
 
+def test_a_report_that_cannot_be_made_does_not_make_the_run_look_failed(
+    recorder, tmp_path: Path, quiet: None, done_jobs
+) -> None:
+    done_jobs("")
+    named = {"assemble_request": '{"name": "demo"}'}
+    steps = Steps(recorder.address, file_uri(tmp_path / "store"), **named)
+    steps.run()
+    outcome = steps.end(told="")  # the shards of this run are in no store
+    assert outcome.state == "succeeded"
+    assert outcome.failure is None
+    assert outcome.version is not None
+    assert len(outcome.pool) == 3
+    assert "datasets/demo" in outcome.problem
+    page = (tmp_path / "store" / outcome.report).read_text()
+    assert "This page shows less than it could: " in page
+    assert "datasets/demo" in page
+
+
 def blocked(stage: str) -> Sequence[str]:
     """The stages that are not finished on every shard when one fails."""
     order = (*STAGES, *JOBS)

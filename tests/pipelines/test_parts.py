@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,20 @@ import pytest
 from synthvlm import __version__
 from synthvlm.errors import InvalidInput, NotFound, PreconditionFailed
 from synthvlm.report.outcome import Outcome, PoolShard
-from synthvlm.storage import ShardRef, file_uri, open_store, parse_location
+from synthvlm.storage import ShardRef, file_uri, open_shard, open_store, parse_location
 from synthvlm.storage.protos import ref_from_proto
+from synthvlm_pipelines.components.assemble import assemble
+from synthvlm_pipelines.components.compare import compare
+from synthvlm_pipelines.components.evaluate import evaluate
+from synthvlm_pipelines.components.find_arms import find_arms
+from synthvlm_pipelines.components.find_version import find_version
+from synthvlm_pipelines.components.reselect import reselect
+from synthvlm_pipelines.components.train import train
 from synthvlm_pipelines.earlier_run import MAX_ARMS, arm_items, pool_of
+from synthvlm_pipelines.ending import EndedRun, end_run
+from synthvlm_pipelines.events import PROGRESS_FILE
+from synthvlm_pipelines.records import RunFolder
+from tests.evaluation.records import commit_evaluation, mostly, scene_answers
 from tests.pipelines.conftest import launched, number, ref
 
 
@@ -124,6 +136,64 @@ def test_an_ablation_works_on_every_arm_and_tells_which_failed(tmp_path: Path, r
     page = (tmp_path / "store" / outcome.report).read_text()
     assert "large@1" in page
     assert "small@1" in page
+
+
+def test_the_arms_of_an_ablation_are_compared_with_the_first(
+    tmp_path: Path, recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PROGRESS_FILE, str(tmp_path / "progress.jsonl"))
+    place = common(tmp_path)
+    from_run = place.pop("from_run")
+    store = open_store(parse_location(place["store_uri"]))
+    earlier(place["store_uri"], pool(scored=True))
+    right = {"large": mostly(0.3, 1), "small": mostly(0.8, 2)}
+    evaluations = {
+        name: commit_evaluation(store, name, scene_answers(answers))
+        for name, answers in right.items()
+    }
+    arms = [arm("large", 8), arm("small", 2)]
+    items = find_arms.python_func(from_run=from_run, arms=arms, **place)
+    for item, (name, evaluation) in zip(items, evaluations.items(), strict=True):
+        of = {"item": item["item"], **place}
+        address = {"address": recorder.address}
+        request = item["select_request"]
+        selected = reselect.python_func(request=request, from_run=from_run, **address, **of)
+        request = item["assemble_request"]
+        version = assemble.python_func(request=request, selected=selected, **address, **of)
+        model = {"path": f"models/{name}", "digest": "sha256:m", "records": 1}
+        shard = asdict(evaluation)
+        monkeypatch.setattr("synthvlm_pipelines.jobs.train", lambda *_, it=model: it)
+        monkeypatch.setattr("synthvlm_pipelines.jobs.evaluate", lambda *_, it=shard: it)
+        trained = train.python_func(request="{}", version=version, **of)
+        evaluate.python_func(request="{}", model=trained, **of)
+    evaluated = [json.dumps(asdict(one)) for one in evaluations.values()]
+    compare.python_func(evaluated=evaluated, **place)
+    stages = ("find", "select", "assemble", "train", "evaluate", "compare")
+    run = EndedRun("ablation-run", requests={}, more_stages=stages)
+    outcome = end_run(RunFolder(place["store_uri"], "later"), run)
+    assert outcome.state == "succeeded"
+    large, small = outcome.arms
+    assert (large.name, small.name) == ("large", "small")
+    assert [one.evaluation for one in outcome.arms] == list(evaluations.values())
+    assert large.comparison is None
+    assert small.comparison is not None
+    comparison = open_shard(store, small.comparison).manifest
+    assert comparison.inputs["first"] == evaluations["large"].digest
+    page = store.read(outcome.report).decode()
+    assert large.headlines[0] in page
+    assert outcome.version is None  # each arm has its own
+
+
+def test_a_version_is_looked_up_by_its_name(
+    tmp_path: Path, recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(PROGRESS_FILE, str(tmp_path / "progress.jsonl"))
+    place = common(tmp_path)
+    del place["from_run"]
+    found = find_version.python_func(address=recorder.address, version="demo@3", **place)
+    assert json.loads(found) == {"name": "demo", "version": 3, "path": "datasets/x"}
+    (kept,) = RunFolder(place["store_uri"], "later").records()
+    assert (kept.event.stage, kept.event.state) == ("find", "finished")
 
 
 def test_a_pool_is_that_of_a_run_that_succeeded(tmp_path: Path) -> None:
