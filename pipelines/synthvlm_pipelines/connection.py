@@ -16,7 +16,7 @@ class ConnectionSettings(BaseSettings):
     )
 
     run_id: str = ""
-    """Name of the run, for the services' logs."""
+    """Which execution of the run this is."""
     token_file: Path | None = None
     """File with the bearer token that the services require."""
     ca_file: Path | None = None
@@ -31,12 +31,10 @@ RUN_ID_VARIABLE = "SYNTHVLM_STEP_RUN_ID"
 TOKEN_VARIABLE = "SYNTHVLM_STEP_TOKEN_FILE"  # noqa: S105 - a name
 
 
-def service_channel(address: str, shard: int) -> grpc.Channel:
-    """A channel to the service at ``address``; its logs name the run and the shard."""
+def service_channel(address: str, shard: int, run_name: str) -> grpc.Channel:
+    """A channel to the service at ``address``; its logs and the run's ledger name the run."""
     settings = ConnectionSettings()
-    metadata = {"x-synthvlm-shard": str(shard)}
-    if settings.run_id:
-        metadata["x-synthvlm-run"] = settings.run_id
+    metadata = {"x-synthvlm-shard": str(shard), "x-synthvlm-run": run_name}
     return connect(
         address,
         token=settings.token_file,

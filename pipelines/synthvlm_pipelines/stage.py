@@ -70,7 +70,8 @@ class Stage:
 
     def channel(self, address: str) -> grpc.Channel:
         """A channel to the service at ``address``."""
-        return service_channel(address, self.shard)
+        run = "" if self._folder is None else self._folder.run_name
+        return service_channel(address, self.shard, run)
 
     def start(self) -> None:
         """Reports the start."""
