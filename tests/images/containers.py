@@ -43,7 +43,7 @@ def podman(*arguments: str, timeout: float = 120) -> str:
 @contextmanager
 def network() -> Iterator[str]:
     """A network of this machine alone, with a name server."""
-    podman("network", "create", "--ignore", "--internal", NETWORK)
+    podman("network", "create", "--internal", NETWORK)
     try:
         yield NETWORK
     finally:
