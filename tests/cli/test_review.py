@@ -66,7 +66,9 @@ def test_the_page_of_a_campaign_is_told_with_the_owners_token(tmp_path: Path) ->
     page = Page("http://127.0.0.1:8000", token)
     assert page.campaign("c1") == "http://127.0.0.1:8000/campaigns/c1"
     assert page.link("c1") == "http://127.0.0.1:8000/sign-in?next=/campaigns/c1#token=abc_-1"
+    assert page.sign_in() == "http://127.0.0.1:8000/sign-in#token=abc_-1"
     assert Page("http://127.0.0.1:8000", None).link("c1") == page.campaign("c1")
+    assert Page("http://127.0.0.1:8000", None).sign_in() == "http://127.0.0.1:8000"
     home = Home(tmp_path / "home")
     home.prepare()
     assert running_page(home) is None

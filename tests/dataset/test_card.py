@@ -73,7 +73,8 @@ def test_it_tells_the_lineage_and_every_setting(version) -> None:
     text = card_of(version).text
     assert version.manifest.digest in text
     assert all(digest in text for digest in version.manifest.inputs.values())
-    settings = json.loads(re.search(r"```json\n(.*?)\n```", text, re.S)[1])
+    (quoted,) = re.findall(r"```json\n(.*?)\n```", text, re.S)
+    settings = json.loads(quoted)
     assert settings["run"] == version.manifest.configuration
     assert set(settings["stages"]) == set(version.manifest.details["stages"])
 

@@ -145,6 +145,7 @@ def test_pairs_with_the_same_verdicts_are_fitted_as_one_with_the_same_result() -
 def test_a_fit_that_begins_elsewhere_ends_where_the_others_do() -> None:
     votes = votes_by(RATES, pairs=2000)
     cold = fit(votes)
-    drawn = np.random.default_rng(0).multinomial(2000, np.full(2000, 1 / 2000))[:, None] * 1.0
+    counts = np.random.default_rng(0).multinomial(2000, np.full(2000, 1 / 2000))
+    drawn = counts[:, None].astype(np.float64)
     warm = fit(votes, drawn, cold.posterior[:, :, 0])
     assert warm.prevalence == pytest.approx(fit(votes, drawn).prevalence, abs=2e-4)

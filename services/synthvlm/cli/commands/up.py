@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from synthvlm.cli import inputs
+from synthvlm.cli.commands.review.links import Page
 from synthvlm.cli.failures import CommandError
 from synthvlm.cli.options import (
     EngineOption,
@@ -128,10 +129,10 @@ class _Shown:
         self.close("all services are ready; end with Ctrl-C")
         review = services.running.get(REVIEW)
         if review is not None and review.page:
-            own = review.token_file or token
+            page = Page(review.page, review.token_file or token)
             self._console.print(
-                f"people judge pairs at {review.page}; the token in {own} opens everything there, "
-                f"`synthvlm review invite NAME` makes one for an annotator",
+                f"judge pairs at {page.sign_in()}\nthat address signs you in as the owner: keep it "
+                f"to yourself; `synthvlm review invite NAME` makes one for an annotator",
                 markup=False,
                 soft_wrap=True,
             )

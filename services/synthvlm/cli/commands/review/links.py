@@ -31,6 +31,12 @@ class Page:
         token = self.token_file.read_text("utf-8").strip()
         return f"{self.address}/sign-in?next=/campaigns/{campaign_id}#token={token}"
 
+    def sign_in(self) -> str:
+        """Address that signs the owner in and shows all campaigns."""
+        if self.token_file is None:
+            return self.address
+        return self.invitation(self.token_file.read_text("utf-8").strip())
+
     def invitation(self, token: str) -> str:
         """Address that signs in whoever has a token."""
         return f"{self.address}/sign-in#token={token}"
