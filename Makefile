@@ -117,11 +117,11 @@ test-attack: setup protos ## attack the services for MINUTES (default 18); SEED=
 	ATTACK_MINUTES=$(MINUTES) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest tests/attack
 
 .PHONY: rig
-rig: ## build a Kubernetes API server for tests into .cache/kube-rig (KUBE_RIG_HOME): needs root on Debian 12, 5 to 15 minutes, once
+rig: ## build a Kubernetes API server for tests, once (root on Debian 12, 5 to 15 minutes)
 	bash tests/rig/build.sh "$(KUBE_RIG_HOME)"
 
 .PHONY: test-cluster
-test-cluster: setup protos system rig $(STAMPS)/charts ## install, upgrade and break releases of the chart on a real API server (needs `make rig`)
+test-cluster: setup protos system rig $(STAMPS)/charts ## install, upgrade and break releases of the chart on that API server
 	KUBE_RIG_HOME="$(KUBE_RIG_HOME)" nice -n 5 $(BIN)/python -m pytest -m cluster --durations=0 --durations-min=1 $(if $(filter tests,$(TESTS)),tests/rig,$(TESTS))
 
 .PHONY: system
