@@ -122,6 +122,7 @@ def _environment() -> jinja2.Environment:
     environment.globals |= {
         "interval_chart": charts.interval_chart,
         "bar": charts.bar,
+        "precision_chart": charts.precision_chart,
         "request_id": lambda: secrets.token_hex(16),
     }
     return environment
