@@ -24,5 +24,5 @@ fi
 pip --python /opt/synthvlm/bin/python3 install --no-index --no-deps --no-compile --root /layer /wheels/*.whl
 rm -r /wheels
 /tools/bin/trim.sh /layer/opt/synthvlm/lib
-# Checked by nobody afterwards: the files of an image do not change.
-python3 -m compileall -qq -j 0 --invalidation-mode unchecked-hash -s /layer -x '/(node_modules|template)/' /layer || true
+# Compiled for good, as the files of an image do not change. Some packages have templates that are not Python.
+python3 -m compileall -qq -j 0 --invalidation-mode unchecked-hash -s /layer /layer || true

@@ -22,9 +22,9 @@ if [ -d pyarrow ]; then
     done
   done
 fi
-# numpy: what compiles Fortran and C, and what only checkers of types read.
+# numpy: what builds extensions, and what only checkers of types read. f2py stays: `import *` wants it.
 if [ -d numpy ]; then
-  rm -r numpy/distutils numpy/f2py
+  rm -r numpy/distutils
   find numpy -type f \( -name '*.pyi' -o -name '*.a' \) -delete
 fi
 # The extension for other interpreters than CPython.

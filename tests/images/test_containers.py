@@ -8,6 +8,7 @@ import copy
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from synthvlm import __version__
@@ -30,6 +32,8 @@ from tests.charts.objects import Object
 from tests.charts.rendering import render
 from tests.contracts.words import ROOT
 from tests.images.containers import PREFIX, Container, Node, network, podman, pods
+
+pytestmark = pytest.mark.timeout(7200)
 
 LOG = logging.getLogger(__name__)
 
@@ -99,7 +103,10 @@ def test_a_dataset_is_that_of_local_processes(
     node: Node, services: dict[str, Container], tmp_path: Path
 ) -> None:
     data = node.volume("synthvlm-data")
-    captions = data / "store" / "captions.jsonl"
+    store = data / "store"
+    store.mkdir(exist_ok=True)
+    store.chmod(0o2775)
+    captions = store / "captions.jsonl"
     subprocess.run(
         [sys.executable, "-m", "synthvlm.scenes", "captions", "--count", str(CAPTIONS), "--out",
          str(captions)],
@@ -158,13 +165,12 @@ def test_a_service_answers_what_it_works_on_and_ends_within_its_grace(
 ) -> None:
     address = f"{services['generation'].address}:{GRPC}"
     call = [sys.executable, "-m", "synthvlm.client.call", address, "GenerateImage"]
-    request = json.dumps({"prompt": "a small red circle", "parameters": {"steps": 50}})
+    request = json.dumps({"prompt": "a small red circle", "parameters": {"steps": 150}})
     with ThreadPoolExecutor() as pool:
         running = pool.submit(
             subprocess.run, [*call, request], capture_output=True, text=True, check=False
         )
-        time.sleep(2)
-        assert not running.done()
+        wait_for_a_running_call(services["generation"])
         ended = {word: pool.submit(container.stop) for word, container in services.items()}
         results = {word: future.result() for word, future in ended.items()}
         answer = running.result()
@@ -244,6 +250,15 @@ def digest_of_local_run(captions: Path, folder: Path) -> str:
     )  # fmt: skip
     digest: str = json.loads(done.stdout.splitlines()[-1])["digest"]
     return digest
+
+
+def wait_for_a_running_call(service: Container) -> None:
+    """Until the service's metrics say that it works on an item call."""
+    deadline = time.monotonic() + 120
+    gauge = re.compile(r'^synthvlm_generation_in_flight\{kind="item"\} [1-9]', re.MULTILINE)
+    while not gauge.search(httpx.get(f"http://{service.address}:9090/metrics").text):
+        assert time.monotonic() < deadline, "the call never began"
+        time.sleep(0.1)
 
 
 def last_event(job: Container) -> dict[str, Any]:
