@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from synthvlm.cluster.trainer_job import TrainerJob
+from synthvlm.cluster.trainer_job import RUN_LABEL, TrainerJob, label_value
 from synthvlm.cluster.trainer_settings import JobShape, TrainerSettings, trainer_settings
-from synthvlm.errors import InvalidInput
+from synthvlm.errors import DomainError, InvalidInput
 from synthvlm.evaluation.comparison import compare, record_of
 from synthvlm.evaluation.request import EvaluationRequest
 from synthvlm.jobs.events import JobEvent, State
@@ -18,7 +18,6 @@ from synthvlm.jobs.launch import evaluation_command, run_job, training_command
 from synthvlm.storage import ShardRef, open_shard, open_store, parse_location
 from synthvlm.training.request import TrainingRequest
 from synthvlm.training.settings import FINETUNE, PRETRAIN
-from synthvlm_pipelines.connection import ConnectionSettings
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -31,14 +30,14 @@ EVALUATION = ("python3", "-m", "synthvlm.evaluation")
 """The program of an evaluation's pod."""
 
 
-def train(request: str, version: str, watch: Watch, run: str = "") -> dict[str, Any]:
+def train(request: str, version: str, watch: Watch, run: str) -> dict[str, Any]:
     """Trains on a dataset version, where the settings of Trainer say.
 
     Args:
         request: The TrainingRequest as JSON, without the dataset.
         version: The VersionSummary as JSON.
         watch: Gets what the training tells of.
-        run: Name of the run, by which its jobs on a cluster are found; empty: that of the step.
+        run: Name of the run, by which its jobs on a cluster are found.
 
     Returns:
         The model's shard: ``store``, ``path``, ``digest`` and ``records``, and whether it was
@@ -67,14 +66,14 @@ def train(request: str, version: str, watch: Watch, run: str = "") -> dict[str, 
     return {"store": wanted.store} | values
 
 
-def evaluate(request: str, model: str, watch: Watch, run: str = "") -> dict[str, Any]:
+def evaluate(request: str, model: str, watch: Watch, run: str) -> dict[str, Any]:
     """Evaluates a model, where the settings of Trainer say.
 
     Args:
         request: The EvaluationRequest as JSON, without the model.
         model: The model's shard, as ``train`` gives it, as JSON.
         watch: Gets what the evaluation tells of.
-        run: Name of the run, by which its jobs on a cluster are found; empty: that of the step.
+        run: Name of the run, by which its jobs on a cluster are found.
 
     Returns:
         The evaluation's shard: ``store``, ``path``, ``digest`` and ``records``.
@@ -98,24 +97,28 @@ def evaluate(request: str, model: str, watch: Watch, run: str = "") -> dict[str,
     return {"store": wanted.store} | values
 
 
-def delete_jobs(run: str) -> list[str]:
+def end_jobs(run: str) -> None:
     """Deletes what the run has left at Trainer, so that no pod works for nobody.
+
+    A cluster that refuses does not change how the run ended: the log says what is to be deleted.
 
     Args:
         run: Name of the run.
-
-    Returns:
-        The names of the jobs that were there.
-
-    Raises:
-        DomainError: The cluster refuses that, or could not be reached for too long.
     """
-    trainer = trainer_settings()
-    if trainer is None:
-        return []
-    from synthvlm.cluster.train_job import delete_run
+    try:
+        trainer = trainer_settings()
+        if trainer is None:
+            return
+        from synthvlm.cluster.train_job import delete_run
 
-    return delete_run(trainer, run)
+        for name in delete_run(trainer, run):
+            _log(f"the {trainer.kind} {name} was deleted")
+    except Exception as error:  # the run's report is written, and what it tells stays true
+        kind = "" if isinstance(error, DomainError) else f"{type(error).__name__}: "
+        _log(
+            f"the run's jobs could not be deleted: {kind}{error}; delete those with the label "
+            f"{RUN_LABEL}={label_value(run)}"
+        )
 
 
 def _on_cluster(
@@ -131,7 +134,7 @@ def _on_cluster(
 
     job = TrainerJob(
         work=work,
-        run=run or ConnectionSettings().run_id,
+        run=run,
         command=tuple(command),
         request=wanted.model_dump(mode="json"),
         shape=shape,

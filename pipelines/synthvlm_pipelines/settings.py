@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from synthvlm import __version__
+from synthvlm.cluster.trainer_settings import TrainerSettings
 from synthvlm.errors import FieldViolation, InvalidInput
 from synthvlm.profiles import load_profile
 
@@ -106,6 +107,8 @@ class PipelineSettings(BaseSettings):
     """Secrets that every step has as files: the folder, by the Secret's name."""
     secret_environment: dict[str, list[str]] = {}
     """Secrets that every step has as environment variables: their keys, by the Secret's name."""
+    trainer: TrainerSettings | None = None
+    """How Kubeflow Trainer runs trainings and evaluations; None: they run in their steps."""
 
     @classmethod
     def settings_customise_sources(
@@ -122,8 +125,13 @@ class PipelineSettings(BaseSettings):
 
     def pool(self, stage: str) -> NodePool:
         """The nodes of a stage's steps."""
+        role = ROLES.get(stage, "default")
         default = self.nodes.get("default", NodePool())
-        return self.nodes.get(ROLES.get(stage, "default"), default)
+        pool = self.nodes.get(role, default)
+        if self.trainer is not None and getattr(self.trainer, role, None) is not None:
+            # The step only waits for its job: it must not hold the GPUs that the job waits for.
+            return default.model_copy(update={"timeout_seconds": pool.timeout_seconds})
+        return pool
 
 
 def pipeline_settings(profile: str | None = None) -> PipelineSettings:

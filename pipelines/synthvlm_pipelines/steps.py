@@ -5,6 +5,7 @@ from typing import Any
 from kfp import kubernetes
 from kfp.dsl import PipelineTask
 
+from synthvlm.cluster.trainer_settings import TRAINER_VARIABLE
 from synthvlm_pipelines.connection import RUN_ID_VARIABLE
 from synthvlm_pipelines.settings import NodePool, PipelineSettings
 
@@ -13,6 +14,9 @@ _RUN_LABEL = "metadata.labels['pipeline/runid']"
 
 _CLIENT_LABEL = "synthvlm.io/client"
 """The chart's label of pods that may talk to the services."""
+
+_OF_JOBS = ("train", "evaluate", "report")
+"""Steps that run jobs at Kubeflow Trainer, or delete them."""
 
 _QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _PRIORITY_LABEL = "kueue.x-k8s.io/priority-class"
@@ -70,6 +74,9 @@ def placed(task: PipelineTask, stage: str, settings: PipelineSettings) -> Pipeli
         if value:
             kubernetes.add_pod_label(task, label, value)
     _give_environment(task, settings)
+    if settings.trainer is not None and stage in _OF_JOBS:
+        given = settings.trainer.model_dump_json(exclude_unset=True)
+        task.set_env_variable(TRAINER_VARIABLE, given)
     return task
 
 

@@ -14,7 +14,7 @@ from google.protobuf import json_format, message_factory
 from charts.derive import DECIDED, settings_of
 from synthvlm.cluster.train_job import FORMS
 from synthvlm.cluster.trainer_job import TrainerJob
-from synthvlm.cluster.trainer_settings import TRAINER_VARIABLE, TrainerSettings, trainer_settings
+from synthvlm.cluster.trainer_settings import TrainerSettings
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.triton.config import TritonServerSettings
 from synthvlm.jobs.asked import REQUEST_VARIABLE
@@ -38,6 +38,7 @@ from tests.charts.rendering import (
 from tests.contracts.words import ROOT, SERVICES, declared
 
 ALL = configuration("everything")
+TRAINER_KEY = "SYNTHVLM_PIPELINES_TRAINER"
 
 
 def load(name: str, word: str, model: type[ServiceSettings], folder: Path) -> Any:
@@ -166,7 +167,10 @@ def test_the_configmap_is_the_environment_that_a_release_s_pipelines_are_compile
     settings = pipeline_settings()
     assert settings.image == data["SYNTHVLM_PIPELINES_IMAGE"]
     assert settings.pool("curate").cpu_request == "1"
-    training = settings.pool("train")
+    assert settings.trainer is not None
+    assert settings.pool("train").gpus == 0, "the step waits for a job that has GPUs"
+    monkeypatch.delenv(TRAINER_KEY)
+    training = pipeline_settings().pool("train")
     assert (training.gpus, training.gpu_resource) == (8, "nvidia.com/gpu")
     assert (training.queue, training.priority) == ("gpus", "batch")
     assert [taint.key for taint in training.tolerations] == ["nvidia.com/gpu"]
@@ -219,9 +223,7 @@ TRAINER_APIS = {
 def told_to_trainer(objects: Any) -> TrainerSettings:
     """The settings of the steps that run jobs by Trainer."""
     data = named(objects, "ConfigMap", "synthvlm-pipelines")["data"]
-    settings = trainer_settings({TRAINER_VARIABLE: data[TRAINER_VARIABLE]})
-    assert settings is not None
-    return settings
+    return TrainerSettings.model_validate_json(data[TRAINER_KEY])
 
 
 @pytest.mark.parametrize("kind", TRAINER_APIS)
@@ -266,10 +268,8 @@ def test_the_jobs_of_steps_are_what_trainer_s_api_allows(kind: str) -> None:
 
 
 def test_jobs_run_in_their_steps_where_the_chart_is_told_nothing_else() -> None:
-    assert (
-        TRAINER_VARIABLE
-        not in named(configuration("mini"), "ConfigMap", "synthvlm-pipelines")["data"]
-    )
+    data = named(configuration("mini"), "ConfigMap", "synthvlm-pipelines")["data"]
+    assert TRAINER_KEY not in data
     training = {"enabled": True, "evaluation": {"runtime": ""}}
     assert told_to_trainer(render({"training": training})).evaluation is None
     with pytest.raises(RefusedError, match=r'training\.runtime: "big" is not one of'):

@@ -1,5 +1,6 @@
 """The compiled pipeline: unchanged, complete, and free of what ``kfp.local`` gets wrong."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -219,7 +220,7 @@ def test_the_pipeline_has_one_request_a_stage_and_no_parameter_of_its_own(
         *StageRequests().arguments(),
         "caption_file_digests",
         "code_version",
-        *("run_name", "store_uri", "profile", "resume_command"),
+        *("run_name", "store_uri", "profile", "prices", "resume_command"),
     }
 
 
@@ -328,6 +329,32 @@ def test_the_environment_comes_before_the_profile(monkeypatch: pytest.MonkeyPatc
     settings = pipeline_settings("7b")
     assert settings.image.endswith("0" * 64)
     assert settings.pool("train").queue == "night"
+
+
+def test_a_step_whose_job_trainer_runs_needs_no_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = {"namespace": "images", "training": {"runtime": "synthvlm-node"}}
+    monkeypatch.setenv("SYNTHVLM_PIPELINES_TRAINER", json.dumps(trainer))
+    profile, target = tmp_path / "placed.yaml", tmp_path / "dataset-run.yaml"
+    profile.write_text(yaml.safe_dump({"pipelines": SECTION}))
+    Compiler().compile(dataset_run(pipeline_settings(str(profile))), str(target))
+    containers = {
+        name.removeprefix("exec-"): executor["container"]
+        for name, executor in documents(target)[0]["deploymentSpec"]["executors"].items()
+    }
+    told = {"name": "SYNTHVLM_TRAINER", "value": json.dumps(trainer, separators=(",", ":"))}
+    assert {name for name, one in containers.items() if told in one["env"]} == {
+        *("train", "evaluate", "report")
+    }
+    assert "accelerator" not in containers["train"]["resources"]
+    assert containers["train"]["image"] == SECTION["image"]
+    train = pods(target)["train"]
+    assert not train.node_selector.labels
+    assert train.active_deadline_seconds == 600_000
+    monkeypatch.setenv("SYNTHVLM_PIPELINES_TRAINER", '{"namespace": "images", "queues": "a"}')
+    with pytest.raises(InvalidInput, match=r"pipelines\.trainer\.queues"):
+        pipeline_settings("7b")
 
 
 @pytest.mark.parametrize("name", profile_names())

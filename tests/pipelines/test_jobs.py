@@ -1,14 +1,21 @@
 """The steps of the jobs where a cluster runs them."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from synthvlm import __version__
 from synthvlm.errors import InvalidInput
 from synthvlm.jobs.asked import REQUEST_VARIABLE
 from synthvlm.jobs.events import JobEvent, State
-from synthvlm_pipelines.jobs import delete_jobs, evaluate, train
+from synthvlm.report.outcome import Outcome
+from synthvlm.storage import file_uri
+from synthvlm_pipelines.components.report import report
+from synthvlm_pipelines.components.train import train as train_step
+from synthvlm_pipelines.jobs import evaluate, train
 from synthvlm_pipelines.stage import Stage
 from tests.cluster.api_server import ApiServer
 from tests.cluster.conftest import api
@@ -31,7 +38,6 @@ SETTINGS: dict[str, Any] = {
 def trainer(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> ApiServer:
     """A cluster on which every job succeeds at once; the step's environment names it."""
     monkeypatch.setenv("SYNTHVLM_TRAINER", json.dumps(SETTINGS))
-    monkeypatch.setenv("SYNTHVLM_STEP_RUN_ID", "of-the-step")
 
     def succeed() -> None:
         ((path, job),) = ((p, o) for p, o in api.objects.items() if p.startswith(JOBS))
@@ -57,7 +63,7 @@ def asked(api: ApiServer) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def test_a_training_is_run_by_trainer(trainer: ApiServer) -> None:
     events: list[JobEvent] = []
-    result = train('{"store": "s3://models"}', VERSION, events.append, run="demo")
+    result = train('{"store": "s3://models"}', VERSION, events.append, "demo")
     assert result == {"store": "s3://models", "path": "made/1", "digest": DIGEST, "records": 1}
     assert [(one.state, one.done) for one in events] == [(State.WAITING, 0), (State.RUNNING, 3)]
     job, request = asked(trainer)
@@ -67,11 +73,11 @@ def test_a_training_is_run_by_trainer(trainer: ApiServer) -> None:
 
 
 def test_an_evaluation_is_run_by_trainer_as_one_process(trainer: ApiServer) -> None:
-    result = evaluate('{"name": "a", "store": "s3://bucket"}', MODEL, lambda _: None)
+    result = evaluate('{"name": "a", "store": "s3://bucket"}', MODEL, lambda _: None, "demo")
     assert result["path"] == "made/1"
     job, request = asked(trainer)
     assert request["model"]["path"] == "models/1"
-    assert job["metadata"]["labels"]["synthvlm.io/run"] == "of-the-step"
+    assert job["metadata"]["labels"]["synthvlm.io/run"] == "demo"
     assert job["spec"]["trainer"]["image"] == "synthvlm/evaluation:1"
     assert (job["spec"]["trainer"]["numNodes"], job["spec"]["trainer"]["numProcPerNode"]) == (1, 1)
 
@@ -79,18 +85,51 @@ def test_an_evaluation_is_run_by_trainer_as_one_process(trainer: ApiServer) -> N
 def test_batches_that_the_processes_cannot_share_are_refused_first(trainer: ApiServer) -> None:
     request = json.dumps({"store": "s3://b", "training": {"finetune": {"global_batch": 13}}})
     with pytest.raises(InvalidInput, match=r"training\.finetune\.global_batch is 13, which 2"):
-        train(request, VERSION, lambda _: None)
+        train(request, VERSION, lambda _: None, "demo")
     assert trainer.calls == []
 
 
-def test_the_last_step_of_a_run_deletes_what_is_left(trainer: ApiServer, monkeypatch) -> None:
-    train('{"store": "s3://models"}', VERSION, lambda _: None, run="demo")
+def test_the_last_step_of_a_run_deletes_what_is_left_after_its_report(
+    trainer: ApiServer, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    store_uri = file_uri(tmp_path)
+    # As the step of a pipeline does it: by the run's name, which its next execution has too.
+    request = json.dumps({"store": store_uri})
+    train_step.python_func(request, VERSION, __version__, "demo", store_uri)
     (path,) = (p for p in trainer.objects if p.startswith(JOBS))
-    assert delete_jobs("another") == []
-    assert delete_jobs("demo") == [path.rpartition("/")[2]]
+    assert trainer.objects[path]["metadata"]["labels"]["synthvlm.io/run"] == "demo"
+    assert ended_run("another", store_uri).state == "failed"
+    assert path in trainer.objects
+    ended_run("demo", store_uri)
     assert path not in trainer.objects
+    assert f"the TrainJob {path.rpartition('/')[2]} was deleted" in capsys.readouterr().err
     monkeypatch.delenv("SYNTHVLM_TRAINER")
-    assert delete_jobs("demo") == []  # such a run has nothing at Trainer
+    calls = len(trainer.calls)
+    ended_run("demo", store_uri)
+    assert len(trainer.calls) == calls, "such a run has nothing at Trainer"
+
+
+def test_a_cluster_that_refuses_takes_no_report_away(
+    trainer: ApiServer, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    store_uri = file_uri(tmp_path)
+    trainer.faults.append(403)
+    outcome = ended_run("demo", store_uri)
+    assert (tmp_path / "reports" / "demo" / "report.html").exists()
+    assert outcome.failure is not None
+    told = capsys.readouterr().err
+    assert "the run's jobs could not be deleted: " in told
+    assert "delete those with the label synthvlm.io/run=demo" in told
+    monkeypatch.setenv("SYNTHVLM_TRAINER", "{")
+    ended_run("demo", store_uri)
+    assert "SYNTHVLM_TRAINER is not JSON" in capsys.readouterr().err
+
+
+def ended_run(name: str, store_uri: str) -> Outcome:
+    """What the last step of a run makes, of which no step has told anything but the training."""
+    status = SimpleNamespace(state="FAILED", error_message="")
+    told = report.python_func("training-run", name, store_uri, status, train_request="{}")
+    return Outcome.model_validate_json(told)
 
 
 def test_what_a_job_waits_for_is_an_event_of_the_stage(capsys, monkeypatch) -> None:

@@ -33,4 +33,5 @@ def evaluate(
     with stage(
         "evaluate", code_version, RunPlace(store_uri, run_name), [request, model], item
     ) as current:
-        return current.finish(evaluate_model(request, model, current.job_progress))
+        evaluated = evaluate_model(request, model, current.job_progress, run_name)
+        return current.finish(evaluated)

@@ -27,6 +27,8 @@ def report(
 ) -> str:
     """Puts together what the steps have left, and writes the run's page and outcome.
 
+    Then deletes the jobs that the run still has on the cluster.
+
     Args:
         pipeline: Name of the pipeline.
         run_name: Name of the run.
@@ -51,6 +53,7 @@ def report(
     """
     from synthvlm_pipelines.connection import ConnectionSettings
     from synthvlm_pipelines.ending import EndedRun, end_run
+    from synthvlm_pipelines.jobs import end_jobs
     from synthvlm_pipelines.records import RunFolder
 
     arguments = {
@@ -76,6 +79,5 @@ def report(
         more_stages=stages,
     )
     outcome = end_run(RunFolder(store_uri, run_name), run)
-    # What the run still has on the cluster is removed after this, so that the report is there
-    # whatever becomes of it.
+    end_jobs(run_name)  # only now: the report is there whatever becomes of this
     return outcome.model_dump_json()

@@ -33,4 +33,4 @@ def train(
     with stage(
         "train", code_version, RunPlace(store_uri, run_name), [request, version], item
     ) as current:
-        return current.finish(train_on(request, version, current.job_progress))
+        return current.finish(train_on(request, version, current.job_progress, run_name))
