@@ -25,7 +25,7 @@ class Api:
         context = ssl.create_default_context(cafile=str(ca))
         context.load_cert_chain(cert, key)
         self._connection = http.client.HTTPSConnection(
-            "127.0.0.1", port, context=context, timeout=30
+            "127.0.0.1", port, context=context, timeout=120
         )
 
     def __call__(

@@ -21,6 +21,9 @@ from tests.rig.nodes import FAKE, now
 
 KUBELET = "kube-rig.test/kubelet"
 
+GONE = (404, 409)
+"""What the API says of an object that was removed meanwhile, or replaced."""
+
 Pod = dict[str, Any]
 
 
@@ -69,14 +72,18 @@ def play(cluster: Cluster, pod: Pod, addresses: dict[str, str]) -> None:
         elif phase == "Running" and pod["spec"].get("restartPolicy") != "Always":
             report_ended(cluster, pod, int(notes(pod).get("kube-rig.test/exit", "0")))
     except ApiError as error:
-        if error.status not in (404, 409):  # gone meanwhile, or replaced
+        if error.status not in GONE:
             raise
 
 
 def remove(cluster: Cluster, pod: Pod) -> None:
     """Confirms that nothing of the pod runs any more."""
     once = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
-    cluster.api("DELETE", _path(pod), once)
+    try:
+        cluster.api("DELETE", _path(pod), once)
+    except ApiError as error:
+        if error.status not in GONE:
+            raise
 
 
 def report_running(cluster: Cluster, pod: Pod, address: str, ready: bool) -> None:

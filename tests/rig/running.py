@@ -27,7 +27,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from tests.name_server import name_server
 from tests.rig.api import ApiError
 from tests.rig.cluster import Cluster
-from tests.rig.hollow import KUBELET, bound_pods, notes, remove, report_ended, report_running
+from tests.rig.hollow import GONE, KUBELET, bound_pods, notes, remove, report_ended, report_running
 from tests.rig.k120shim.k120shim import PRE_STOP
 from tests.service_process import clean_environment
 
@@ -107,7 +107,7 @@ class Kubelet:
                 elif not running.ending:
                     self._look(cluster, running)
             except ApiError as error:
-                if error.status not in (404, 409):
+                if error.status not in GONE:
                     raise
 
     def _start(self, cluster: Cluster, pod: Pod) -> None:
