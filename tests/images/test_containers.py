@@ -24,7 +24,9 @@ from synthvlm import __version__
 from synthvlm.cli import inputs
 from synthvlm.cli.caption_files import recipe_column
 from synthvlm.cli.run.plan import plan_run
+from synthvlm.client import GenerationClient, connect
 from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest
+from synthvlm.generation.v1.generation_pb2 import GenerateImageRequest
 from synthvlm.local.services import Running, Services
 from synthvlm.local.words import RUN
 from synthvlm_pipelines.requests import StageRequests
@@ -163,18 +165,19 @@ def test_a_model_is_trained_on_it_and_evaluated(node: Node) -> None:
 def test_a_service_answers_what_it_works_on_and_ends_within_its_grace(
     node: Node, services: dict[str, Container]
 ) -> None:
-    address = f"{services['generation'].address}:{GRPC}"
-    call = [sys.executable, "-m", "synthvlm.client.call", address, "GenerateImage"]
-    request = json.dumps({"prompt": "a small red circle", "parameters": {"steps": 150}})
-    with ThreadPoolExecutor() as pool:
-        running = pool.submit(
-            subprocess.run, [*call, request], capture_output=True, text=True, check=False
-        )
+    request = GenerateImageRequest(prompt="a small red circle")
+    request.parameters.steps = 150
+    with (
+        ThreadPoolExecutor() as pool,
+        GenerationClient(connect(f"{services['generation'].address}:{GRPC}")) as client,
+    ):
+        pool.submit(client.generate_image, request)
         wait_for_a_running_call(services["generation"])
         ended = {word: pool.submit(container.stop) for word, container in services.items()}
         results = {word: future.result() for word, future in ended.items()}
-        answer = running.result()
-    assert answer.returncode == 0, answer.stderr
+    told = services["generation"].logs()
+    assert '"unfinished": 1, "event": "draining"' in told
+    assert '"method": "GenerateImage", "code": "OK"' in told.partition("draining")[2]
     for word, (status, seconds) in results.items():
         LOG.info("%s: status %d after %.1f s", word, status, seconds)
         assert status == 0, services[word].logs()[-3000:]
