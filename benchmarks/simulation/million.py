@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from synthvlm.cli.commands.capacity.estimates import GPUS, USUAL, Plan, estimates
 from synthvlm.storage.store import piece_bytes
-from synthvlm_pipelines.requests import MAX_SHARDS
+from synthvlm_pipelines.settings import PipelineSettings
 
 GIB = 2**30
 TIB = 2**40
@@ -97,10 +97,11 @@ def shape_table(sizes: tuple[int, ...], base: Design) -> str:
         "pieces of its upload | GPUs that it can keep busy | |",
         "|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
+    most = PipelineSettings().most_shards
     for size in sizes:
         one = Design(shard_size=size, captions=base.captions, repeats=base.repeats)
         tar = size * one.repeats * one.image_bytes
-        verdict = "" if one.shards <= MAX_SHARDS else "refused: too many shards"
+        verdict = "" if one.shards <= most else "refused: too many shards"
         lines.append(
             f"| {size:,} | {one.shards:,} | {one.run_steps:,} | "
             f"{one.shards * _RESULTS_BYTES / 1024:,.0f} KiB | {tar / GIB:,.0f} GiB | "

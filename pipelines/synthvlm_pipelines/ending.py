@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from synthvlm.errors import DomainError
+from synthvlm.report.cost import device_use
 from synthvlm.report.outcome import (
     ENDED_SILENTLY,
     NEVER_BEGAN,
     OUTCOME_FILE,
+    DeviceUse,
     Failure,
     Outcome,
     StageOutcome,
@@ -117,6 +119,7 @@ def end_run(folder: RunFolder, run: EndedRun) -> Outcome:
     failure = failure_of(state, run.told)
     began = min((record.began for record in records), default=None)
     finished = datetime.now(UTC)
+    used, problem = _used(folder, run)
     outcome = Outcome(
         run=folder.run_name,
         pipeline=run.pipeline,
@@ -129,6 +132,8 @@ def end_run(folder: RunFolder, run: EndedRun) -> Outcome:
         counts=results.counts(),
         made=results.made(),
         reused=results.reused(),
+        device_use=used,
+        currency=run.prices.currency,
         pool=results.pool() if failure is None else [],
         arms=(arms := results.arms()),
         selection=None if arms else _selection(results),
@@ -136,6 +141,7 @@ def end_run(folder: RunFolder, run: EndedRun) -> Outcome:
         model=None if arms else results.model,
         evaluation=None if arms else results.evaluation,
         report=f"{folder.path}/{PAGE_FILE}",
+        problem=problem,
     )
     outcome = _with_page(folder, outcome, run, results)
     content = outcome.model_dump_json(indent=2).encode()
@@ -191,6 +197,14 @@ def failure_of(state: RunState, told: str) -> Failure | None:
         code=NEVER_BEGAN,
         reason=f"it never began, and no step has told why{detail}",
     )
+
+
+def _used(folder: RunFolder, run: EndedRun) -> tuple[list[DeviceUse], str]:
+    """What the run took of devices, or why that cannot be read: a run always gets a report."""
+    try:
+        return device_use(folder.store, folder.run_name, run.prices), ""
+    except DomainError as error:
+        return [], error.message
 
 
 def _with_page(folder: RunFolder, outcome: Outcome, run: EndedRun, results: RunResults) -> Outcome:

@@ -105,26 +105,22 @@ def loop_items(pool: Iterable[ShardRef], most: int = 0) -> list[str]:
 
     Args:
         pool: The pool shards.
-        most: Shards that a run may have; 0: any number.
+        most: Shards that a run may have; 0: as many as the selection can be told of.
 
     Raises:
         InvalidInput: The pool is empty, or has too many shards.
     """
     pool = list(pool)
-    if len(pool) > MAX_SHARDS:
+    limit = min(most or MAX_SHARDS, MAX_SHARDS)
+    if len(pool) > limit:
         captions = sum(ref.records for ref in pool)
         raise InvalidInput(
-            f"{captions:,} captions are {len(pool):,} shards, and a run may have {MAX_SHARDS}: use "
-            f"--shard-size {-(-captions // MAX_SHARDS)} or more"
+            f"{captions:,} captions are {len(pool):,} shards, and this run may have {limit}: use "
+            f"--shard-size {-(-captions // limit)} or more, or split the captions over several runs"
         )
     shards = [json.loads(to_json(ref)) for ref in pool]
     if not shards:
         raise InvalidInput("the caption files contain no usable caption")
-    if most and len(shards) > most:
-        raise InvalidInput(
-            f"the caption files make {len(shards):,} shards, and this pipeline takes at most "
-            f"{most:,}; use larger ones (--shard-size), or split the files over several runs"
-        )
     return [
         json.dumps({"shard": number, "shards": len(shards), "pool": shard}, sort_keys=True)
         for number, shard in enumerate(shards)

@@ -79,8 +79,9 @@ class WorkflowSize:
         advice = "use fewer, larger shards (--shard-size), or split the captions over several runs"
         if self.argument > ARGUMENT_BYTES:
             raise InvalidInput(
-                f"the results of all shards are an argument of {_kib(self.argument)}, and a "
-                f"process takes {_kib(ARGUMENT_BYTES)}: {advice}"
+                f"an argument of a step, its request or the results of all shards, would have "
+                f"{_kib(self.argument)}, and a process takes {_kib(ARGUMENT_BYTES)}: {advice}; "
+                f"give the folder of many caption files in the place of their names"
             )
         if self.specification > ETCD_BYTES:
             raise InvalidInput(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 
 from synthvlm import __version__
 from synthvlm.errors import InvalidInput
-from synthvlm.report.outcome import Failure, Outcome
-from synthvlm.report.record import Stage
+from synthvlm.report.outcome import DeviceUse, Failure, Outcome
+from synthvlm.report.record import Prices, Stage
 from synthvlm.storage import file_uri
+from synthvlm.storage.ledger import attempted
+from synthvlm.usage import used_device, work_for
 from synthvlm_pipelines.components.assemble import assemble
 from synthvlm_pipelines.components.curate import curate
 from synthvlm_pipelines.components.evaluate import evaluate
@@ -200,6 +203,32 @@ def test_a_step_that_died_without_a_word_is_told_by_what_had_begun(folder: RunFo
         reason="its step had begun and ended without a word: it was killed "
         "(FAILED: the pod was evicted)",
     )
+
+
+def test_a_run_that_failed_has_a_bill_of_what_it_made(folder: RunFolder) -> None:
+    folder.leave(record("import", State.FINISHED))
+    folder.leave(record("generate", State.FAILED))
+    work_for("a-run")
+    for seconds in (3600.0, 1800.0):  # two attempts
+        with attempted(folder.store, "images", "images/1") as count:
+            used_device(seconds)
+            count.made = 20
+    work_for("")
+    prices = Prices.of({"currency": "EUR", "gpu_hour": {"generate": 2.0}})
+    run = replace(EndedRun.of(StageRequests().arguments(), attempt=""), prices=prices)
+    outcome = end_run(folder, run)
+    assert outcome.device_use == [
+        DeviceUse(stage="generate", made=40, seconds=5400.0, compute=3.0),
+    ]
+    page = folder.store.read(outcome.report).decode()
+    for told in ("compute, EUR", "<td>40</td><td>1 h 30 min</td><td>3.00</td>"):
+        assert told in page
+    assert outcome.problem == ""
+    (entry, _) = folder.store.list("usage/a-run")
+    folder.store.write(entry, b"{")
+    outcome = end_run(folder, run)
+    assert outcome.device_use == []
+    assert f"{entry} in" in outcome.problem
 
 
 def test_a_run_of_which_no_step_began_says_so(folder: RunFolder) -> None:

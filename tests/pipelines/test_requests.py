@@ -176,7 +176,7 @@ def test_the_results_of_most_shards_fit_an_argument():
 
 
 def test_more_shards_than_a_server_takes_are_refused_before_anything_is_made() -> None:
-    pool = [ShardRef(path="x")] * 3
+    pool = [ShardRef(path="x", records=10)] * 3
     assert len(loop_items(pool, most=3)) == 3
-    with pytest.raises(InvalidInput, match=r"3 shards.* at most 2; use larger ones"):
+    with pytest.raises(InvalidInput, match="30 captions are 3 shards, and this run may have 2: "):
         loop_items(pool, most=2)

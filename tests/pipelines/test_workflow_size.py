@@ -75,7 +75,7 @@ def test_as_many_shards_as_pipelines_take_fit() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"argument": ARGUMENT_BYTES + 1}, "results of all shards .* fewer, larger shards"),
+        ({"argument": ARGUMENT_BYTES + 1}, "results of all shards, .* fewer, larger shards"),
         ({"specification": 2 << 20}, "etcd takes at most 1,536 KiB: give shorter arguments"),
         ({"stored": ARGO_BYTES + 1}, "Argo takes 1,024 KiB: use fewer, .*nodeStatusOffLoad"),
     ],

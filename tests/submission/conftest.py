@@ -151,7 +151,11 @@ def leave(store: Path) -> Callable[..., None]:
     def write(name: str, **outcome: Any) -> None:
         folder = store / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
-        content = {"run": name, "finished": "2026-01-02T00:00:00Z", **outcome}
+        content = {
+            **{"run": name, "pipeline": "dataset-run", "finished": "2026-01-02T00:00:00Z"},
+            **{"state": "failed" if "failure" in outcome else "succeeded", "stages": []},
+            **outcome,
+        }
         (folder / "outcome.json").write_text(json.dumps(content))
         (folder / "report.html").write_text("<h1>report</h1>")
 

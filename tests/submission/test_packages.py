@@ -104,9 +104,16 @@ def test_what_is_not_a_compiled_pipeline_is_refused(tmp_path: Path, text: str) -
         read_package(tmp_path, "absent")
 
 
-def test_pipelines_are_compiled_for_the_image_of_the_release(tmp_path: Path) -> None:
-    one = compiled("publication-run", tmp_path, {"SYNTHVLM_PIPELINES_IMAGE": "registry/x:1"})
-    images = {executor["container"]["image"] for executor in one.executors.values()}
-    assert images == {"registry/x:1"}
+def test_pipelines_are_compiled_for_the_image_of_the_release_and_by_the_profile(
+    tmp_path: Path,
+) -> None:
+    profile = tmp_path / "mine.yaml"
+    section = {"image": "registry/profile:1", "nodes": {"default": {"cpu_request": "250m"}}}
+    profile.write_text(yaml.safe_dump({"pipelines": section}))
+    environment = {"SYNTHVLM_PIPELINES_IMAGE": "registry/x:1"}
+    one = compiled("publication-run", tmp_path, environment, str(profile))
+    containers = [executor["container"] for executor in one.executors.values()]
+    assert {container["image"] for container in containers} == {"registry/x:1"}
+    assert {one["resources"]["resourceCpuRequest"] for one in containers} == {"250m"}
     assert one.name == "publication-run"
     assert yaml.safe_load(one.text().split("\n---")[0])

@@ -1,16 +1,27 @@
 """What a run is called, what it says of itself, and what goes with it."""
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from synthvlm.cli.commands.submit.sending import reachable, run_name, this_command
+from synthvlm.cli.commands.submit.sending import (
+    IMPORT_TASK,
+    MOST_SHARDS,
+    fitting,
+    reachable,
+    run_name,
+    this_command,
+)
 from synthvlm.cli.failures import WrongUsageError
 from synthvlm.errors import InvalidInput, PreconditionFailed
 from synthvlm.storage import Commit, ShardKey, file_location, open_store, parse_location
+from synthvlm.submission.packages import read_package
 from synthvlm.submission.uploads import plan_uploads, shared_store, upload
+from synthvlm_pipelines.workflow_size import workflow_size
+from tests.submission.conftest import GOLDEN
 from tests.submission.kfp_server import Kfp
 
 DIGEST = "sha256:0123456789abcdef"
@@ -29,6 +40,23 @@ def test_the_command_that_goes_on_does_not_say_how_tokens_are_made() -> None:
     given = ["submit", "--name", "a b", "--token-command", "mint --key x", "--json"]
     assert this_command(given) == "synthvlm submit --name 'a b' --token-command '…' --json"
     assert this_command(["--token-command=mint"]) == "synthvlm '--token-command=…'"
+
+
+def test_a_run_gets_no_more_shards_than_its_workflow_has_room_for() -> None:
+    package = read_package(GOLDEN, "dataset-run")
+    arguments = {"generate_request": "x" * 500}
+    assert fitting(package, arguments) is package
+    # A long recipe is in the status of every step, however little else there is to do.
+    long = {"curate_request": random.Random(0).randbytes(40_000).hex()}
+    limited = fitting(package, long)
+    most = limited.constant(IMPORT_TASK, MOST_SHARDS)
+    assert 1 <= most < package.constant(IMPORT_TASK, MOST_SHARDS)
+    workflow_size(limited.spec, limited.platforms, long, most).check()
+    with pytest.raises(InvalidInput):
+        workflow_size(limited.spec, limited.platforms, long, most + 1).check()
+    assert limited.with_constant(IMPORT_TASK, MOST_SHARDS, 70.0).text() == package.text()
+    with pytest.raises(InvalidInput, match="and a process takes 128 KiB"):
+        fitting(package, {"curate_request": "x" * 2_000_000, **arguments})
 
 
 def test_services_are_reached_where_the_options_say() -> None:

@@ -60,6 +60,24 @@ def test_what_is_sent_is_the_plan_of_a_local_run(submit: Submit, kfp: Kfp, store
     (file,) = json.loads(arguments["import_captions_request"])["files"]
     assert Path(file.removeprefix("file://")).read_text() == "a red circle\na blue square\n"
     assert arguments["train_request"] == ""
+    assert json.loads(arguments["prices"]) == {
+        "currency": "USD",
+        "gpu_hour": None,
+        "gb_month": None,
+    }
+    assert arguments["resume_command"].startswith("synthvlm ")
+
+
+def test_a_workflow_that_a_server_cannot_hold_is_not_sent(
+    submit: Submit, kfp: Kfp, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [f"s3://bucket/captions/{number:0180x}.jsonl" for number in range(900)]
+    assert submit("--no-wait", *(part for file in files for part in ("--captions", file))) == 2
+    told = capsys.readouterr().err
+    assert "and a process takes 128 KiB: use fewer, larger shards" in told
+    assert "give the folder of many caption files" in told
+    assert kfp.uploads == []
+    assert kfp.runs == []
 
 
 def test_the_last_stage_chooses_the_pipeline(submit: Submit, kfp: Kfp) -> None:

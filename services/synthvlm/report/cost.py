@@ -14,6 +14,7 @@ from typing import Final
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.report.bill import RunCost, StageCost
+from synthvlm.report.outcome import DeviceUse
 from synthvlm.report.record import Prices, RunRecord, Stage
 from synthvlm.report.training import THROUGHPUT_FILE
 from synthvlm.storage import Shard, ShardRef, Store, open_shard
@@ -86,6 +87,31 @@ def run_cost(store: Store, record: RunRecord) -> RunCost:
             )
         )
     return RunCost(stages, record.prices.currency)
+
+
+def device_use(store: Store, run: str, prices: Prices) -> list[DeviceUse]:
+    """What a run's images and scores took so far, also of a run that failed.
+
+    Args:
+        store: Has the run's ledger.
+        run: The run's name.
+        prices: What it is charged for.
+
+    Raises:
+        DataCorrupt: An entry of the ledger is damaged.
+        Unavailable: The store cannot be reached.
+    """
+    usage = run_usage(store, run)
+    return [
+        DeviceUse(
+            stage=stage,
+            made=taken.made,
+            seconds=taken.device_seconds,
+            compute=_compute(prices, stage, taken.device_seconds),
+        )
+        for stage, kind in _KINDS.items()
+        if (taken := usage.of(kind)).attempts
+    ]
 
 
 def _sizes(store: Store, record: RunRecord) -> dict[Stage, int]:

@@ -20,7 +20,9 @@ NEVER_BEGAN = "NEVER_BEGAN"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    """Part of a file that another version may have written: it may know more than this one."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Failure(_Frozen):
@@ -39,6 +41,11 @@ class Failure(_Frozen):
     shards: int = Field(default=1, ge=1)
     code: str
     reason: str
+
+    def text(self) -> str:
+        """Stage, shard and reason in one line."""
+        where = f" on shard {self.shard + 1} of {self.shards}" if self.shards > 1 else ""
+        return f"the stage {self.stage} failed{where}: {self.reason}"
 
 
 class StageOutcome(_Frozen):
@@ -62,6 +69,21 @@ class StageOutcome(_Frozen):
     resumed: int = Field(default=0, ge=0)
     reused: int = Field(default=0, ge=0)
     seconds: float = Field(default=0, ge=0)
+
+
+class DeviceUse(_Frozen):
+    """What a stage took of devices, by what its attempts have written down.
+
+    Attributes:
+        made: Records that they made.
+        seconds: Seconds in which a device computed, all devices added up.
+        compute: Price of that; None where none is given.
+    """
+
+    stage: str
+    made: int = Field(ge=0)
+    seconds: float = Field(ge=0)
+    compute: float | None = None
 
 
 class PoolShard(_Frozen):
@@ -109,6 +131,8 @@ class Outcome(_Frozen):
         counts: Records read, quarantined, kept, generated, scored and selected.
         made: Images and scores that this run made.
         reused: Images and scores that it found.
+        device_use: What its images and scores took, earlier attempts of the run included.
+        currency: Of the prices.
         pool: What there is of each pool shard; none unless the run succeeded.
         selection: The Selection; None if there is none.
         version: The dataset version; None if there is none.
@@ -130,6 +154,8 @@ class Outcome(_Frozen):
     counts: dict[str, int] = {}
     made: dict[str, int] = {}
     reused: dict[str, int] = {}
+    device_use: list[DeviceUse] = []
+    currency: str = ""
     pool: list[PoolShard] = []
     selection: ShardRef | None = None
     version: VersionRecord | None = None

@@ -76,24 +76,47 @@ class Package:
                 tasks[task]["cachingOptions"] = {}
         return Package(spec, self.platforms)
 
+    def constant(self, task: str, parameter: str) -> Any:
+        """The constant that a task of the package gets as a parameter; None: it gets none."""
+        for tasks in _dags(self.spec):
+            given = tasks.get(task, {}).get("inputs", {}).get("parameters", {}).get(parameter, {})
+            if "runtimeValue" in given:
+                return given["runtimeValue"]["constant"]
+        return None
+
+    def with_constant(self, task: str, parameter: str, value: Any) -> "Package":
+        """The same with another constant in the place of one that a task gets."""
+        spec = copy.deepcopy(self.spec)
+        for tasks in _dags(spec):
+            if task in tasks:
+                tasks[task]["inputs"]["parameters"][parameter] = {
+                    "runtimeValue": {"constant": value}
+                }
+        return Package(spec, self.platforms)
+
 
 def _dags(spec: dict[str, Any]) -> list[dict[str, Any]]:
     components = [spec["root"], *spec.get("components", {}).values()]
     return [component["dag"]["tasks"] for component in components if "dag" in component]
 
 
-def compiled(name: str, folder: Path, environment: Mapping[str, str]) -> Package:
+def compiled(name: str, folder: Path, environment: Mapping[str, str], profile: str) -> Package:
     """Compiles the pipelines, in a process of its own: their image is a constant of the process.
 
     Args:
         name: The pipeline that is wanted.
         folder: Where the files are written.
         environment: What the compilation reads of the environment, over this process's.
+        profile: Profile whose section ``pipelines`` says where steps run; the environment comes
+            before it.
 
     Raises:
         PreconditionFailed: It fails, as it does without KFP.
     """
-    command = [sys.executable, "-m", "synthvlm_pipelines", "compile", "--out", str(folder)]
+    command = [
+        *(sys.executable, "-m", "synthvlm_pipelines", "compile"),
+        *("--out", str(folder), "--profile", profile),
+    ]
     try:
         result = subprocess.run(
             command,

@@ -2,70 +2,13 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from synthvlm.atomic_files import write_atomically
 from synthvlm.errors import DataCorrupt, NotFound
+from synthvlm.report.outcome import OUTCOME_FILE, Outcome
 from synthvlm.storage import Store
-
-
-class _Read(BaseModel):
-    """Part of a file that another version may have written: it knows more than this one asks."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class MadeVersion(_Read):
-    """The dataset version that a run published."""
-
-    name: str
-    version: int
-    digest: str
-    pairs: int
-
-
-class Failure(_Read):
-    """Why a run has not come to its end; shards are numbered from 0."""
-
-    stage: str
-    shard: int = 0
-    shards: int = 1
-    reason: str
-
-    def text(self) -> str:
-        """Stage, shard and reason in one line."""
-        where = f" on shard {self.shard + 1} of {self.shards}" if self.shards > 1 else ""
-        return f"the stage {self.stage} failed{where}: {self.reason}"
-
-
-class Result(_Read):
-    """How a run ended.
-
-    Attributes:
-        finished: When this was written.
-        failure: What failed; None: nothing did.
-        resume: The command that goes on; empty: the run does not know one.
-        counts: Records by what became of them.
-        made: Images and scores that the run made.
-        reused: Images and scores that it found.
-        selection: Its selection's shard; None: it has none.
-        version: The dataset version; None: it has none.
-        model: The model's shard; None: it has none.
-        evaluation: The evaluation's shard; None: it has none.
-    """
-
-    finished: datetime
-    failure: Failure | None = None
-    resume: str = ""
-    counts: dict[str, int] = {}
-    made: dict[str, int] = {}
-    reused: dict[str, int] = {}
-    selection: dict[str, Any] | None = None
-    version: MadeVersion | None = None
-    model: dict[str, Any] | None = None
-    evaluation: dict[str, Any] | None = None
 
 
 def run_folder(run_name: str) -> str:
@@ -73,7 +16,7 @@ def run_folder(run_name: str) -> str:
     return f"reports/{run_name}"
 
 
-def fetch_result(store: Store, run_name: str, since: datetime | None) -> Result:
+def fetch_outcome(store: Store, run_name: str, since: datetime | None) -> Outcome:
     """How a run ended.
 
     Args:
@@ -85,16 +28,16 @@ def fetch_result(store: Store, run_name: str, since: datetime | None) -> Result:
         NotFound: It has left nothing.
         DataCorrupt: What it left cannot be read.
     """
-    path = f"{run_folder(run_name)}/outcome.json"
+    path = f"{run_folder(run_name)}/{OUTCOME_FILE}"
     try:
-        result = Result.model_validate_json(store.read(path))
+        outcome = Outcome.model_validate_json(store.read(path))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"])) or "the file"
         raise DataCorrupt(f"{store.uri}/{path} cannot be read: {where}: {problem['msg']}") from None
-    if since is not None and result.finished.astimezone() < since.astimezone():
+    if since is not None and outcome.finished.astimezone() < since.astimezone():
         raise NotFound(f"{path} in {store.uri} is of an earlier run of the same name")
-    return result
+    return outcome
 
 
 def fetch_report(store: Store, run_name: str, folder: Path) -> Path:

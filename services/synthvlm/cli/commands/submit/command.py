@@ -155,20 +155,25 @@ def submit(
     owner = sending.owner(kfp, namespace)
     services = sending.TargetServices(release, reached, services_token, services_ca)
     plan = plan_run(requests, services, reference, release.store_uri)
-    pipeline_name = "publication-run" if selection else _PIPELINES[until]
     package = sending.wanted_package(
-        pipeline_name, packages, release, placement, fresh=len(uploads) < len(urls)
+        "publication-run" if selection else _PIPELINES[until],
+        packages,
+        release,
+        placement,
+        reference,
+        fresh=len(uploads) < len(urls),
     )
     # Under a name that is given, or that recurs, folders are expected to change.
     is_named_by_content = run_name is None and every is None
     seen = sending.folders_now(urls) if is_named_by_content else {}
     digest = sending.decided_by(plan, package, seen, **selected)
     named = sending.run_name(run_name, dataset, digest, recurs=every is not None)
+    arguments = sending.run_arguments(plan, package, release, named, reference, **selected)
     wanted = Wanted(
         name=named,
-        arguments=sending.run_arguments(plan, package, release, named, reference, **selected),
+        arguments=arguments,
         digest=digest,
-        pipeline=uploaded_pipeline(kfp, package, __version__, owner),
+        pipeline=uploaded_pipeline(kfp, sending.fitting(package, arguments), __version__, owner),
         experiment_id=experiment_id(kfp, experiment, owner),
         service_account=service_account,
     )

@@ -3,6 +3,7 @@
 import shlex
 import sys
 import tempfile
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from synthvlm.cli.failures import WrongUsageError
 from synthvlm.cli.run.plan import RunPlan
 from synthvlm.client import connect
 from synthvlm.errors import InvalidInput
+from synthvlm.profiles import load_profile
+from synthvlm.report.record import Prices
 from synthvlm.storage import canonical_json, sha256_digest
 from synthvlm.submission.packages import Package, compiled, read_package
 from synthvlm.submission.placement import Placement, placed
@@ -21,13 +24,17 @@ from synthvlm.submission.server import KfpServer
 from synthvlm.submission.target import WORDS, Target
 from synthvlm.submission.uploads import shared_store
 from synthvlm_pipelines.connection import ConnectionSettings
+from synthvlm_pipelines.workflow_size import workflow_size
 
 IMPORT_TASK = "import-captions"
 """The step that reads caption files, as the compiled pipelines call it."""
 
+MOST_SHARDS = "most_shards"
+"""Its parameter that limits the shards of a run; 0: it does not."""
+
 _INSIDE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _HIDDEN = "--token-command"
-_TOLD = ("run_name", "resume_command", "profile", "store_uri")
+_TOLD = ("run_name", "resume_command", "profile", "prices", "store_uri")
 """Arguments that decide nothing of what is made, or say again what requests say."""
 
 _MAX_NAME = 100
@@ -98,7 +105,13 @@ def owner(server: KfpServer, namespace: str | None) -> str:
 
 
 def wanted_package(
-    name: str, folder: Path | None, target: Target, placement: Placement, *, fresh: bool
+    name: str,
+    folder: Path | None,
+    target: Target,
+    placement: Placement,
+    profile: str,
+    *,
+    fresh: bool,
 ) -> Package:
     """The pipeline as it is sent.
 
@@ -107,6 +120,7 @@ def wanted_package(
         folder: Compiled pipelines; None: they are compiled for the target.
         target: Where it goes.
         placement: What its pods get.
+        profile: Says where its steps run, as far as the target does not.
         fresh: Whether its caption files may change under the same names, so that the server must
             not take an earlier import for this one.
     """
@@ -114,7 +128,7 @@ def wanted_package(
         package = read_package(folder, name)
     else:
         with tempfile.TemporaryDirectory(prefix="synthvlm-pipelines-") as scratch:
-            package = compiled(name, Path(scratch), target.compilation)
+            package = compiled(name, Path(scratch), target.compilation, profile)
     package = placed(package, placement)
     return package.without_cache(IMPORT_TASK) if fresh else package
 
@@ -160,14 +174,44 @@ def folders_now(urls: Sequence[str]) -> dict[str, dict[str, int]]:
 def run_arguments(
     plan: RunPlan, package: Package, target: Target, name: str, profile: str, **more: Any
 ) -> dict[str, Any]:
-    """All arguments of the run."""
+    """All arguments of the run.
+
+    Raises:
+        InvalidInput: A price of the profile is wrong.
+    """
     told = {
         "run_name": name,
         "store_uri": target.store_uri,
         "profile": Path(profile).stem,
+        "prices": Prices.of(load_profile(profile).section("cost")).model_dump_json(),
         "resume_command": this_command(sys.argv[1:]),
     }
     return package.accepted({**plan.arguments, **told, **more})
+
+
+def fitting(package: Package, arguments: Mapping[str, Any]) -> Package:
+    """The package, which takes no more shards than the server's Workflow has room for.
+
+    How many there are is known when the captions are imported; that step refuses more, before
+    anything is made of them.
+
+    Raises:
+        InvalidInput: There is no room for a single one; the message says what to do.
+    """
+
+    def fits(shards: int) -> bool:
+        try:
+            workflow_size(package.spec, package.platforms, arguments, shards).check()
+        except InvalidInput:
+            return False
+        return True
+
+    workflow_size(package.spec, package.platforms, arguments, 1).check()
+    most = int(package.constant(IMPORT_TASK, MOST_SHARDS) or 1)
+    if fits(most):
+        return package
+    room = bisect(range(1, most + 1), False, key=lambda shards: not fits(shards))
+    return package.with_constant(IMPORT_TASK, MOST_SHARDS, room)
 
 
 def run_name(given: str | None, dataset: str, digest: str, *, recurs: bool) -> str:

@@ -13,8 +13,9 @@ from synthvlm.cli.terminal.output import (
     styled,
 )
 from synthvlm.errors import DomainError, NotFound
+from synthvlm.report.outcome import Outcome
 from synthvlm.submission.following import StageCount, Standing
-from synthvlm.submission.results import Failure, Result, fetch_report, fetch_result, run_folder
+from synthvlm.submission.results import fetch_outcome, fetch_report, run_folder
 from synthvlm.submission.runs import CANCELED, FAILED, SUCCEEDED
 from synthvlm.submission.uploads import shared_store
 
@@ -22,6 +23,12 @@ PAGE_VARIABLE = "KF_PIPELINES_UI_ENDPOINT"
 """Names the address of the server's pages, where it is another one; KFP's own client reads it."""
 
 GOES_ON = "the same command goes on where it stopped, and makes nothing twice"
+
+_TOLD = {
+    *("failure", "resume", "counts", "made", "reused"),
+    *("selection", "version", "model", "evaluation"),
+}
+"""What programs are told of a run's outcome."""
 
 
 class Sent:
@@ -93,9 +100,9 @@ class Sent:
             f"{_resume(result)}{'' if report is None else f' (report: {report})'}"
         )
 
-    def _result(self, since: Any, store_uri: str) -> Result | None:
+    def _result(self, since: Any, store_uri: str) -> Outcome | None:
         try:
-            return fetch_result(shared_store(store_uri), self.name, since)
+            return fetch_outcome(shared_store(store_uri), self.name, since)
         except DomainError as error:
             self._warn(f"the run's outcome cannot be read: {error.message}")
             return None
@@ -112,9 +119,9 @@ class Sent:
         self._progress.say(styled("warning: ", "yellow"), problem)
 
     def _content(
-        self, state: str, result: Result | None = None, report: Path | None = None
+        self, state: str, result: Outcome | None = None, report: Path | None = None
     ) -> dict[str, Any]:
-        told = {} if result is None else result.model_dump(mode="json", exclude={"finished"})
+        told = {} if result is None else result.model_dump(mode="json", include=_TOLD)
         return {
             "run": self.name,
             "run_id": self.run_id,
@@ -125,7 +132,7 @@ class Sent:
             "report": None if report is None else str(report),
         }
 
-    def _success(self, console: Terminal, result: Result | None, report: Path | None) -> None:
+    def _success(self, console: Terminal, result: Outcome | None, report: Path | None) -> None:
         if result is None:
             console.say(f"the run {self.name} succeeded")
             return
@@ -135,7 +142,7 @@ class Sent:
             console.say(name, f" has {version.pairs:,} pairs")
             console.say(f"digest  {version.digest}")
         elif result.selection is not None:
-            console.say(f"the selection {result.selection['path']} is to be verified by people")
+            console.say(f"the selection {result.selection.path} is to be verified by people")
         if any(result.reused.values()):
             parts = [
                 f"{made:,} {noun} made, {result.reused.get(noun, 0):,} reused"
@@ -144,12 +151,12 @@ class Sent:
             console.say("; ".join(parts))
         for what, shard in (("model", result.model), ("evaluation", result.evaluation)):
             if shard is not None:
-                console.say(f"{what}  {shard['path']}")
+                console.say(f"{what}  {shard.path}")
         if report is not None:
             console.say(f"report  {report}")
 
 
-def _ending(standing: Standing, result: Result | None) -> str:
+def _ending(standing: Standing, result: Outcome | None) -> str:
     if standing.state == CANCELED:
         return "was canceled"
     failure = None if result is None else result.failure
@@ -158,10 +165,10 @@ def _ending(standing: Standing, result: Result | None) -> str:
         where = "" if step.shard is None else f" on shard {step.shard + 1}"
         reason = step.reason or "the server does not say why; see the log of its step"
         return f"failed: the stage {step.stage} failed{where}: {reason}"
-    if isinstance(failure, Failure):
+    if failure is not None:
         return f"failed: {failure.text()}"
     return f"ended as {standing.state.lower()}: {standing.error or 'the server does not say why'}"
 
 
-def _resume(result: Result | None) -> str:
+def _resume(result: Outcome | None) -> str:
     return GOES_ON if result is None or not result.resume else f"`{result.resume}` goes on"
