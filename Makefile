@@ -149,6 +149,10 @@ bench: setup $(STAMPS)/triton-server ## measure rates and memory: 100,000 captio
 kills: setup ## kill random processes of runs KILLS times (default 100; up to an hour) and compare the datasets
 	$(BIN)/python -m benchmarks.kills --kills $(KILLS) --seed $(KILLS_SEED)
 
+.PHONY: reproduce
+reproduce: setup ## the paper in small: train and compare 55 models in 4 hours or less; goes on when run again
+	$(BIN)/python -m benchmarks.reproduce --home build/reproduce --out docs/reproduce
+
 .PHONY: pipelines
 pipelines: setup ## compile the pipelines to build/pipelines/*.yaml
 	$(BIN)/python -m synthvlm_pipelines compile --out build/pipelines

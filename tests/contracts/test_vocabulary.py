@@ -96,7 +96,7 @@ def test_the_chart_has_a_key_for_every_service() -> None:
 
 def test_every_package_has_tests_under_its_name() -> None:
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("test_*.py"))}
-    others = {"attack", "charts", "contracts", "e2e", "images", "pipelines", "rig"}
+    others = {"attack", "charts", "contracts", "e2e", "images", "pipelines", "reproduce", "rig"}
     assert folders == (packages() - {"profiles"}) | others
 
 

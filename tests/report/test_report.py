@@ -26,7 +26,7 @@ HOSTILE = (
     '"><img src=x onerror=alert(2)> and a green square',
     "a blue {{7*7}} star &amp; a small green box",
 )
-VOID = {"meta", "img", "line", "rect", "br", "wbr", "path"}
+VOID = {"meta", "img", "input", "line", "rect", "br", "wbr", "path"}
 
 
 class Page(HTMLParser):

@@ -1,7 +1,7 @@
 """What the page shows of an evaluation: results beside their baselines, and some questions."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -86,26 +86,49 @@ def evaluation_part(shard: Shard) -> EvaluationPart:
         DataCorrupt: Stored bytes are damaged.
     """
     record = EvaluationRecord.model_validate_json(shard.read(RECORD_FILE))
+    tasks = tasks_of(shard, record)
+    return EvaluationPart(record, [] if tasks is None else question_cards(tasks, _chosen(shard)))
+
+
+def tasks_of(shard: Shard, record: EvaluationRecord) -> Shard | None:
+    """The tasks of our own that an evaluation asked, with the pictures; None if there were none."""
     if not record.tasks:
-        return EvaluationPart(record, [])
-    tasks = open_shard(shard.store, ShardRef(record.tasks_path, record.tasks, 0))
-    return EvaluationPart(record, _cards(tasks, _chosen(shard)))
+        return None
+    return open_shard(shard.store, ShardRef(record.tasks_path, record.tasks, 0))
+
+
+def seen_answers(shard: Shard) -> Iterator[dict[str, Any]]:
+    """The rows of answers that were given with the picture, their groups as a dictionary."""
+    table = shard.table(ANSWERS_FILE, ANSWERS)
+    seen = pc.and_(pc.equal(table["condition"], "image"), pc.is_valid(table["groups"]))
+    for row in table.filter(seen).to_pylist():
+        row["groups"] = dict(row["groups"])
+        yield row
+
+
+def is_right(row: Mapping[str, Any]) -> bool:
+    """Whether the answer of a row is the truth."""
+    return bool(row["score"] >= 1)
 
 
 def _chosen(shard: Shard) -> list[dict[str, Any]]:
     """The first questions of each kind that were answered right, and the first wrong ones."""
-    table = shard.table(ANSWERS_FILE, ANSWERS)
-    seen = pc.and_(pc.equal(table["condition"], "image"), pc.is_valid(table["groups"]))
     kept: dict[tuple[str, bool], list[dict[str, Any]]] = defaultdict(list)
-    for row in table.filter(seen).to_pylist():
-        row["groups"] = dict(row["groups"])
-        place = kept[row["groups"].get("kind", ""), row["score"] >= 1]
+    for row in seen_answers(shard):
+        place = kept[row["groups"].get("kind", ""), is_right(row)]
         if len(place) < SHOWN:
             place.append(row)
     return [row for key in sorted(kept, key=lambda key: (key[0], not key[1])) for row in kept[key]]
 
 
-def _cards(tasks: Shard, rows: Sequence[dict[str, Any]]) -> list[QuestionCard]:
+def question_cards(tasks: Shard, rows: Sequence[Mapping[str, Any]]) -> list[QuestionCard]:
+    """Questions with their pictures, in the order of the rows.
+
+    Args:
+        tasks: Holds the pictures.
+        rows: Answers; one whose picture is not among the tasks is left out. ``unseen``, where a row
+            has it, is the answer without the picture.
+    """
     wanted = pa.array([row["question_id"] for row in rows], pa.string())
     pictures: dict[str, bytes] = {}
     for batch in tasks.batches(QUESTIONS_FILE, _PICTURE, _READ_ROWS):
@@ -126,7 +149,8 @@ def _cards(tasks: Shard, rows: Sequence[dict[str, Any]]) -> list[QuestionCard]:
                 truth=row["truth"],
                 kind=row["groups"].get("kind", ""),
                 things=row["groups"].get("things", ""),
-                right=row["score"] >= 1,
+                right=is_right(row),
+                unseen=row.get("unseen", ""),
             )
         )
     return cards

@@ -254,6 +254,7 @@ class QuestionCard:
         kind: What the question asks for.
         things: Number of things in the picture.
         right: Whether the answer is the truth.
+        unseen: What the model answers without the picture; empty where it was not asked so.
     """
 
     image: str
@@ -265,6 +266,7 @@ class QuestionCard:
     kind: str
     things: str
     right: bool
+    unseen: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,9 @@ from synthvlm.report.curves import loss_curve
 from synthvlm.report.evaluation import CONDITIONS, compared
 from synthvlm.report.model import SCORES, FilterDrops, RunReport
 
+QUESTIONS_PAGE_FILE = "questions.html"
+"""The page of questions, to which the report links, in the same folder."""
+
 _NOTHING = "\N{EN DASH}"
 
 
@@ -52,6 +55,7 @@ def render_report(data: RunReport) -> str:
             histogram=histogram,
             loss_curve=loss_curve,
             conditions=CONDITIONS,
+            questions_page=QUESTIONS_PAGE_FILE,
             groups=[] if data.evaluation is None else compared(data.evaluation.record),
             figure=figures.figure,
             limits=_limits,

@@ -7,9 +7,10 @@ from pydantic import ValidationError
 from synthvlm.atomic_files import write_atomically
 from synthvlm.errors import DataCorrupt
 from synthvlm.report.collect import collect
+from synthvlm.report.questions import questions_page
 from synthvlm.report.record import RunRecord
-from synthvlm.report.render import render_report
-from synthvlm.storage import Store, open_store, parse_location
+from synthvlm.report.render import QUESTIONS_PAGE_FILE, render_report
+from synthvlm.storage import Store, open_shard, open_store, parse_location
 
 RECORD_FILE = "record.json"
 PAGE_FILE = "report.html"
@@ -39,7 +40,8 @@ def stored_record(store: Store, folder: str) -> RunRecord:
 def store_report(store: Store, folder: str) -> str:
     """Makes the report of the run whose record lies in a folder of the store.
 
-    This needs nothing but the store, so a step of a pipeline can do it.
+    This needs nothing but the store, so a step of a pipeline can do it. A run that evaluated a
+    model about pictures gets the page of questions beside it.
 
     Args:
         store: Holds the record and the run's shards, and gets the page.
@@ -52,13 +54,16 @@ def store_report(store: Store, folder: str) -> str:
         NotFound: The record or a shard is gone.
         DataCorrupt: Stored bytes are damaged.
     """
-    path = f"{folder}/{PAGE_FILE}"
-    store.write(path, render_report(collect(store, stored_record(store, folder))).encode())
+    path, record = f"{folder}/{PAGE_FILE}", stored_record(store, folder)
+    page = render_report(collect(store, record))
+    if questions := _questions(store, record):
+        store.write(f"{folder}/{QUESTIONS_PAGE_FILE}", questions.encode())
+    store.write(path, page.encode())
     return path
 
 
 def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
-    """Writes the report of a run to a local file.
+    """Writes the report of a run to a local file, and the page of questions beside it.
 
     Args:
         store_uri: The object store that holds the run's shards.
@@ -72,5 +77,15 @@ def write_report(store_uri: str, record: RunRecord, to: Path) -> Path:
         NotFound: A shard is gone.
         DataCorrupt: Stored bytes are damaged.
     """
-    page = render_report(collect(open_store(parse_location(store_uri)), record))
+    store = open_store(parse_location(store_uri))
+    page = render_report(collect(store, record))
+    if questions := _questions(store, record):
+        write_atomically(to.with_name(QUESTIONS_PAGE_FILE), questions)
     return write_atomically(to, page)
+
+
+def _questions(store: Store, record: RunRecord) -> str | None:
+    """The page of questions that the report links to; None if there is nothing to show."""
+    if record.evaluation is None:
+        return None
+    return questions_page(open_shard(store, record.evaluation), PAGE_FILE)

@@ -1,5 +1,6 @@
 """What the last step of a run has left in its store: the outcome, and a page for people."""
 
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -41,13 +42,16 @@ def fetch_outcome(store: Store, run_name: str, since: datetime | None) -> Outcom
 
 
 def fetch_report(store: Store, run_name: str, folder: Path) -> Path:
-    """Copies a run's page into a folder of this machine.
+    """Copies a run's page, and that of its questions, into a folder of this machine.
 
     Raises:
         NotFound: There is none.
     """
     page = store.read(f"{run_folder(run_name)}/report.html")
     folder.mkdir(parents=True, exist_ok=True)
+    with suppress(NotFound):  # of a run that evaluated no model
+        questions = store.read(f"{run_folder(run_name)}/questions.html")
+        write_atomically(folder / "questions.html", questions.decode("utf-8", "replace"))
     file = folder / "report.html"
     write_atomically(file, page.decode("utf-8", "replace"))
     return file

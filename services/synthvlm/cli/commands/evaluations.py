@@ -8,12 +8,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from synthvlm.atomic_files import write_atomically
+from synthvlm.cli.failures import CommandError
 from synthvlm.cli.options import HomeOption, JsonOption, chosen_home
 from synthvlm.cli.terminal.output import print_json, stdout_console, styled
 from synthvlm.evaluation.catalogue import Found, evaluations, find_evaluation
 from synthvlm.evaluation.comparison import Comparison, Difference, compare
 from synthvlm.evaluation.results import Estimate, Result, Unit
-from synthvlm.storage import Store, open_store, parse_location
+from synthvlm.report.questions import questions_page
+from synthvlm.storage import Store, open_shard, open_store, parse_location
 
 app = typer.Typer(no_args_is_help=True, help="Show and compare evaluations of models.")
 
@@ -94,6 +97,30 @@ def show(
             f"{margin.benchmark}: {100 * margin.difference:+.1f} points over {margin.over}, "
             f"{100 * margin.low:+.1f} to {100 * margin.high:+.1f}"
         )
+
+
+@app.command("questions")
+def questions(
+    context: typer.Context,
+    evaluation: Annotated[str, typer.Argument(metavar="EVALUATION", help=_NAME)],
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FILE", help="The page.", dir_okay=False)
+    ] = Path("questions.html"),
+    store: StoreOption = None,
+    home: HomeOption = None,
+) -> None:
+    """Write a page of questions with picture, answer and truth, the wrong answers first.
+
+    [dim]Example:[/] synthvlm evaluations questions demo --to questions.html
+    """
+    with _store(context, home, store) as place:
+        found = find_evaluation(place, evaluation)
+        page = questions_page(open_shard(place, found.ref))
+    if page is None:
+        raise CommandError(
+            f"{found.record.model.name} was asked no questions whose pictures are in the store"
+        )
+    stdout_console().say(f"questions  {write_atomically(to, page)}")
 
 
 @app.command("compare")

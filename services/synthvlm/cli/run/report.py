@@ -1,7 +1,7 @@
 """The report of a run in its folder of the home."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from synthvlm.atomic_files import write_atomically
 from synthvlm.cli.failures import CommandError
 from synthvlm.errors import DomainError, NotFound
 from synthvlm.report.outcome import OUTCOME_FILE, Outcome
+from synthvlm.report.render import QUESTIONS_PAGE_FILE
 from synthvlm.report.write import PAGE_FILE, RECORD_FILE
 from synthvlm_pipelines.ending import EndedRun, end_run
 from synthvlm_pipelines.records import RunFolder
@@ -17,7 +18,7 @@ from synthvlm_pipelines.records import RunFolder
 def bring_report(
     arguments: Mapping[str, Any], folder: Path, warn: Callable[[str], None], told: str = ""
 ) -> Path | None:
-    """Copies a run's report from the store into the home.
+    """Copies a run's report, and its page of questions, from the store into the home.
 
     The exit step has made it, unless the run was ended before: then it is made here. No failure of
     this may make the run look failed: not a full disk, nor a missing shard, nor a bug in the page.
@@ -42,6 +43,9 @@ def bring_report(
         if outcome.version is not None and outcome.state == "succeeded":
             record = kept.store.read(f"{kept.path}/{RECORD_FILE}")
             (folder / RECORD_FILE).write_bytes(record)
+            with suppress(NotFound):  # of a run that evaluated no model
+                questions = kept.store.read(f"{kept.path}/{QUESTIONS_PAGE_FILE}")
+                write_atomically(folder / QUESTIONS_PAGE_FILE, questions.decode())
         return write_atomically(folder / PAGE_FILE, kept.store.read(outcome.report).decode())
     except Exception as error:
         kind = "" if isinstance(error, DomainError | OSError) else f"{type(error).__name__}: "
