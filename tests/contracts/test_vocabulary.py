@@ -19,6 +19,7 @@ SHARED = {
     "jobs",
     "local",
     "profiles",
+    "real_set",
     "report",
     "reuse",
     "scenes",

@@ -74,7 +74,7 @@ def test_what_is_no_selection_cannot_be_judged(small_room: Room) -> None:
     details = open_shard(small_room.store, small_room.selection).manifest.details["index"]
     digest = open_shard(small_room.store, small_room.selection).manifest.inputs["index"]
     index = type(small_room.selection)(details["path"], digest, details["records"])
-    with pytest.raises(InvalidInput, match="not a selection or a dataset version"):
+    with pytest.raises(InvalidInput, match="not a selection, a dataset version or a real set"):
         Room(small_room.store, index, small_room.database).campaign()
 
 

@@ -1,4 +1,4 @@
-"""What can be judged: the pairs of a Selection or of a dataset version."""
+"""What can be judged: the pairs of a Selection, of a dataset version or of a set of real images."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ _SHOWN: Final = (
 _FILES: Final = {
     "selection": (SELECTION_FILE, SELECTION, "image_set"),
     "dataset": (PAIRS_FILE, PAIRS, "shard"),
+    "real-set": (PAIRS_FILE, PAIRS, "shard"),
 }
 
 
@@ -27,7 +28,7 @@ class Source:
     """The pairs of a source, in its own order.
 
     Attributes:
-        shard: The Selection or version.
+        shard: The Selection, version or real set.
         pairs: ``image_id``, ``caption_id``, ``text``, ``weighted_score``, where the image is, and
             ``place``: the path of its tar below the store's root.
     """
@@ -52,7 +53,7 @@ def open_source(store: Store, ref: ShardRef, field: str) -> Source:
 
     Args:
         store: Where it lies.
-        ref: A Selection or a dataset version.
+        ref: A Selection, a dataset version or a real set.
         field: The request's field that names it, for errors.
 
     Raises:
@@ -63,7 +64,9 @@ def open_source(store: Store, ref: ShardRef, field: str) -> Source:
     """
     shard = open_shard(store, ref)
     if shard.manifest.kind not in _FILES:
-        problem = f"is a shard of {shard.manifest.kind}, not a selection or a dataset version"
+        problem = (
+            f"is a shard of {shard.manifest.kind}, not a selection, a dataset version or a real set"
+        )
         raise InvalidInput(f"{field} {problem}", [FieldViolation(field, problem)])
     file, schema, place = _FILES[shard.manifest.kind]
     wanted = pa.schema([schema.field(name) for name in (*_SHOWN, place)])

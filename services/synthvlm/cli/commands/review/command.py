@@ -12,6 +12,7 @@ from rich.table import Table
 from synthvlm.cli.commands.review.imports import import_verdicts
 from synthvlm.cli.commands.review.invitation import invited
 from synthvlm.cli.commands.review.links import running_page
+from synthvlm.cli.commands.review.real_sets import import_set
 from synthvlm.cli.commands.review.samples import expected_interval, sample_size
 from synthvlm.cli.commands.review.sources import gold_questions, named_shard
 from synthvlm.cli.commands.review.thresholds import thresholds
@@ -26,6 +27,7 @@ app = typer.Typer(no_args_is_help=True, help="Let people verify pairs: campaigns
 app.command("sample-size")(sample_size)
 app.command("thresholds")(thresholds)
 app.command("import")(import_verdicts)
+app.command("import-set")(import_set)
 
 CampaignArgument = Annotated[
     str, typer.Argument(metavar="CAMPAIGN", help="Its id, as `review list` shows it.")
@@ -85,7 +87,7 @@ def create(
         typer.Option(
             "--compare",
             metavar="SOURCE",
-            help="Compare with this one's images of the same captions.",
+            help="Compare with this one's images of the same captions; real-set/NAME: real images.",
         ),
     ] = None,
     partly: Annotated[

@@ -10,10 +10,11 @@ from synthvlm.errors import NotFound
 from synthvlm.local.clients import dataset_client
 from synthvlm.local.home import Home
 from synthvlm.review.v1 import review_pb2
-from synthvlm.storage import ShardRef, Store, is_safe_path, open_store
+from synthvlm.storage import ShardRef, Store, committed_shards, is_safe_path, open_store
 from synthvlm.storage.manifest import read_manifest
 
-_KINDS = ("selection", "dataset", "reviews")
+_REAL = "real-set"
+_KINDS = ("selection", "dataset", "reviews", _REAL)
 
 
 def named_shard(home: Home, text: str, option: str) -> ShardRef:
@@ -40,11 +41,12 @@ def shard_at(store: Store, text: str, option: str) -> ShardRef:
 
     Args:
         store: Where it is.
-        text: Its folder: ``selection/3f2a…``.
+        text: Its folder: ``selection/3f2a…``; a set of real images also by its name,
+            ``real-set/photos``.
         option: Where the text was given, for errors.
 
     Raises:
-        WrongUsageError: There is no such shard.
+        WrongUsageError: There is no such shard, or several sets have the name.
     """
     if text.partition("/")[0] not in _KINDS or not is_safe_path(text):
         raise WrongUsageError(
@@ -53,8 +55,28 @@ def shard_at(store: Store, text: str, option: str) -> ShardRef:
     try:
         manifest = read_manifest(store, text)
     except NotFound:
-        raise WrongUsageError(f"{option} {text}: there is no such shard in {store.uri}") from None
+        named = _real_sets(store, text)
+        if len(named) == 1:
+            return named[0]
+        if named:
+            listed = ", ".join(ref.path for ref in named)
+            problem = f"several sets have this name; give one of {listed}"
+        else:
+            problem = f"there is no such shard in {store.uri}"
+        raise WrongUsageError(f"{option} {text}: {problem}") from None
     return ShardRef(text, manifest.digest, manifest.records)
+
+
+def _real_sets(store: Store, text: str) -> list[ShardRef]:
+    """The sets of real images that are called ``real-set/NAME``."""
+    kind, _, name = text.partition("/")
+    if kind != _REAL:
+        return []
+    return [
+        ref
+        for ref, manifest in committed_shards(store, _REAL)
+        if manifest.configuration["name"] == name
+    ]
 
 
 class _Gold(BaseModel):

@@ -1,0 +1,1 @@
+"""Sets of real images with captions, with which a campaign compares what was generated."""
