@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -95,3 +97,39 @@ def test_an_image_without_models_installs_no_model_library(extra: str) -> None:
 
 def test_every_service_has_a_file() -> None:
     assert {f"{word}.txt" for word in SERVICES} <= {path.name for path in FILES}
+
+
+STEPS_ALONE = """
+import importlib, importlib.metadata, pkgutil, sys
+
+present = set(sys.argv[1:])
+absent = {
+    module
+    for module, names in importlib.metadata.packages_distributions().items()
+    if not {name.lower().replace("_", "-").replace(".", "-") for name in names} & present
+}
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+import synthvlm.cluster.train_job, synthvlm.evaluation.comparison
+import synthvlm.report, synthvlm_pipelines
+for package in (synthvlm.report, synthvlm_pipelines):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+
+
+def test_the_steps_of_a_run_need_nothing_that_their_image_lacks() -> None:
+    """The last one makes the report; without one of its packages no run would leave any."""
+    present = [*pins(FOLDER / "pipelines.txt"), "synthvlm"]
+    command = [sys.executable, "-c", STEPS_ALONE, *present]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    lacking = [sys.executable, "-c", STEPS_ALONE, *(set(present) - {"jinja2"})]
+    result = subprocess.run(lacking, capture_output=True, text=True, check=False)
+    assert "No module named 'jinja2'" in result.stderr
