@@ -13,6 +13,15 @@ from synthvlm.profiles import load_profile
 IMAGE = f"synthvlm/pipelines:{__version__}"
 """Image of every step that no setting names another for."""
 
+Job = Literal["training", "evaluation"]
+"""What a step may run itself, in an image that has PyTorch."""
+
+JOB_IMAGES: dict[Job, str] = {
+    "training": f"synthvlm/training:{__version__}",
+    "evaluation": f"synthvlm/evaluation:{__version__}",
+}
+"""Images of the steps that run jobs, which no setting names others for."""
+
 Role = Literal["default", "generation", "scoring", "training", "evaluation"]
 """What the nodes of a step are for; all other steps are ``default``."""
 
@@ -87,6 +96,9 @@ class PipelineSettings(BaseSettings):
 
     image: str = Field(default=IMAGE, min_length=1)
     """Container image of every step; it must hold this package of the same version."""
+    job_images: dict[Job, str] = JOB_IMAGES
+    """Images of the steps that train and evaluate, unless Trainer does that or their nodes name
+    another."""
     parallelism: int = Field(default=10, ge=1, le=1000)
     """Shards, or arms of an ablation, that are worked on at a time."""
     most_shards: int = Field(default=70, ge=0)
@@ -131,6 +143,9 @@ class PipelineSettings(BaseSettings):
         if self.trainer is not None and getattr(self.trainer, role, None) is not None:
             # The step only waits for its job: it must not hold the GPUs that the job waits for.
             return default.model_copy(update={"timeout_seconds": pool.timeout_seconds})
+        for job, image in self.job_images.items():
+            if job == role and not pool.image:
+                return pool.model_copy(update={"image": image})
         return pool
 
 

@@ -167,6 +167,9 @@ def test_the_configmap_is_the_environment_that_a_release_s_pipelines_are_compile
     settings = pipeline_settings()
     assert settings.image == data["SYNTHVLM_PIPELINES_IMAGE"]
     assert settings.pool("curate").cpu_request == "1"
+    assert settings.job_images == {
+        job: f"registry.example.com/team/synthvlm/{job}:0.1.0" for job in ("training", "evaluation")
+    }
     assert settings.trainer is not None
     assert settings.pool("train").gpus == 0, "the step waits for a job that has GPUs"
     monkeypatch.delenv(TRAINER_KEY)

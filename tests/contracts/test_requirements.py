@@ -2,6 +2,8 @@
 
 import importlib.util
 import re
+import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
@@ -95,3 +97,51 @@ def test_an_image_without_models_installs_no_model_library(extra: str) -> None:
 
 def test_every_service_has_a_file() -> None:
     assert {f"{word}.txt" for word in SERVICES} <= {path.name for path in FILES}
+
+
+ALONE = """
+import importlib, importlib.metadata, pkgutil, sys
+
+present = set(sys.argv[1:])
+absent = {
+    module
+    for module, names in importlib.metadata.packages_distributions().items()
+    if not {name.lower().replace("_", "-").replace(".", "-") for name in names} & present
+}
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+"""
+STEPS = """
+import kfp.dsl.executor_main, synthvlm.cluster.train_job, synthvlm.evaluation.comparison
+import synthvlm.report, synthvlm_pipelines
+for package in (synthvlm.report, synthvlm_pipelines):
+    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+JOB_STEPS = """
+import kfp.dsl.executor_main, synthvlm_pipelines.jobs, synthvlm_pipelines.stage
+"""
+
+
+def problem(program: str, extra: str, *without: str) -> str:
+    """What a program says that has no packages but those of an extra."""
+    present = {*pins(FOLDER / f"{extra}.txt"), "synthvlm"} - set(without)
+    command = [sys.executable, "-c", ALONE + program, *sorted(present)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
+
+
+def test_the_steps_of_a_run_need_nothing_that_their_image_lacks() -> None:
+    """The last one makes the report; without one of its packages no run would leave any."""
+    assert problem(STEPS, "pipelines") == ""
+    assert "No module named 'jinja2'" in problem(STEPS, "pipelines", "jinja2")
+
+
+@pytest.mark.parametrize("extra", ["training", "evaluation"])
+def test_the_image_of_a_job_can_be_that_of_its_step(extra: str) -> None:
+    assert problem(JOB_STEPS, extra) == ""

@@ -17,7 +17,7 @@ from synthvlm.errors import InvalidInput
 from synthvlm.profiles import profile_names
 from synthvlm_pipelines.requests import StageRequests
 from synthvlm_pipelines.runs.dataset_run import dataset_run
-from synthvlm_pipelines.settings import IMAGE, PipelineSettings, pipeline_settings
+from synthvlm_pipelines.settings import IMAGE, JOB_IMAGES, PipelineSettings, pipeline_settings
 
 GOLDEN = Path(__file__).parent / "golden"
 """Regenerate them with ``python -m synthvlm_pipelines compile --out tests/pipelines/golden``."""
@@ -195,8 +195,9 @@ def test_steps_run_the_given_image_and_install_nothing(
 ) -> None:
     executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
     assert len(executors) == 9
-    for executor in executors.values():
-        assert executor["container"]["image"] == IMAGE
+    images = {"exec-train": JOB_IMAGES["training"], "exec-evaluate": JOB_IMAGES["evaluation"]}
+    for label, executor in executors.items():
+        assert executor["container"]["image"] == images.get(label, IMAGE)
         assert "pip install" not in " ".join(executor["container"]["command"])
 
 
@@ -291,6 +292,7 @@ def test_steps_get_the_images_and_resources_of_the_profile(placed: Path) -> None
     executors = documents(placed)[0]["deploymentSpec"]["executors"]
     images = {name.removeprefix("exec-"): e["container"]["image"] for name, e in executors.items()}
     assert images.pop("train") == "registry.example/training:2"
+    assert images.pop("evaluate") == JOB_IMAGES["evaluation"]
     assert set(images.values()) == {"registry.example/pipelines:2"}
     train, select = (
         executors[f"exec-{name}"]["container"]["resources"] for name in ("train", "select")
