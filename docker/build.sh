@@ -56,6 +56,9 @@ for word in "$@"; do
       : "${TRITON_BASE:?name the image of the Triton server, the one whose tag ends in -py3}"
       : "${TENSORRT:?say which version of TensorRT that image has}"
       chosen=(--file docker/Dockerfile.triton --build-arg "BASE=$TRITON_BASE" --build-arg "TENSORRT=$TENSORRT") ;;
+    lmms)
+      chosen=(--file docker/Dockerfile.lmms --build-arg "BASE=$prefix/evaluation:$tag"
+        --build-arg "BUILD_BASE=$build_base") ;;
     *)
       [ -f "requirements/$word.txt" ] || { echo "$word is not the name of an image" >&2; exit 2; }
       [ -n "${BASE:-}" ] || exists "$base" || BUILDER=$builder docker/base.sh "$base"

