@@ -18,7 +18,8 @@ ADDS = {"create_table", "create_index", "add_column"}
 
 def test_every_service_with_a_database_has_migrations() -> None:
     words = {path.parents[1].name for path in FOLDERS}
-    using = {path.parent.name for path in PACKAGE.glob("*/models.py") if _has_tables(path)}
+    models = (path for path in PACKAGE.rglob("models.py") if _has_tables(path))
+    using = {path.relative_to(PACKAGE).parts[0] for path in models}
     assert words == using
 
 

@@ -48,7 +48,7 @@ def test_the_chosen_profile_is_the_profile_with_the_chosen_parameters(tmp_path):
     assert tuned.model_dump(exclude=changed) == own.model_dump(exclude=changed)
     sections = yaml.safe_load(file.read_text())
     assert {word for word in sections if word != "generation"} == {
-        *("caption", "alignment", "training", "evaluation")
+        *("caption", "alignment", "review", "training", "evaluation")
     }
     assert load_profile("mini").section("generation")["steps"] != 9
 

@@ -79,6 +79,7 @@ def running_service(
     people = folder / "people"
     people.write_text("".join(f"{one} {role} {token_digest(one)}\n" for one, role in ROLES.items()))
     arguments = ["--database", f"sqlite:///{folder}/review.sqlite", "--people-file", str(people)]
+    arguments += ["--second-opinion.engine", "none"]  # only people judge here
     with service_process("synthvlm.review", arguments, folder) as (process, _):
         page = json.loads((folder / "address.json").read_text("utf-8"))["page"]
         with ReviewClient(connect(process.address, token="olga")) as client:

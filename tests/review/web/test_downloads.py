@@ -62,9 +62,9 @@ def of_eva(entries):
 
 
 def test_csv_and_parquet_hold_every_entry(judged, owner) -> None:
-    table = from_csv(get(owner, judged, "verdicts.csv").content)
+    table = from_csv(get(owner, judged, "verdicts.csv").content).entries
     assert of_eva(table) == [("no", False), ("yes", True), ("yes", True), ("yes", True)]
-    assert from_parquet(get(owner, judged, "verdicts.parquet").content) == table
+    assert from_parquet(get(owner, judged, "verdicts.parquet").content).entries == table
 
 
 def test_the_owners_page_links_to_all_files(judged, owner) -> None:
