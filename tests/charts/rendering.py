@@ -29,6 +29,7 @@ APIS = (
     "gateway.networking.k8s.io/v1/GRPCRoute",
     "gateway.networking.k8s.io/v1/HTTPRoute",
     "keda.sh/v1alpha1/ScaledObject",
+    "kubeflow.org/v1/PyTorchJob",
     "kueue.x-k8s.io/v1beta2/ClusterQueue",
     "monitoring.coreos.com/v1/PrometheusRule",
     "monitoring.coreos.com/v1/ServiceMonitor",

@@ -61,8 +61,10 @@ def test_a_store_in_files_needs_its_volume() -> None:
 @pytest.mark.parametrize("api", [api for api in APIS if not api.endswith("GRPCRoute")])
 def test_objects_of_an_absent_api_are_refused(api: str) -> None:
     served = tuple(one for one in APIS if one != api)
+    kind = "PyTorchJob" if api.endswith("PyTorchJob") else "TrainJob"
+    values = {**EVERYTHING, "training": {**EVERYTHING["training"], "kind": kind}}
     with pytest.raises(RefusedError, match=f"the cluster does not serve {re.escape(api)}: install"):
-        render(EVERYTHING, apis=served)
+        render(values, apis=served)
 
 
 @pytest.mark.parametrize("profile", ["mini", "single-gpu"])
