@@ -98,6 +98,7 @@ class Service:
             [
                 *("--store-roots", self._folder.as_uri(), "--web.listen", "127.0.0.1:0"),
                 *("--database", f"sqlite:///{self._folder}/review.sqlite"),
+                *("--second-opinion.engine", "none"),
                 *("--people-file", str(self._folder / "people"), "--log-level", "WARNING"),
             ],
             address_file=self._folder / "review.json",
