@@ -12,10 +12,9 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 
 from synthvlm.errors import InvalidInput
+from synthvlm.report.outcome import RUN_NAME, run_folder
 from synthvlm.storage import Store, open_store, parse_location
 from synthvlm_pipelines.events import StageEvent, State
-
-_RUN_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,14 @@ class RunFolder:
     """
 
     def __init__(self, store_uri: str, run_name: str) -> None:
-        if not _RUN_NAME.fullmatch(run_name):
+        if not re.fullmatch(RUN_NAME, run_name):
             raise InvalidInput(
                 f"run_name {run_name!r} is not a valid name of a run; use 1 to 100 characters of "
                 f"a-z, 0-9 and -, starting with a letter or digit"
             )
         self.run_name = run_name
         self.store: Store = open_store(parse_location(store_uri))
-        self.path = f"reports/{run_name}"
+        self.path = run_folder(run_name)
 
     def leave(self, record: StageRecord) -> None:
         """Writes a step's record, in the place of its earlier one."""

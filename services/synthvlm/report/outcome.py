@@ -9,6 +9,9 @@ from synthvlm.report.record import VersionRecord
 from synthvlm.report.render import page_environment
 from synthvlm.storage.refs import ShardRef
 
+RUN_NAME = r"[a-z0-9][a-z0-9-]{0,99}"
+"""Pattern of a run's name."""
+
 OUTCOME_FILE = "outcome.json"
 """The outcome's name within the run's folder."""
 
@@ -17,6 +20,11 @@ ENDED_SILENTLY = "ENDED_SILENTLY"
 
 NEVER_BEGAN = "NEVER_BEGAN"
 """Code of a failure before a stage began: the pipeline's own, or the cluster's."""
+
+
+def run_folder(run_name: str) -> str:
+    """The folder of the store with what a run leaves when it ends."""
+    return f"reports/{run_name}"
 
 
 class _Frozen(BaseModel):

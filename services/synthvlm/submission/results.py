@@ -8,13 +8,8 @@ from pydantic import ValidationError
 
 from synthvlm.atomic_files import write_atomically
 from synthvlm.errors import DataCorrupt, NotFound
-from synthvlm.report.outcome import OUTCOME_FILE, Outcome
+from synthvlm.report.outcome import OUTCOME_FILE, Outcome, run_folder
 from synthvlm.storage import Store
-
-
-def run_folder(run_name: str) -> str:
-    """The folder of the store with what a run has left."""
-    return f"reports/{run_name}"
 
 
 def fetch_outcome(store: Store, run_name: str, since: datetime | None) -> Outcome:

@@ -1,18 +1,15 @@
 """The record of a finished run, in a home or, for one on a cluster, in its store."""
 
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.local.home import Home
+from synthvlm.report.outcome import run_folder
 from synthvlm.report.record import RunRecord
 from synthvlm.report.write import RECORD_FILE, stored_record
 from synthvlm.storage import Store, is_safe_path
-
-REPORTS: Final = "reports"
-"""Folder of a store below which each run on a cluster has one."""
 
 
 def record_in_store(store: Store, run: str) -> RunRecord:
@@ -23,13 +20,13 @@ def record_in_store(store: Store, run: str) -> RunRecord:
         DataCorrupt: It is damaged.
     """
     missing = NotFound(
-        f"there is no {REPORTS}/{run}/{RECORD_FILE} in {store.uri}: give the name of a run that is "
-        f"finished on a cluster, or leave out --store for one of this machine"
+        f"there is no {run_folder(run)}/{RECORD_FILE} in {store.uri}: give the name of a run "
+        f"that is finished on a cluster, or leave out --store for one of this machine"
     )
     if not is_safe_path(run) or "/" in run:
         raise missing
     try:
-        return stored_record(store, f"{REPORTS}/{run}")
+        return stored_record(store, run_folder(run))
     except NotFound as error:
         raise missing from error
 

@@ -1,5 +1,6 @@
 """From what a user asks for to a run on the server."""
 
+import re
 import shlex
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from synthvlm.cli.run.plan import RunPlan
 from synthvlm.client import connect
 from synthvlm.errors import InvalidInput
 from synthvlm.profiles import load_profile
+from synthvlm.report.outcome import RUN_NAME
 from synthvlm.report.record import Prices
 from synthvlm.storage import canonical_json, sha256_digest
 from synthvlm.submission.packages import Package, compiled, read_package
@@ -37,7 +39,6 @@ _HIDDEN = "--token-command"
 _TOLD = ("run_name", "resume_command", "profile", "prices", "store_uri")
 """Arguments that decide nothing of what is made, or say again what requests say."""
 
-_MAX_NAME = 100
 _DIGEST_LETTERS = 10
 
 
@@ -225,10 +226,9 @@ def run_name(given: str | None, dataset: str, digest: str, *, recurs: bool) -> s
     if given is None:
         short = digest.removeprefix("sha256:")[:_DIGEST_LETTERS]
         return dataset if recurs else f"{dataset}-{short}"
-    letters = set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    if not given or len(given) > _MAX_NAME or set(given) - letters or given.startswith("-"):
+    if not re.fullmatch(RUN_NAME, given):
         raise InvalidInput(
-            f"--run-name {given!r} is not a valid name of a run; use 1 to {_MAX_NAME} characters "
+            f"--run-name {given!r} is not a valid name of a run; use 1 to 100 characters "
             f"of a-z, 0-9 and -, starting with a letter or digit"
         )
     return given

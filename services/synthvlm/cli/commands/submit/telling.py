@@ -13,9 +13,9 @@ from synthvlm.cli.terminal.output import (
     styled,
 )
 from synthvlm.errors import DomainError, NotFound
-from synthvlm.report.outcome import Outcome
+from synthvlm.report.outcome import Outcome, run_folder
 from synthvlm.submission.following import StageCount, Standing
-from synthvlm.submission.results import fetch_outcome, fetch_report, run_folder
+from synthvlm.submission.results import fetch_outcome, fetch_report
 from synthvlm.submission.runs import CANCELED, FAILED, SUCCEEDED
 from synthvlm.submission.uploads import shared_store
 
