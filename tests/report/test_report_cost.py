@@ -77,6 +77,7 @@ def test_a_model_that_was_found_costs_nothing(run):
     _, costs = by_stage(run, stages=stages)
     assert (costs["train"].device_seconds, costs["train"].tokens) == (0.0, 0)
     assert costs["evaluate"].device_seconds == 0.0
+    assert costs["evaluate"].noun == "parts"
 
 
 def test_a_run_that_did_not_say_its_name_has_unknown_device_time(run):

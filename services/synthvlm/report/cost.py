@@ -34,7 +34,7 @@ _NOUNS: Final[Mapping[Stage, str]] = {
     "select": "images looked at",
     "assemble": "pairs",
     "train": "samples",
-    "evaluate": "answers",
+    "evaluate": "parts",  # a harness with its tasks, with and without images
 }
 _OPENED_AT_ONCE: Final = 16
 
