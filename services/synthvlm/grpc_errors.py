@@ -57,6 +57,9 @@ _CLASSES: Mapping[str, type[DomainError]] = {
 
 _RETRYABLE = {error.code: error for error in (QueueFull, Unavailable)}
 
+_CANCELLED_HERE = frozenset({"Locally cancelled by application!", "Channel closed!"})
+"""What gRPC says of calls that this side gave up."""
+
 CONNECTION_RETRY_SECONDS = 0.5
 """For UNAVAILABLE without RetryInfo: the connection itself failed. RESOURCE_EXHAUSTED without it
 means that a message is too large, so a retry would not help."""
@@ -119,7 +122,9 @@ def typed_error(error: Any) -> DomainError:
     retry = _detail(details, error_details_pb2.RetryInfo)
     if retry is not None and code in _RETRYABLE:
         return _RETRYABLE[code](message, retry.retry_delay.ToNanoseconds() / 1e9, metadata)
-    if code == Unavailable.code:
+    # A server of grpc.aio that stops cancels calls that reach it just then. Nobody gave them up.
+    cut_off = code == OperationCancelled.code and info is None and message not in _CANCELLED_HERE
+    if code == Unavailable.code or cut_off:
         return Unavailable(message, CONNECTION_RETRY_SECONDS, metadata)
     if metadata.get("reason") == OutOfSpace.reason:
         return OutOfSpace(message, metadata)

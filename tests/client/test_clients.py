@@ -20,9 +20,18 @@ from synthvlm.client import (
     connect,
 )
 from synthvlm.client.client import Client
-from synthvlm.errors import DataCorrupt, DomainError, InvalidInput, NotFound, QueueFull, Unavailable
+from synthvlm.errors import (
+    DataCorrupt,
+    DomainError,
+    InvalidInput,
+    NotFound,
+    OperationCancelled,
+    QueueFull,
+    Unavailable,
+)
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
+from synthvlm.grpc_errors import typed_error
 from synthvlm.serving import Service, ServiceSettings
 from synthvlm.serving.testing import serving
 
@@ -415,3 +424,43 @@ async def test_a_connection_that_breaks_in_a_call_is_retried(flaky: Flaky) -> No
     assert cut == 1
     assert len(flaky.requests) == 2
     assert flaky.requests[0] == flaky.requests[1]
+
+
+class CutOff(grpc.GenericRpcHandler):
+    """Cancels the first call, as a server does that is about to stop, and answers the second."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def service(self, details: grpc.HandlerCallDetails) -> Any:
+        def answer(request: bytes, context: grpc.ServicerContext) -> bytes:
+            self.calls += 1
+            if self.calls == 1:
+                context.cancel()
+            return b""
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def test_a_call_that_a_stopping_server_cancels_is_retried() -> None:
+    server, handler = grpc.server(ThreadPoolExecutor(1)), CutOff()
+    server.add_generic_rpc_handlers([handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with GenerationClient(connect(f"127.0.0.1:{port}"), QUICK) as client:
+            client.generate_image(pb.GenerateImageRequest(prompt="a"))
+    finally:
+        server.stop(None)
+    assert handler.calls == 2
+
+
+def test_a_call_that_the_caller_gives_up_is_not_retried(echo: tuple[Echo, str]) -> None:
+    _, address = echo
+    channel = grpc.insecure_channel(address)
+    call = channel.unary_stream("/synthvlm.generation.v1.GenerationService/GenerateShard")(b"")
+    call.cancel()
+    with pytest.raises(grpc.RpcError) as caught:
+        next(call)
+    channel.close()
+    assert isinstance(typed_error(caught.value), OperationCancelled)
