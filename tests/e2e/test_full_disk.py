@@ -8,6 +8,8 @@ import pytest
 from synthvlm.local.home import Home
 from tests.e2e.place import place_in
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.mark.parametrize("kib", [160, 330])
 def test_a_run_that_met_a_full_disk_goes_on_once_there_is_room(
