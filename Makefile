@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Packages are installed without bytecode: what is used is compiled once and kept. Were it not kept,
+# each of the many processes of a run would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The lock is for this version of Python.
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 BIN := .venv/bin

@@ -1,6 +1,7 @@
 """What holds for every test process, before it imports anything else; databases for tests."""
 
 import os
+import sys
 from uuid import uuid4
 
 import pytest
@@ -8,6 +9,20 @@ import pytest
 # Test processes share the cores with one another and with the services that they start: torch's
 # threads must not spin while they wait. torch reads it when it is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Services, steps and commands are processes of their own: hundreds of them, of which each would
+# compile all that it imports if the first could not keep it.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the longest tests first, those of the whole chain.
+
+    With several test processes the first one then runs them all, on one set of services, while the
+    others take over the rest: none waits at the end for a test of minutes.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
 
 
 @pytest.fixture(scope="session")

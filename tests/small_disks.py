@@ -20,9 +20,9 @@ class SmallDisk:
         if done.returncode:
             pytest.skip("file systems may not be mounted here")
 
-    def enlarge(self, mib: int = 64) -> None:
+    def enlarge(self, kib: int = 64 * 1024) -> None:
         """Makes room."""
-        command = ["mount", "-o", f"remount,size={mib}m", str(self.path)]
+        command = ["mount", "-o", f"remount,size={kib}k", str(self.path)]
         subprocess.run(command, capture_output=True, check=True)
 
     def unmount(self) -> None:

@@ -33,9 +33,26 @@ def publish(home: Home, top_k: int) -> None:
     reindexed(home)
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home whose name would be markup, with one version of 40 pairs."""
+    place = Home(tmp_path_factory.mktemp("exports") / "y[/b]")
+    place.prepare()
+    publish(place, 40)
+    return place
+
+
+@pytest.fixture
+def home(published: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The home of all tests that change nothing in it."""
+    monkeypatch.setenv("SYNTHVLM_HOME", str(published.root))
+    monkeypatch.chdir(tmp_path)
+    return published
+
+
+@pytest.fixture
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The same for one test alone."""
     place = Home(tmp_path / "y[/b]")
     place.prepare()
     publish(place, 40)
@@ -110,7 +127,7 @@ def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
 
 
 def test_a_full_disk_of_temporary_files_is_the_one_that_is_named(
-    home: Home,
+    own_home: Home,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     small_disk: Callable[[int], Any],
@@ -155,12 +172,12 @@ def test_an_unfinished_export_in_place_is_nobody_elses_to_empty(
 
 
 def test_the_rest_of_another_version_is_replaced(
-    home: Home, tmp_path: Path, small_disk: Callable[[int], Any]
+    own_home: Home, tmp_path: Path, small_disk: Callable[[int], Any]
 ) -> None:
     disk = small_disk(44)
     command = [*EXPORT, "llava", "--to", str(disk.path / "out")]
     assert run(command) == 1
-    publish(home, 50)
+    publish(own_home, 50)
     disk.enlarge()
     assert run(command) == 0
     record = json.loads((disk.path / "out/__synthvlm__/export.json").read_text())
@@ -180,10 +197,10 @@ def test_a_mounted_disk_is_exported_to_in_place(
 
 
 def test_a_moved_home_is_read_and_reindexed(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     moved = tmp_path / "moved"
-    home.root.rename(moved)
+    own_home.root.rename(moved)
     at = ["--home", str(moved)]
     assert run(["datasets", "show", "shapes", *at]) == 0
     assert f"stored at  file://{moved}/store/dataset/" in capsys.readouterr().out
@@ -204,16 +221,16 @@ def test_a_moved_home_is_read_and_reindexed(
 
 
 def test_a_read_only_home_is_read(
-    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    own_home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sealed = tmp_path / "sealed"
     sealed.mkdir()
-    mount = ["mount", "--bind", str(home.root), str(sealed)]
+    mount = ["mount", "--bind", str(own_home.root), str(sealed)]
     if not shutil.which("mount") or subprocess.run(mount, check=False).returncode:
         pytest.skip("file systems may not be mounted here")
     try:
         subprocess.run(["mount", "-o", "remount,bind,ro", str(sealed)], check=True)
-        before = files_of(home.root)
+        before = files_of(own_home.root)
         at = ["--home", str(sealed)]
         for command in (
             ["datasets", "list"],
@@ -226,18 +243,18 @@ def test_a_read_only_home_is_read(
         assert run(["images", "show", image, *at]) == 0
         assert run(["run", "--name", "x", "--captions", __file__, *at]) == 2
         assert "cannot be used" in said(capsys)
-        assert files_of(home.root) == before
+        assert files_of(own_home.root) == before
     finally:
         subprocess.run(["umount", "-l", str(sealed)], check=False)
 
 
-def test_an_ascii_terminal_shows_what_it_can(home: Home, tmp_path: Path) -> None:
+def test_an_ascii_terminal_shows_what_it_can(own_home: Home, tmp_path: Path) -> None:
     text = "一个大红圆, a large red circle <image> 🦊"
-    store = open_store(file_location(home.store))
+    store = open_store(file_location(own_home.store))
     chains = [chain_of(store, [Scored(text, 0, 0.9, 0.9)])]
     selection = select(store, chains, SelectionRule(top_k=1), SILENT).ref
     assemble(store, AssemblyRequest(selection, "fox", 12), SILENT)
-    reindexed(home)
+    reindexed(own_home)
     for command, expected in (
         (["images", "show", image_id(text, 0)], r"caption     \u4e00\u4e2a"),
         (["images", "show", image_id(text, 0), "--json"], r"\u4e00\u4e2a"),

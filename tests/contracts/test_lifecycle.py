@@ -1,6 +1,8 @@
 """Every service lives and dies alike."""
 
-import subprocess
+import importlib
+import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
 )
 
 from synthvlm.local.processes import ServiceProcess, ServiceState, wait_for
+from synthvlm.serving import main, show
 from tests.contracts.processes import started
 from tests.contracts.words import SERVICES, declared
 from tests.service_process import clean_environment
@@ -64,29 +67,48 @@ def test_a_service_warms_up_serves_and_drains(service: ServiceProcess) -> None:
 
 @pytest.mark.parametrize("word", SERVICES)
 class TestSettings:
-    def check(self, word: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", f"synthvlm.{word}", *arguments],
-            check=False,
-            capture_output=True,
-            text=True,
-            env=clean_environment(),
-            timeout=120,
-        )
+    @pytest.fixture(autouse=True)
+    def unset(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in os.environ.keys() - clean_environment().keys():
+            monkeypatch.delenv(name)
 
-    def test_every_shipped_profile_is_valid(self, word: str) -> None:
-        for profile in ("mini", "single-gpu"):
-            checked = self.check(word, "--check", "--profile", profile)
-            assert checked.returncode == 0, checked.stderr
+    def status(self, word: str, *arguments: str) -> int:
+        """Runs the service's program in this process, which has loaded most of it already."""
+        with pytest.raises(SystemExit) as ended:
+            main(importlib.import_module(f"synthvlm.{word}.service").SERVICE, arguments)
+        assert isinstance(ended.value.code, int)
+        return ended.value.code
 
-    def test_an_unknown_key_is_fatal_and_named(self, word: str) -> None:
-        checked = self.check(word, "--check", "--set", "no_such_key=1")
-        assert checked.returncode == 2
-        assert "no_such_key" in checked.stderr
-        assert "Traceback" not in checked.stderr
+    @pytest.mark.parametrize("profile", ["mini", "single-gpu"])
+    def test_every_shipped_profile_is_valid(
+        self, word: str, profile: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        status = self.status(word, "--check", "--profile", profile)
+        assert status == 0, capsys.readouterr().err
+        assert f"the settings of the {word} service are valid" in capsys.readouterr().out
 
-    def test_help_documents_every_setting(self, word: str) -> None:
-        shown = self.check(word, "--help")
-        assert shown.returncode == 0
-        assert "--max-shard-calls" in shown.stdout
-        assert "--check" in shown.stdout
+    def test_an_unknown_key_is_fatal_and_named(
+        self, word: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.status(word, "--check", "--set", "no_such_key=1") == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "no_such_key" in line
+
+    def test_help_documents_every_setting(
+        self, word: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert self.status(word, "--help") == 0
+        shown = capsys.readouterr().out
+        assert "--max-shard-calls" in shown
+        assert "--check" in shown
+
+    def test_what_one_process_shows_for_several_each_shows_itself(
+        self, word: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        line = ["--profile", "mini"]
+        assert self.status(word, "--show-settings", *line) == 0
+        own = json.loads(capsys.readouterr().out)
+        assert own
+        monkeypatch.setattr(sys, "argv", ["show", json.dumps({word: line})])
+        show.main()
+        assert json.loads(capsys.readouterr().out) == {word: own}

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -17,8 +18,10 @@ from synthvlm.local.home import Home
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import is_alive, silent
 from synthvlm.local.services import attach, run_services
-from synthvlm.local.words import TRITON, WORDS
+from synthvlm.local.words import RUN, TRITON, WORDS
 from tests.local.waiting import until
+
+Settings = dict[str, dict[str, Any]]
 
 
 @pytest.fixture
@@ -26,6 +29,13 @@ def home(tmp_path: Path) -> Home:
     place = Home(tmp_path)
     place.prepare()
     return place
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    file = tmp_path / "mine.yaml"
+    file.write_text("# six\ngeneration:\n  steps: 6\n  pipeline: {threads: 1}\n")
+    return file
 
 
 @pytest.fixture
@@ -39,13 +49,13 @@ def healthy() -> Iterator[str]:
     server.stop(None)
 
 
-def register(home: Home, address: str, pid: int, profile: str = "mini") -> None:
-    """Registers services as `synthvlm up` does that was started with the profile as it is now."""
+def register(home: Home, address: str, pid: int, settings: Settings | None = None) -> None:
+    """Registers services as `synthvlm up` does that was started with the settings."""
     running = {
-        word: {"address": address, "pid": pid, "settings": settings}
-        for word, settings in asked_settings(home, profile, WORDS).items()
+        word: {"address": address, "pid": pid, "settings": (settings or {}).get(word, {})}
+        for word in WORDS
     }
-    content = {"owner": "up", "pid": pid, "profile": profile, "running": running}
+    content = {"owner": "up", "pid": pid, "profile": "mini", "running": running}
     home.services_file.write_text(json.dumps(content))
 
 
@@ -59,33 +69,48 @@ def test_a_stale_registration_is_not_used(home: Home) -> None:
     assert not is_alive(process.pid)
 
 
-def test_a_run_uses_the_services_that_are_up(home: Home, healthy: str) -> None:
+def test_a_run_uses_the_services_that_are_up_with_a_profile_that_says_the_same(
+    home: Home, healthy: str, profile: Path
+) -> None:
     with HomeLock(home, "up") as lock:
         assert lock.take()
-        register(home, healthy, os.getpid())
-        with run_services(home, "mini", silent) as services:
+        register(home, healthy, os.getpid(), asked_settings(home, str(profile), RUN))
+        copy = profile.with_name("other.yaml")
+        copy.write_text(profile.read_text().replace("# six", "# still six"))
+        with run_services(home, str(copy), silent) as services:
             assert services.addresses == dict.fromkeys(WORDS, healthy)
             assert services.runs("diffusers")
             assert not services.runs(TRITON)
             assert services.ended() is None
 
 
-@pytest.mark.parametrize(
-    ("profile", "engine", "problem"),
-    [
-        ("single-gpu", None, "generation.height: running 64, asked for 1024"),
-        ("mini", TRITON, "use an engine other than triton"),
-    ],
-)
-def test_services_with_another_profile_or_engine_are_not_used(
-    home: Home, healthy: str, profile: str, engine: str | None, problem: str
+def test_a_profile_that_was_edited_since_and_another_are_refused_with_the_difference(
+    home: Home, healthy: str, profile: Path
 ) -> None:
+    with HomeLock(home, "up") as lock:
+        assert lock.take()
+        register(home, healthy, os.getpid(), asked_settings(home, str(profile), RUN))
+        profile.write_text(profile.read_text().replace("steps: 6", "steps: 9"))
+        for asked, problem in (
+            (str(profile), "generation.steps: running 6, asked for 9; "),
+            ("single-gpu", "generation.batch_size: running 16, asked for 4; "),
+        ):
+            with (
+                pytest.raises(PreconditionFailed) as refused,
+                run_services(home, asked, silent),
+            ):
+                raise AssertionError("not reached")
+            assert problem in refused.value.message
+            assert "; restart `synthvlm up` (process " in refused.value.message
+
+
+def test_services_with_another_engine_are_not_used(home: Home, healthy: str) -> None:
     with HomeLock(home, "up") as lock:
         assert lock.take()
         register(home, healthy, os.getpid())
         with (
-            pytest.raises(PreconditionFailed, match=problem),
-            run_services(home, profile, silent, engine),
+            pytest.raises(PreconditionFailed, match="use an engine other than triton"),
+            run_services(home, "mini", silent, TRITON),
         ):
             raise AssertionError("not reached")
 
@@ -98,43 +123,6 @@ def test_a_second_run_in_a_home_is_refused(home: Home) -> None:
             run_services(home, "mini", silent),
         ):
             raise AssertionError("not reached")
-
-
-@pytest.fixture
-def profile(tmp_path: Path) -> Path:
-    file = tmp_path / "mine.yaml"
-    file.write_text("# six\ngeneration:\n  steps: 6\n  pipeline: {threads: 1}\n")
-    return file
-
-
-def test_a_profile_that_was_edited_since_is_refused_with_the_difference(
-    home: Home, healthy: str, profile: Path
-) -> None:
-    with HomeLock(home, "up") as lock:
-        assert lock.take()
-        register(home, healthy, os.getpid(), str(profile))
-        profile.write_text(profile.read_text().replace("steps: 6", "steps: 9"))
-        with (
-            pytest.raises(PreconditionFailed) as refused,
-            run_services(home, str(profile), silent),
-        ):
-            raise AssertionError("not reached")
-        assert (
-            "generation.steps: running 6, asked for 9; restart `synthvlm up` (process "
-            in refused.value.message
-        )
-
-
-def test_a_copy_of_the_profile_and_a_comment_change_nothing(
-    home: Home, healthy: str, profile: Path
-) -> None:
-    with HomeLock(home, "up") as lock:
-        assert lock.take()
-        register(home, healthy, os.getpid(), str(profile))
-        copy = profile.with_name("other.yaml")
-        copy.write_text(profile.read_text().replace("# six", "# still six"))
-        with run_services(home, str(copy), silent) as services:
-            assert services.addresses == dict.fromkeys(WORDS, healthy)
 
 
 def test_the_environment_is_compared_too(

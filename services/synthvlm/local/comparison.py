@@ -30,29 +30,23 @@ class Difference:
 def asked_settings(home: Home, profile: str, words: Sequence[str]) -> dict[str, dict[str, Any]]:
     """The settings that services would have if they were started now, by word.
 
-    Each service's own program says them, with the environment and the profile as they are now.
+    Their own code says them, in a process that has the environment and the profile as they are now.
 
     Raises:
         InvalidInput: The settings are wrong.
     """
-    processes = {
-        word: subprocess.Popen(
-            [
-                *(sys.executable, "-m", f"synthvlm.{word}", "--show-settings"),
-                *service_options(home, profile, word),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for word in words
-    }
-    answers = {word: process.communicate() for word, process in processes.items()}
-    for word, process in processes.items():
-        if process.returncode:
-            raise InvalidInput(answers[word][1].strip() or f"the settings of {word} are wrong")
-    return {word: json.loads(answer) for word, (answer, _) in answers.items()}
+    lines = {word: service_options(home, profile, word) for word in words}
+    answer = subprocess.run(
+        [sys.executable, "-m", "synthvlm.serving.show", json.dumps(lines)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    if answer.returncode:
+        raise InvalidInput(answer.stderr.strip() or f"the settings of {', '.join(words)} are wrong")
+    settings: dict[str, dict[str, Any]] = json.loads(answer.stdout)
+    return settings
 
 
 def differences(
