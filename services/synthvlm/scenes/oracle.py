@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 
+from synthvlm.scenes import regions
 from synthvlm.scenes.grammar import parse
 from synthvlm.scenes.render import distance
 from synthvlm.scenes.truth import failures
@@ -123,8 +123,8 @@ def _split(
     names = list(COLOURS)
     gaps = np.stack([_gap(pixels, np.asarray(c, float), _SHADES) for c in COLOURS.values()])
     nearest = gaps.argmin(0)
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    labels, count = ndimage.label(mask)
+    depth = regions.depth(np.pad(mask, 1))[1:-1, 1:-1]
+    labels, count = regions.pieces(mask)
     things = []
     for i in range(1, count + 1):
         blob = labels == i
@@ -136,21 +136,21 @@ def _split(
         for k in np.flatnonzero(votes >= max(3, 0.2 * votes.sum())):
             own = blob & (_territory(core, nearest, int(k)) if votes[k] < votes.sum() else blob)
             cover = _coverage(pixels, own, core & (nearest == k), ground)
-            pieces, n = ndimage.label(cover > 0.5)
+            pieces, n = regions.pieces(cover > 0.5)
             mean = np.median(pixels[core & (nearest == k)], axis=0)
             _, surety = _nearest(mean, COLOURS, _SHADES)
             for j in range(1, n + 1):
                 if (pieces == j).sum() >= _SPECK:
-                    near = ndimage.binary_dilation(pieces == j) & (pieces * (pieces != j) == 0)
+                    near = regions.grown(pieces == j) & (pieces * (pieces != j) == 0)
                     things.append((cover * near, names[int(k)], surety))
     return things
 
 
 def _territory(core: NDArray[np.bool_], nearest: NDArray[np.int64], k: int) -> NDArray[np.bool_]:
     """Pixels that are nearer to the core of colour ``k`` than to the rest of the core."""
-    mine = ndimage.distance_transform_edt(~(core & (nearest == k)))
-    other = ndimage.distance_transform_edt(~(core & (nearest != k)))
-    return np.asarray(mine < other)
+    mine = regions.depth(~(core & (nearest == k)))
+    other = regions.depth(~(core & (nearest != k)))
+    return mine < other
 
 
 def _coverage(
@@ -160,7 +160,7 @@ def _coverage(
     towards = np.median(pixels[core], axis=0) - ground
     share = np.clip((pixels - ground) @ towards / (towards @ towards), 0, 1)
     # The rim is darker and the light uneven: what is inside is fully covered.
-    return np.where(ndimage.binary_dilation(own), np.clip((share - 0.08) / 0.78, 0, 1), 0.0)
+    return np.where(regions.grown(own), np.clip((share - 0.08) / 0.78, 0, 1), 0.0)
 
 
 def _recognise(cover: Floats, colour: str) -> tuple[Thing, float, float]:

@@ -136,10 +136,7 @@ def test_pairs_with_the_same_verdicts_are_fitted_as_one_with_the_same_result() -
     one, other = fit(votes, weights), fit(patterns.votes, patterns.totals(weights))
     assert one.prevalence == pytest.approx(other.prevalence, abs=1e-12)
     assert one.confusion == pytest.approx(other.confusion, abs=1e-9)
-    pattern = patterns.members.tocoo()
-    of_pairs = np.empty(320, int)
-    of_pairs[pattern.col] = pattern.row
-    assert one.posterior == pytest.approx(other.posterior[:, of_pairs], abs=1e-9)
+    assert one.posterior == pytest.approx(other.posterior[:, patterns.pattern], abs=1e-9)
 
 
 def test_a_fit_that_begins_elsewhere_ends_where_the_others_do() -> None:

@@ -8,11 +8,11 @@ are known.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from synthvlm.review.statistics.dawid_skene import (
     Fit,
@@ -151,7 +151,7 @@ def interval(
         pairs: Effective number of sampled pairs.
         confidence: How often such intervals are to contain the truth.
     """
-    z = float(norm.ppf(0.5 + confidence / 2))
+    z = quantile(confidence)
     centre = np.log(estimate / (1 - estimate))
     reach = z * standard_error / (estimate * (1 - estimate))
     low, high = (float(1 / (1 + np.exp(-(centre + side)))) for side in (-reach, reach))
@@ -161,10 +161,15 @@ def interval(
 
 def wilson(share: float, count: float, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Wilson's interval for a share that was seen among ``count`` without error."""
-    z2 = float(norm.ppf(0.5 + confidence / 2)) ** 2
+    z2 = quantile(confidence) ** 2
     middle = (share + z2 / (2 * count)) / (1 + z2 / count)
     reach = np.sqrt(z2 * share * (1 - share) / count + (z2 / (2 * count)) ** 2) / (1 + z2 / count)
     return max(0.0, float(middle - reach)), min(1.0, float(middle + reach))
+
+
+def quantile(confidence: float) -> float:
+    """How many standard errors an interval reaches to each side."""
+    return NormalDist().inv_cdf(0.5 + confidence / 2)
 
 
 def _draws(groups: Integers, columns: int, rng: np.random.Generator) -> Floats:

@@ -18,8 +18,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.special import expit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -36,6 +34,8 @@ _TOLERANCE: Final = 1e-5
 _MAX_ITERATIONS: Final = 500
 _BLOCK: Final = 250_000
 """Most numbers in an array over pairs and replicates, which so stays in a processor's cache."""
+_VERDICTS: Final = 4
+"""How many times as large an array over verdicts and replicates may be."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def fit(votes: Votes, weights: Floats | None = None, start: Floats | None = None
     own = weights * votes.sampled[:, None]
     if not (own.sum(axis=0) > 0).all():
         raise ValueError("the sample must have a pair with a positive weight")
-    given = _Given.of(votes)
+    given = _Given(votes, weights.shape[1])
     known = np.flatnonzero(votes.truth != UNKNOWN)
     begin = _first_guess(votes) if start is None else start
     posterior = np.repeat(begin[:, :, None], weights.shape[1], axis=2)
@@ -144,11 +144,11 @@ class Patterns:
 
     Attributes:
         votes: The verdicts of one pair of each pattern.
-        members: Which pairs have a pattern: patterns by pairs.
+        pattern: For each pair, the number of its pattern, from 0.
     """
 
     votes: Votes
-    members: sparse.csr_array
+    pattern: Integers
 
     @classmethod
     def of(cls, votes: Votes) -> "Patterns":
@@ -180,47 +180,39 @@ class Patterns:
             truth=votes.truth[first],
             sampled=votes.sampled[first],
         )
-        pairs = len(pattern)
-        shape = (len(numbers), pairs)
-        ones = (np.ones(pairs), (pattern, np.arange(pairs)))
-        return cls(alone, sparse.csr_array(ones, shape=shape))
+        return cls(alone, pattern)
 
     def totals(self, weights: Floats) -> Floats:
         """Weights of the patterns, of those of the pairs: patterns by B, of pairs by B."""
-        return np.asarray(self.members @ weights)
+        pairs = np.arange(len(self.pattern))
+        return _Sums(pairs, self.pattern, len(self.votes.truth), weights.shape[1])(weights)
 
 
 def columns_at_once(votes: Votes) -> int:
     """How many weightings ``fit`` takes at once fastest."""
-    return max(1, _BLOCK // max(1, votes.classes * len(votes.truth)))
+    most = max(votes.classes * len(votes.truth), len(votes.pair) // _VERDICTS)
+    return max(1, _BLOCK // max(1, most))
 
 
-@dataclass(frozen=True)
 class _Given:
     """Who gave which class to which pair.
 
-    Attributes:
-        classes: Number of classes.
-        by_pair: Pairs by annotators and classes, these together: 1 where it was given.
-        by_annotator: The same, turned over.
+    Args:
+        votes: The verdicts.
+        columns: Number of weightings.
     """
 
-    classes: int
-    by_pair: sparse.csr_array
-    by_annotator: sparse.csr_array
-
-    @classmethod
-    def of(cls, votes: Votes) -> "_Given":
-        shape = (len(votes.truth), votes.annotators * votes.classes)
+    def __init__(self, votes: Votes, columns: int) -> None:
+        self._classes = votes.classes
         place = votes.annotator * votes.classes + votes.label
-        by_pair = sparse.csr_array((np.ones(len(place)), (votes.pair, place)), shape=shape)
-        return cls(votes.classes, by_pair, by_pair.T.tocsr())
+        self._by_pair = _Sums(place, votes.pair, len(votes.truth), columns)
+        self._by_place = _Sums(votes.pair, place, votes.annotators * votes.classes, columns)
 
     def confusion(self, share: Floats) -> Floats:
         """The annotators' rates, given the weighted probability of each class of each pair."""
-        classes = self.classes
+        classes = self._classes
         counts = np.stack(
-            [(self.by_annotator @ one).reshape(-1, classes, one.shape[1]) for one in share], 1
+            [self._by_place(one).reshape(-1, classes, one.shape[1]) for one in share], axis=1
         )
         wrong = (PRIOR_VERDICTS - CORRECT) / max(1, classes - 1)
         prior = np.full((classes, classes), wrong) + (CORRECT - wrong) * np.eye(classes)
@@ -232,18 +224,38 @@ class _Given:
         """Log of the probability of each pair's verdicts if it is of a class."""
         columns = log_confusion.shape[-1]
         return np.stack(
-            [
-                self.by_pair @ np.ascontiguousarray(log_confusion[:, k]).reshape(-1, columns)
-                for k in range(self.classes)
-            ]
+            [self._by_pair(log_confusion[:, k].reshape(-1, columns)) for k in range(self._classes)]
         )
+
+
+class _Sums:
+    """Adds up rows by groups: what a sparse matrix of ones does, with numpy alone.
+
+    Args:
+        taken: Numbers of the rows that are added.
+        group: For each of them, the group that it is added to.
+        groups: Number of groups.
+        columns: Length of a row.
+    """
+
+    def __init__(self, taken: Integers, group: Integers, groups: int, columns: int) -> None:
+        self._taken = taken
+        self._shape = (groups, columns)
+        self._cells = (group[:, None] * columns + np.arange(columns)).ravel()
+
+    def __call__(self, rows: Floats) -> Floats:
+        """The sums: groups by columns."""
+        addends = np.take(rows, self._taken, axis=0).ravel()
+        sums = np.bincount(self._cells, addends, minlength=self._shape[0] * self._shape[1])
+        return sums.reshape(self._shape)
 
 
 def _normalised(logarithms: Floats) -> Floats:
     """Probabilities of the classes (axis 0), of their logarithms up to a common summand."""
     if len(logarithms) == 2:
         # The same as below with half of the exponentials.
-        second = expit(logarithms[1] - logarithms[0])
+        with np.errstate(over="ignore"):
+            second = 1 / (1 + np.exp(logarithms[0] - logarithms[1]))
         return np.stack([1 - second, second])
     logarithms = np.exp(logarithms - logarithms.max(axis=0))
     return np.asarray(logarithms / logarithms.sum(axis=0))

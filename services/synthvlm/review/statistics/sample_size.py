@@ -7,12 +7,12 @@ are unknown, too, but for what gold pairs tell of them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import comb
 from typing import Final
 
 import numpy as np
-from scipy.stats import binom, norm
 
-from synthvlm.review.statistics.bootstrap import CONFIDENCE, wilson
+from synthvlm.review.statistics.bootstrap import CONFIDENCE, quantile, wilson
 from synthvlm.review.statistics.dawid_skene import PRIOR_VERDICTS, Floats, Integers
 
 MAX_PAIRS: Final = 1_000_000
@@ -90,7 +90,7 @@ def expected_width(
     rates = np.array([annotators.sensitivity, annotators.specificity])
     information[[1, 2], [1, 2]] += gold / (rates * (1 - rates))
     error = float(np.sqrt(np.linalg.inv(information)[0, 0]))
-    reach = float(norm.ppf(0.5 + confidence / 2)) * error / (truth * (1 - truth))
+    reach = quantile(confidence) * error / (truth * (1 - truth))
     centre = np.log(truth / (1 - truth))
     low, high = (float(1 / (1 + np.exp(-(centre + side)))) for side in (-reach, reach))
     least, most = wilson(truth, pairs, confidence)
@@ -188,8 +188,8 @@ def _information(truth: float, overlap: int, annotators: Annotators) -> Floats:
     """Fisher information of a pair on the truth rate, the sensitivity and the specificity."""
     sensitivity, specificity = annotators.sensitivity, annotators.specificity
     accepted = np.arange(overlap + 1)
-    if_true = binom.pmf(accepted, overlap, sensitivity)
-    if_false = binom.pmf(accepted, overlap, 1 - specificity)
+    if_true = _binomial(accepted, overlap, sensitivity)
+    if_false = _binomial(accepted, overlap, 1 - specificity)
     probability = truth * if_true + (1 - truth) * if_false
     # Derivatives of a binomial probability by its parameter: (count - n p) / (p (1 - p)).
     slopes = np.stack(
@@ -201,6 +201,12 @@ def _information(truth: float, overlap: int, annotators: Annotators) -> Floats:
     )
     seen = probability > 0
     return np.asarray((slopes[:, seen] / probability[seen]) @ slopes[:, seen].T)
+
+
+def _binomial(accepted: Integers, overlap: int, rate: float) -> Floats:
+    """Probability of each count of ``overlap`` verdicts that accept with probability ``rate``."""
+    ways = np.array([comb(overlap, count) for count in accepted.tolist()], np.float64)
+    return np.asarray(ways * rate**accepted * (1 - rate) ** (overlap - accepted))
 
 
 def _score(accepted: Integers, overlap: int, rate: float) -> Floats:
