@@ -7,8 +7,8 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.pipeline import PipelineSettings
 
 Numerics = Mapping[str, str | int]
-"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, and any versions
-that an executor adds."""
+"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``reserved_places`` if there are any,
+``threads`` on the CPU, and any versions that an executor adds."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
         "device": device,
         "dtype": settings.dtype,
         "batch_multiple": settings.batch_multiple,
+        **({"reserved_places": settings.reserved_places} if settings.reserved_places else {}),
         **({"threads": settings.threads} if device == "cpu" else {}),
         **(versions or {}),
     }

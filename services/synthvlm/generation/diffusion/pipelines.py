@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
+from synthvlm.generation.diffusion.layer_padding import pad_layers
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
 from synthvlm.generation.identity import Numerics, numerics_of
 from synthvlm.generation.pipeline import PipelineSettings
@@ -24,9 +25,10 @@ class Pipelines:
     """A base pipeline and an optional refiner. One thread at a time may call them.
 
     Batch invariance: kernels choose the order of summation by the size of their inputs, so the same
-    image differs in its last bits between a batch of 1 and a batch of 16. Every batch is therefore
-    padded to a multiple of ``batch_multiple`` with copies of its first request, whose results are
-    discarded. ``docs/decisions/batch-invariance.md`` has the measurements.
+    image differs in its last bits between a batch of 1 and a batch of 16. PyTorch on the CPU
+    therefore pads the few layers of which that is true, and everything else pads every batch to a
+    multiple of ``batch_multiple`` with copies of its first request, whose results are discarded.
+    ``docs/decisions/batch-invariance.md`` has the measurements.
 
     Args:
         base: Denoises from pure noise.
@@ -47,9 +49,15 @@ class Pipelines:
         self._base = base
         self._refiner = refiner
         self._threads = settings.threads
-        self._multiple = settings.batch_multiple
+        self._multiple = 1 if settings.pads_layers else settings.batch_multiple
         for pipeline in self.by_role.values():
             pipeline.set_progress_bar_config(disable=True)
+        if settings.pads_layers:
+            pipelines = self.by_role.values()
+            components = {part for one in pipelines for part in one.components.values()}
+            for component in components:
+                if isinstance(component, torch.nn.Module):
+                    pad_layers(component)
 
     @property
     def by_role(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class DiffusersEngine(Batcher):
     Args:
         pipelines: The pipelines; only the engine may call them.
         batch_size: Maximum number of images in a batch.
-        wait_seconds: A partial batch starts after this long without a new request.
+        wait_seconds: How long callers of the previous batch are waited for.
     """
 
     name = "diffusers"
