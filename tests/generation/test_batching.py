@@ -10,6 +10,7 @@ from synthvlm.errors import OperationCancelled, Unavailable
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.engine import ImageRequest, Sampling
 from synthvlm.progress import SILENT
+from synthvlm.storage.batch_places import Places
 
 SAMPLING = Sampling(3, 3.0, 0.8, 8, 8)
 LONG_SECONDS = 30.0
@@ -59,8 +60,9 @@ def threads():
 def batcher_of():
     made = []
 
-    def make(pipelines, batch_size=4, wait_seconds=0.0):
-        made.append(Batcher(pipelines.generate, batch_size, wait_seconds))
+    def make(pipelines, batch_size=4, wait_seconds=0.0, reserved=0):
+        places = Places(batch_size, reserved)
+        made.append(Batcher(pipelines.generate, places, wait_seconds))
         return made[-1]
 
     yield make

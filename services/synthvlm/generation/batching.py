@@ -24,6 +24,7 @@ from prometheus_client import Histogram
 from synthvlm.errors import OperationCancelled, Unavailable
 from synthvlm.generation.engine import ImageRequest, Sample, timed
 from synthvlm.progress import Reporter
+from synthvlm.storage.batch_places import Places
 
 _POLL_SECONDS = 0.2
 """How often a waiting call checks that its caller is still there. Sixteen threads that wake up
@@ -83,14 +84,15 @@ class Batcher:
 
     Args:
         generate: Generates a batch; only the batcher may call it.
-        batch_size: Maximum number of images in a batch.
+        places: Places of a batch.
         wait_seconds: How long callers of the previous batch are waited for, from its end and from
             each request that comes.
     """
 
-    def __init__(self, generate: Generate, batch_size: int, wait_seconds: float) -> None:
+    def __init__(self, generate: Generate, places: Places, wait_seconds: float) -> None:
         self._generate = generate
-        self.batch_size = batch_size
+        self._places = places
+        self.batch_size = places.total
         self._wait_seconds = wait_seconds
         self._queue: deque[_Job] = deque()
         self._changed = threading.Condition()
@@ -179,9 +181,10 @@ class Batcher:
                         returning = 0  # Whoever comes now is not one of them.
                     continue
                 head = self._queue[0]
-                jobs = [job for job in self._queue if job.joins(head)][: self.batch_size]
+                jobs = [job for job in self._queue if job.joins(head)]
                 patience = self._patience(free_since, returning)
-                if head.alone or len(jobs) == self.batch_size or patience <= 0:
+                if head.alone or len(jobs) >= self.batch_size or patience <= 0:
+                    jobs = [jobs[number] for number in self._places.first(self._drawn(jobs))]
                     for job in jobs:
                         self._queue.remove(job)
                     return jobs
@@ -190,6 +193,11 @@ class Batcher:
                 job.result.set_exception(_closed())
             self._queue.clear()
             return []
+
+    def _drawn(self, jobs: Sequence[_Job]) -> list[int | None]:
+        """The reserved places of the first requests of jobs."""
+        firsts = [job.requests[0] for job in jobs]
+        return [self._places.drawn(first.prompt, first.seed) for first in firsts]
 
     def _patience(self, free_since: float, returning: int) -> float:
         """Seconds to wait for callers who have not come back; 0 or less: not at all."""

@@ -61,8 +61,9 @@ class TritonSettings(SettingsSection):
     queue_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 120.0
     """Seconds that an image may wait in a Triton server's queue before it is rejected."""
     handover: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Maximum number of images that Triton hands over at once; 0: batch_size. Those that exceed
-    batch_size, or differ in their parameters, are split into several batches."""
+    """Maximum number of images that Triton hands over at once; 0: batch_size, or four times as many
+    where places are reserved. Those that exceed batch_size, differ in their parameters, or drew the
+    same reserved place, are split into several batches."""
     gpus: list[Gpu] = Field(default_factory=lambda: [0], min_length=1)
     """GPUs of a Triton server, by index, if the device is cuda; each holds the pipeline."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.storage.batch_places import Places
 
 Numerics = Mapping[str, str | int]
 """``executor``, ``device``, ``dtype``, ``batch_multiple``, ``reserved_places`` if there are any,
@@ -56,6 +57,11 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
         **({"threads": settings.threads} if device == "cpu" else {}),
         **(versions or {}),
     }
+
+
+def places_of(numerics: Numerics, batch_size: int) -> Places:
+    """The places of a batch of an engine that computes like this."""
+    return Places(batch_size, int(numerics.get("reserved_places", 0)))
 
 
 def wanted_identity(settings: GenerationSettings) -> Identity:

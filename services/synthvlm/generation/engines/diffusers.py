@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from synthvlm.generation.batching import Batcher
+from synthvlm.generation.identity import places_of
 
 if TYPE_CHECKING:
     from synthvlm.generation.diffusion.pipelines import Pipelines
@@ -20,6 +21,7 @@ class DiffusersEngine(Batcher):
     name = "diffusers"
 
     def __init__(self, pipelines: "Pipelines", batch_size: int, wait_seconds: float) -> None:
-        super().__init__(pipelines.generate, batch_size, wait_seconds)
+        places = places_of(pipelines.numerics, batch_size)
+        super().__init__(pipelines.generate, places, wait_seconds)
         self.model_digest = pipelines.model_digest
         self.numerics = pipelines.numerics
