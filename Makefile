@@ -120,6 +120,10 @@ test: setup protos system $(STAMPS)/triton-server $(STAMPS)/charts ## all tests 
 test-attack: setup protos ## attack the services for MINUTES (default 18); SEED=number repeats an attack
 	ATTACK_MINUTES=$(MINUTES) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest tests/attack
 
+.PHONY: test-gpu
+test-gpu: setup protos ## equal bytes on the NVIDIA GPU of this machine
+	$(BIN)/python -m pytest -m gpu -rs $(if $(filter tests,$(TESTS)),tests/generation,$(TESTS))
+
 .PHONY: rig
 rig: ## build a Kubernetes API server for tests, once (root on Debian 12, 5 to 15 minutes)
 	bash tests/rig/build.sh "$(KUBE_RIG_HOME)"

@@ -10,6 +10,7 @@ from synthvlm.errors import OperationCancelled, Unavailable
 from synthvlm.generation.batching import Batcher
 from synthvlm.generation.engine import ImageRequest, Sampling
 from synthvlm.progress import SILENT
+from synthvlm.storage.batch_places import Places
 
 SAMPLING = Sampling(3, 3.0, 0.8, 8, 8)
 LONG_SECONDS = 30.0
@@ -59,8 +60,9 @@ def threads():
 def batcher_of():
     made = []
 
-    def make(pipelines, batch_size=4, wait_seconds=0.0):
-        made.append(Batcher(pipelines.generate, batch_size, wait_seconds))
+    def make(pipelines, batch_size=4, wait_seconds=0.0, reserved=0):
+        places = Places(batch_size, reserved)
+        made.append(Batcher(pipelines.generate, places, wait_seconds))
         return made[-1]
 
     yield make
@@ -76,26 +78,69 @@ def queued(batcher, count):
         time.sleep(0.002)
 
 
+def gathered(batcher, gate, threads, callers):
+    """Calls that wait together, while the engine makes a batch of a shard at the gate."""
+    threads.submit(batcher.batch, [request(1000, steps=1)], SILENT)
+    gate.wait()
+    calls = []
+    for seed, caller in enumerate(callers):
+        calls.append(threads.submit(batcher.image, request(seed), caller))
+        queued(batcher, seed + 1)
+    return calls
+
+
 def sizes(pipelines):
     return [len(batch) for batch in pipelines.batches]
 
 
 def test_single_images_are_made_together_and_each_caller_gets_its_own(painter, batcher_of, threads):
-    pipelines = painter()
+    gate = Gate()
+    pipelines = painter(gate)
     batcher = batcher_of(pipelines, wait_seconds=LONG_SECONDS)
-    requests = [request(seed) for seed in range(8)]
-    samples = list(threads.map(lambda one: batcher.image(one, SILENT), requests))
-    assert sizes(pipelines) == [4, 4]
+    calls = gathered(batcher, gate, threads, [SILENT] * 8)
+    gate.opened.set()
+    samples = [call.result(LONG_SECONDS) for call in calls]
+    assert sizes(pipelines) == [1, 4, 4]
     assert pipelines.threads == {"engine"}
-    for one, sample in zip(requests, samples, strict=True):
-        (expected,) = painter().generate([one], SILENT)
+    for seed, sample in enumerate(samples):
+        (expected,) = painter().generate([request(seed)], SILENT)
         assert np.array_equal(sample.pixels, expected.pixels)
 
 
-def test_a_single_image_does_not_wait_for_ever(painter, batcher_of):
+def test_a_lone_caller_never_waits(painter, batcher_of):
     pipelines = painter()
-    batcher_of(pipelines, wait_seconds=0.01).image(request(1), SILENT)
-    assert sizes(pipelines) == [1]
+    batcher = batcher_of(pipelines, wait_seconds=LONG_SECONDS)
+    for seed in range(3):
+        batcher.image(request(seed), SILENT)  # a wait would be longer than the test may take
+    assert sizes(pipelines) == [1, 1, 1]
+
+
+def test_callers_who_stay_away_are_waited_for_once(painter, batcher_of, threads):
+    gate = Gate()
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines, batch_size=3, wait_seconds=0.5)
+    calls = gathered(batcher, gate, threads, [SILENT] * 3)
+    gate.opened.set()
+    for call in calls:
+        call.result(LONG_SECONDS)
+    began = time.monotonic()
+    for seed in range(8):
+        batcher.image(request(seed), SILENT)
+    assert 0.4 < time.monotonic() - began < 3.0
+    assert sizes(pipelines) == [1, 3, *[1] * 8]
+
+
+def test_after_a_pause_nobody_is_waited_for(painter, batcher_of, threads):
+    gate = Gate()
+    batcher = batcher_of(painter(gate), batch_size=3, wait_seconds=1.0)
+    calls = gathered(batcher, gate, threads, [SILENT] * 3)
+    gate.opened.set()
+    for call in calls:
+        call.result(LONG_SECONDS)
+    time.sleep(1.2)
+    began = time.monotonic()
+    batcher.image(request(9), SILENT)
+    assert time.monotonic() - began < 0.9
 
 
 def test_requests_that_cannot_share_a_batch_are_split(painter, batcher_of, threads):
@@ -153,34 +198,37 @@ def test_first_come_first_served(painter, batcher_of, threads):
 def test_one_caller_may_leave_a_shared_batch(painter, batcher_of, threads):
     gate = Gate()
     pipelines = painter(gate)
-    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
+    batcher = batcher_of(pipelines, batch_size=2)
     leaver = Caller()
-    leaving = threads.submit(batcher.image, request(1), leaver)
-    staying = threads.submit(batcher.image, request(2), SILENT)
-    gate.wait()
+    leaving, staying = gathered(batcher, gate, threads, [leaver, SILENT])
+    pipelines.on_step = inner = Gate()
+    gate.opened.set()
+    inner.wait()
     leaver.gone.set()
     with pytest.raises(OperationCancelled):
         leaving.result(LONG_SECONDS)
-    gate.opened.set()
+    inner.opened.set()
     assert staying.result(LONG_SECONDS).defect is None
-    assert pipelines.steps == SAMPLING.steps
+    assert sizes(pipelines) == [1, 2]
 
 
 def test_a_batch_that_nobody_waits_for_stops_within_a_step(painter, batcher_of, threads):
     gate = Gate()
     pipelines = painter(gate)
-    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
+    batcher = batcher_of(pipelines, batch_size=2)
     callers = [Caller(), Caller()]
-    calls = [threads.submit(batcher.image, request(i), one) for i, one in enumerate(callers)]
-    gate.wait()
+    calls = gathered(batcher, gate, threads, callers)
+    pipelines.on_step = inner = Gate()
+    gate.opened.set()
+    inner.wait()
     for caller in callers:
         caller.gone.set()
     for call in calls:
         with pytest.raises(OperationCancelled):
             call.result(LONG_SECONDS)
-    gate.opened.set()
+    inner.opened.set()
     batcher.batch([request(5)], SILENT)
-    assert pipelines.steps == 1 + SAMPLING.steps
+    assert pipelines.steps == 1 + 1 + SAMPLING.steps
 
 
 def test_a_caller_that_leaves_the_queue_is_forgotten(painter, batcher_of, threads):
@@ -202,21 +250,20 @@ def test_a_caller_that_leaves_the_queue_is_forgotten(painter, batcher_of, thread
 
 
 def test_an_error_reaches_every_caller_and_the_next_batch_is_made(painter, batcher_of, threads):
-    pipelines = painter()
-    broken = threading.Event()
-    broken.set()
+    gate = Gate()
+    pipelines = painter(gate)
+    batcher = batcher_of(pipelines, batch_size=2)
+    calls = gathered(batcher, gate, threads, [SILENT] * 2)
 
-    def step():
-        if broken.is_set():
-            raise MemoryError("no memory left")
+    def broken():
+        raise MemoryError("no memory left")
 
-    pipelines.on_step = step
-    batcher = batcher_of(pipelines, batch_size=2, wait_seconds=LONG_SECONDS)
-    calls = [threads.submit(batcher.image, request(seed), SILENT) for seed in range(2)]
+    pipelines.on_step = broken
+    gate.opened.set()
     for call in calls:
         with pytest.raises(MemoryError):
             call.result(LONG_SECONDS)
-    broken.clear()
+    pipelines.on_step = lambda: None
     assert batcher.batch([request(3)], SILENT)[0].defect is None
 
 
@@ -237,16 +284,21 @@ def test_a_closed_batcher_refuses_what_waits_and_what_comes(painter, batcher_of,
         batcher.image(request(2), SILENT)
 
 
-def test_callers_that_come_one_after_another_share_a_batch(painter, batcher_of, threads):
-    pipelines = painter()
+def test_callers_that_come_back_one_after_another_share_a_batch_again(painter, batcher_of, threads):
+    gate = Gate()
+    pipelines = painter(gate)
     batcher = batcher_of(pipelines, wait_seconds=1.0)
-    calls = []
-    for seed in range(3):
-        calls.append(threads.submit(batcher.image, request(seed), SILENT))
-        time.sleep(0.6)
+    calls = gathered(batcher, gate, threads, [SILENT] * 3)
+    gate.opened.set()
     for call in calls:
         call.result(LONG_SECONDS)
-    assert sizes(pipelines) == [3]
+    again = []
+    for seed in range(3):
+        again.append(threads.submit(batcher.image, request(seed), SILENT))
+        time.sleep(0.6)
+    for call in again:
+        call.result(LONG_SECONDS)
+    assert sizes(pipelines) == [1, 3, 3]
 
 
 def test_callers_that_come_back_join_those_that_waited_meanwhile(painter, batcher_of, threads):

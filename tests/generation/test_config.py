@@ -106,3 +106,16 @@ def test_the_index_is_a_section_and_off_by_default(monkeypatch: pytest.MonkeyPat
     )
     with pytest.raises(InvalidInput, match="password in a file"):
         load(["--reuse.database", "postgresql://me:secret@host/one"])
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "message"),
+    [
+        ({"reserved_places": 4}, "reserved_places must be less than batch_multiple"),
+        ({"reserved_places": 1}, "reserved_places needs a batch_multiple equal to batch_size"),
+    ],
+)
+def test_places_are_reserved_in_batches_of_one_size(pipeline: dict[str, int], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GenerationSettings(batch_size=8, pipeline=pipeline)
+    GenerationSettings(batch_size=8, pipeline={"reserved_places": 1, "batch_multiple": 8})

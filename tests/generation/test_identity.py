@@ -44,6 +44,9 @@ def test_numerics_of_the_same_settings_stay_the_same():
         "batch_multiple": 4,
         "sm": "9.0",
     }
+    assert "reserved_places" not in numerics_of(PipelineSettings())
+    reserving = PipelineSettings(device="cuda", reserved_places=1)
+    assert numerics_of(reserving)["reserved_places"] == 1
 
 
 def test_a_difference_is_told_and_an_additional_version_is_none():

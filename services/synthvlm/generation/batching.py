@@ -4,9 +4,11 @@ A dedicated thread runs one batch at a time; everything else waits in one queue,
 served. A shard call queues one batch at a time: item calls that arrived during its last batch go
 first, and its next batch goes before anything that arrives later.
 
-A partial batch starts once no request has arrived for a while. The callers of the previous batch
-return one after another when it ends: if the waiting images started without them, the callers would
-stay split into two batches for good, each only half full.
+The callers of a batch return one after another when it ends: if the waiting images started without
+them, the callers would stay split into two batches for good, each only half full. So a partial
+batch starts when as many callers have come as the previous batch had, or none for a while. A lone
+caller never waits, nor does the first one after a pause; those who come meanwhile share the next
+batch.
 """
 
 import threading
@@ -22,6 +24,7 @@ from prometheus_client import Histogram
 from synthvlm.errors import OperationCancelled, Unavailable
 from synthvlm.generation.engine import ImageRequest, Sample, timed
 from synthvlm.progress import Reporter
+from synthvlm.storage.batch_places import Places
 
 _POLL_SECONDS = 0.2
 """How often a waiting call checks that its caller is still there. Sixteen threads that wake up
@@ -81,13 +84,15 @@ class Batcher:
 
     Args:
         generate: Generates a batch; only the batcher may call it.
-        batch_size: Maximum number of images in a batch.
-        wait_seconds: A partial batch starts after this long without a new request.
+        places: Places of a batch.
+        wait_seconds: How long callers of the previous batch are waited for, from its end and from
+            each request that comes.
     """
 
-    def __init__(self, generate: Generate, batch_size: int, wait_seconds: float) -> None:
+    def __init__(self, generate: Generate, places: Places, wait_seconds: float) -> None:
         self._generate = generate
-        self.batch_size = batch_size
+        self._places = places
+        self.batch_size = places.total
         self._wait_seconds = wait_seconds
         self._queue: deque[_Job] = deque()
         self._changed = threading.Condition()
@@ -145,7 +150,8 @@ class Batcher:
         return job.result.result()
 
     def _run(self) -> None:
-        while jobs := self._next():
+        jobs: list[_Job] = []
+        while jobs := self._next(sum(not job.alone for job in jobs)):
             requests = [request for job in jobs for request in job.requests]
             try:
                 began = time.monotonic()
@@ -161,19 +167,24 @@ class Batcher:
                 job.result.set_result(samples[: len(job.requests)])
                 samples = samples[len(job.requests) :]
 
-    def _next(self) -> list[_Job]:
-        """The jobs of the next batch; empty when the batcher is closed."""
+    def _next(self, returning: int) -> list[_Job]:
+        """The jobs of the next batch; empty when the batcher is closed.
+
+        Args:
+            returning: Callers of the previous batch, who may come back for another image.
+        """
         free_since = time.monotonic()
         with self._changed:
             while not self._closed:
                 if not self._queue:
-                    self._changed.wait()
+                    if not self._changed.wait(self._wait_seconds if returning else None):
+                        returning = 0  # Whoever comes now is not one of them.
                     continue
                 head = self._queue[0]
-                jobs = [job for job in self._queue if job.joins(head)][: self.batch_size]
-                quiet_since = max(free_since, jobs[-1].queued_at)
-                patience = quiet_since + self._wait_seconds - time.monotonic()
-                if head.alone or len(jobs) == self.batch_size or patience <= 0:
+                jobs = [job for job in self._queue if job.joins(head)]
+                patience = self._patience(free_since, returning)
+                if head.alone or len(jobs) >= self.batch_size or patience <= 0:
+                    jobs = [jobs[number] for number in self._places.first(self._drawn(jobs))]
                     for job in jobs:
                         self._queue.remove(job)
                     return jobs
@@ -182,6 +193,18 @@ class Batcher:
                 job.result.set_exception(_closed())
             self._queue.clear()
             return []
+
+    def _drawn(self, jobs: Sequence[_Job]) -> list[int | None]:
+        """The reserved places of the first requests of jobs."""
+        firsts = [job.requests[0] for job in jobs]
+        return [self._places.drawn(first.prompt, first.seed) for first in firsts]
+
+    def _patience(self, free_since: float, returning: int) -> float:
+        """Seconds to wait for callers who have not come back; 0 or less: not at all."""
+        arrivals = [job.queued_at for job in self._queue]
+        if sum(at >= free_since for at in arrivals) >= returning:
+            return 0.0
+        return max(free_since, arrivals[-1]) + self._wait_seconds - time.monotonic()
 
 
 def _closed() -> Unavailable:

@@ -61,8 +61,9 @@ class TritonSettings(SettingsSection):
     queue_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 120.0
     """Seconds that an image may wait in a Triton server's queue before it is rejected."""
     handover: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Maximum number of images that Triton hands over at once; 0: batch_size. Those that exceed
-    batch_size, or differ in their parameters, are split into several batches."""
+    """Maximum number of images that Triton hands over at once; 0: batch_size, or four times as many
+    where places are reserved. Those that exceed batch_size, differ in their parameters, or drew the
+    same reserved place, are split into several batches."""
     gpus: list[Gpu] = Field(default_factory=lambda: [0], min_length=1)
     """GPUs of a Triton server, by index, if the device is cuda; each holds the pipeline."""
     instances: Annotated[int, Field(ge=1, le=64)] = 1
@@ -84,7 +85,7 @@ class GenerationSettings(ServiceSettings):
         **{
             name: f"pipeline.{name}"
             for name in PipelineSettings.model_fields
-            if name != "class_name"
+            if name not in {"class_name", "pad_batches", "reserved_places"}
         },
         "pipeline": "pipeline.class_name",
         **{f"tensorrt_{name}": f"tensorrt.{name}" for name in TensorRtSettings.model_fields},
@@ -106,9 +107,11 @@ class GenerationSettings(ServiceSettings):
     batch_size: Annotated[int, Field(ge=1, le=256)] = 16
     """Maximum number of images generated in one batch."""
     batch_wait_ms: Annotated[float, Field(ge=0, le=10_000, allow_inf_nan=False)] = 60.0
-    """Milliseconds without a further image after which a partial batch starts. Triton counts them
-    from the first image. Sixteen callers of the mini profile need 45 ms to return after a batch, on
-    two cores: late ones would wait for another whole batch."""
+    """Milliseconds that a partial batch waits for the callers of the previous batch to come back,
+    from its end and from each image that arrives; an image that follows a pause, or comes from the
+    only caller, does not wait. Triton counts them from the first image, and always waits. Sixteen
+    callers of the mini profile need 45 ms to return after a batch, on two cores: late ones would
+    wait for another whole batch."""
     steps: Steps = 60
     """Denoising steps of base and refiner together, unless a request says otherwise."""
     guidance_scale: Guidance = 20.0
@@ -133,6 +136,8 @@ class GenerationSettings(ServiceSettings):
     def _is_consistent(self) -> "GenerationSettings":
         if self.batch_size % self.pipeline.batch_multiple:
             raise ValueError("batch_size must be a multiple of pipeline.batch_multiple")
+        if self.pipeline.reserved_places and self.batch_size != self.pipeline.batch_multiple:
+            raise ValueError("pipeline.reserved_places needs a batch_multiple equal to batch_size")
         if self.pipeline.refiner is None and self.high_noise_fraction < 1:
             raise ValueError("high_noise_fraction must be 1 without a refiner")
         if self.engine == "triton" and not self.triton.endpoints:

@@ -121,7 +121,9 @@ class Engine(Protocol):
         """Generates a batch of a shard, when its turn comes. Blocks.
 
         Args:
-            requests: One to ``batch_size`` requests, all with the same sampling parameters.
+            requests: One to ``batch_size`` requests, all with the same sampling parameters. Those
+                that do not fit into one batch, because they drew the same reserved place, are
+                computed one batch after another.
             reporter: Checked while waiting for the images.
 
         Returns:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.storage.batch_places import Places
 
 Numerics = Mapping[str, str | int]
-"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, and any versions
-that an executor adds."""
+"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``reserved_places`` if there are any,
+``threads`` on the CPU, and any versions that an executor adds."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,15 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
         "device": device,
         "dtype": settings.dtype,
         "batch_multiple": settings.batch_multiple,
+        **({"reserved_places": settings.reserved_places} if settings.reserved_places else {}),
         **({"threads": settings.threads} if device == "cpu" else {}),
         **(versions or {}),
     }
+
+
+def places_of(numerics: Numerics, batch_size: int) -> Places:
+    """The places of a batch of an engine that computes like this."""
+    return Places(batch_size, int(numerics.get("reserved_places", 0)))
 
 
 def wanted_identity(settings: GenerationSettings) -> Identity:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from synthvlm.generation.encoding import ImageFormat, Mark, encode
 from synthvlm.generation.engine import Engine, ImageRequest, Sample, Sampling
+from synthvlm.generation.identity import places_of
 from synthvlm.generation.image_set_files import ImageSetFiles
 from synthvlm.generation.made_images import MADE, ImageIdentities, images_of
 from synthvlm.generation.seeds import image_id, image_seed
@@ -64,6 +65,7 @@ class ImageSetMaker:
 
     def __init__(self, engine: Engine, index: MadeIndex = NOTHING) -> None:
         self._engine = engine
+        self._places = places_of(engine.numerics, engine.batch_size)
         self._index = index
         self._stage = BatchStage()
 
@@ -90,7 +92,7 @@ class ImageSetMaker:
             return Attempt(
                 records=captions.manifest.records * request.repeats,
                 items=self._items(captions, request),
-                batch_size=self._engine.batch_size,
+                places=self._places,
                 make=partial(self._images, request=request, reporter=reporter),
                 columns=MADE,
                 files=partial(ImageSetFiles, image_format=request.image_format),
@@ -126,7 +128,7 @@ class ImageSetMaker:
                         "repeat": repeat,
                         "seed": seed,
                     }
-                    yield Item(identities.of(text, seed), names)
+                    yield Item(identities.of(text, seed), names, self._places.drawn(text, seed))
 
     def _images(
         self, items: Sequence[Item], request: ImageSetRequest, reporter: Reporter

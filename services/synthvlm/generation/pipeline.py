@@ -46,6 +46,13 @@ class PipelineSettings(SettingsSection):
     batch_multiple: Annotated[int, Field(ge=1, le=256)] = 4
     """Batches are padded to a multiple of this, so that an image does not depend on its batch;
     batch_size must be a multiple of it. On a GPU, set it to batch_size."""
+    pad_batches: bool = False
+    """Whether PyTorch on the CPU pads whole batches, as everything else does, and not only the few
+    layers that depend on the number of images. Set it if the service says so when it starts."""
+    reserved_places: Annotated[int, Field(ge=0, le=255)] = 0
+    """Last places of a batch that compute otherwise than the others: 1 on the GPUs that were
+    measured. Each is reserved for images of its own, chosen by prompt and seed, so that an image
+    is always computed alike; batch_multiple must be batch_size."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "PipelineSettings":
@@ -57,7 +64,15 @@ class PipelineSettings(SettingsSection):
             raise ValueError("the executor onnxruntime runs on the CPU")
         if self.executor == "tensorrt" and self.device == "cpu":
             raise ValueError("the executor tensorrt runs on a GPU: set device to cuda")
+        if self.reserved_places >= self.batch_multiple:
+            raise ValueError("reserved_places must be less than batch_multiple")
         return self
+
+    @property
+    def pads_layers(self) -> bool:
+        """Whether single layers are padded, and batches are not."""
+        in_torch = self.executor == "torch" and self.device == "cpu"
+        return in_torch and not self.pad_batches and not self.reserved_places
 
     def in_torch(self, device: str) -> "PipelineSettings":
         """The same pipelines computed by PyTorch, for export and calibration.

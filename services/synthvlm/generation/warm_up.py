@@ -1,42 +1,77 @@
-"""The first batch of an engine: triggers lazy loading, and checks batch invariance."""
+"""The first batches of an engine: they load what is loaded lazily, and check its promise.
 
-from collections.abc import Sequence
+Copies of one image take all places of a batch at once, so that a place that computes otherwise than
+the others is found, whichever it is.
+"""
+
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import count, islice
 
 import numpy as np
 import structlog
 
-from synthvlm.generation.engine import Engine, ImageRequest, Sampling
+from synthvlm.generation.engine import Engine, ImageRequest, Sample, Sampling
+from synthvlm.generation.identity import places_of
 from synthvlm.progress import SILENT
+from synthvlm.storage.batch_places import Places
 
 _log = structlog.get_logger(__name__)
 
+_PAD = (
+    "set pipeline.pad_batches to true and pipeline.batch_multiple to batch_size; if they are, no "
+    "setting helps, and images cannot be made again bit for bit on this machine"
+)
+
 
 def warm_up(engine: Engine, sampling: Sampling) -> int:
-    """Generates a full batch and one of its images alone, in few steps that reach every component.
+    """Makes one image at all places, alone and beside others, in steps that reach all components.
 
     Args:
         engine: A fresh engine.
         sampling: The profile's sampling parameters.
 
     Returns:
-        Largest difference between a pixel of the image alone and in the batch, 0 to 255. Anything
-        but 0 is logged as a warning: images depend on their batch on this machine.
+        Largest difference between two pixels of what should be one image, 0 to 255. Anything but 0
+        is logged as a warning, with what to set.
     """
     refines = sampling.high_noise_fraction < 1
     short = replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
-    requests = [ImageRequest(f"warm-up {seed}", seed, short) for seed in range(engine.batch_size)]
-    difference = _difference(engine, requests)
+    places = places_of(engine.numerics, engine.batch_size)
+    shared = places.total - places.reserved
+    image, other = islice(_requests(short, places, None), 2)
+    reserved = [next(_requests(short, places, place)) for place in range(shared, places.total)]
+
+    first, *copies = engine.batch([image] * shared + reserved, SILENT)
+    by_place = [_difference(first, copy) for copy in copies[: shared - 1]]
+    (alone,) = engine.batch([image], SILENT)
+    beside = engine.batch([*[other, image][-shared:], *reserved], SILENT)
+    again = [alone, *beside[len(beside) - len(reserved) - 1 :]]
+    by_batch = map(_difference, [first, first, *copies[shared - 1 :]], again)
+
+    difference = max(by_place, default=0)
     if difference:
-        _log.warning(
-            "images depend on their batch here; set pipeline.batch_multiple to batch_size",
-            largest_pixel_difference=difference,
-            numerics=dict(engine.numerics),
-        )
+        odd = places.total - 1 - next(n for n, one in enumerate(by_place) if one)
+        _warn(f"set pipeline.reserved_places to {odd}, and batch_multiple to batch_size", engine)
+    elif difference := max(by_batch):
+        _warn(_PAD, engine)
     return difference
 
 
-def _difference(engine: Engine, requests: Sequence[ImageRequest]) -> int:
-    together = engine.batch(requests, SILENT)[-1].pixels
-    alone = engine.batch(requests[-1:], SILENT)[0].pixels
-    return int(np.abs(together.astype(np.int16) - alone).max())
+def _requests(sampling: Sampling, places: Places, drawn: int | None) -> Iterator[ImageRequest]:
+    """Requests that drew a reserved place, or none."""
+    for seed in count():
+        prompt = f"warm-up {seed}"
+        if places.drawn(prompt, seed) == drawn:
+            yield ImageRequest(prompt, seed, sampling)
+
+
+def _difference(one: Sample, other: Sample) -> int:
+    return int(np.abs(one.pixels.astype(np.int16) - other.pixels).max())
+
+
+def _warn(remedy: str, engine: Engine) -> None:
+    _log.warning(
+        f"an image depends on its batch here; {remedy}",
+        numerics=dict(engine.numerics),
+    )

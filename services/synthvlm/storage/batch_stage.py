@@ -5,14 +5,16 @@ taken: from a part that an earlier attempt at the shard has left, or from any sh
 index knows of. What does not is gathered, over gaps of any width, into batches that are full; each
 finished batch is kept as a part of the commit until the shard is committed, and entered in the
 index. Between parts and result nothing but the batch in hand is in memory, besides what is known of
-the records that wait for it, as the shard's files grow in a temporary folder.
+the records that wait for it, as the shard's files grow in a temporary folder. Where records have
+reserved places, the few that were made before their turn are in memory too.
 """
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +22,7 @@ from prometheus_client import Counter
 
 from synthvlm.errors import NotFound
 from synthvlm.progress import Reporter
+from synthvlm.storage.batch_places import Places
 from synthvlm.storage.commit import Commit
 from synthvlm.storage.ledger import Count, attempted
 from synthvlm.storage.made import NOTHING, Blob, Made, MadeIndex
@@ -50,10 +53,12 @@ class Item:
     Attributes:
         identity: SHA-256 of everything that decides what is made of it.
         names: Columns of its row that are not made: ids and what else the shard calls it.
+        drawn: The reserved place of a batch that it drew; None: it belongs to any other.
     """
 
     identity: bytes
     names: Row
+    drawn: int | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Attempt:
     Attributes:
         records: Number of the items.
         items: The records, always in the same order.
-        batch_size: Most items that are made at once.
+        places: Places of a batch: as many items are made at once, at most.
         make: Makes some items, in their order.
         columns: Columns of the values that it makes.
         files: Begins the shard's files in a folder; they get rows of an item's names, its values,
@@ -73,7 +78,7 @@ class Attempt:
 
     records: int
     items: Iterable[Item]
-    batch_size: int
+    places: Places
     make: Callable[[Sequence[Item]], Sequence[Fresh]]
     columns: pa.Schema
     files: Callable[[Path], ShardFiles]
@@ -164,6 +169,10 @@ class _Record:
         return {**self.item.names, **values, "data": self.data}
 
 
+def _is_there(record: _Record) -> bool:
+    return record.source is not None
+
+
 class _Work:
     """One attempt at work: rows in order, and how many of them came from where."""
 
@@ -173,6 +182,7 @@ class _Work:
         self._kind = commit.key.kind
         self._parts = Parts(commit.store, commit.parts)
         self._attempt = attempt
+        self._size = attempt.places.total
         self._reporter = reporter
         self._count = count
         self._done = self._resumed = self.reused = 0
@@ -184,20 +194,30 @@ class _Work:
     def rows(self) -> Iterator[list[Row]]:
         """The rows of the shard, some at a time."""
         self.report()
-        size = self._attempt.batch_size
-        waiting: list[_Record] = []
+        waiting: deque[_Record] = deque()
         missing: list[_Record] = []
         for record in self._looked_up():
             waiting.append(record)
             if record.source is None:
                 missing.append(record)
-            # Records that wait for nothing are written at once.
-            if len(missing) == size or len(waiting) == (AHEAD if missing else size):
-                self._make(missing)
+            if not missing:
+                # Records that wait for nothing are written at once.
+                if len(waiting) >= self._size:
+                    yield from self._finished(waiting)
+            elif len(batch := self._next(missing)) == self._size or len(waiting) >= AHEAD:
+                self._make(batch)
+                missing = [record for record in missing if record.source is None]
                 yield from self._finished(waiting)
-                waiting, missing = [], []
-        self._make(missing)
+        while missing:
+            self._make(self._next(missing))
+            missing = [record for record in missing if record.source is None]
+            yield from self._finished(waiting)
         yield from self._finished(waiting)
+
+    def _next(self, missing: Sequence[_Record]) -> list[_Record]:
+        """The next batch, which may not be full."""
+        chosen = self._attempt.places.first([record.item.drawn for record in missing])
+        return [missing[number] for number in chosen]
 
     def _looked_up(self) -> Iterator[_Record]:
         """The items with what there is of them."""
@@ -258,10 +278,11 @@ class _Work:
         self._attempt.index.enter(part.made)
         self._store.write(part.path, part.data)
 
-    def _finished(self, records: Sequence[_Record]) -> Iterator[list[Row]]:
-        """The rows of records of which none is missing, with their bytes."""
-        for start in range(0, len(records), self._attempt.batch_size):
-            batch = records[start : start + self._attempt.batch_size]
+    def _finished(self, waiting: deque[_Record]) -> Iterator[list[Row]]:
+        """Takes the records before the first one that is missing: their rows, with their bytes."""
+        while batch := list(takewhile(_is_there, islice(waiting, self._size))):
+            for _ in batch:
+                waiting.popleft()
             if lost := [record for record in batch if not self._read(record)]:
                 self._recover(lost)
             self._done += len(batch)

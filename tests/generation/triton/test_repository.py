@@ -38,6 +38,8 @@ def test_batches_and_queue_are_those_of_the_settings():
     assert policy.default_timeout_microseconds == 1_500_000
     assert policy.timeout_action == policy.REJECT
     assert parsed(GenerationSettings(batch_size=8, triton={"handover": 24})).max_batch_size == 24
+    reserving = {"batch_multiple": 8, "reserved_places": 1}
+    assert parsed(GenerationSettings(batch_size=8, pipeline=reserving)).max_batch_size == 32
 
 
 def test_prompts_of_different_lengths_share_batches():

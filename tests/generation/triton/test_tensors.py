@@ -18,6 +18,7 @@ from synthvlm.generation.triton.tensors import (
     write_request,
     write_sample,
 )
+from synthvlm.storage.batch_places import Places
 
 SAMPLING = Sampling(4, 3.3, 0.8, 32, 40, "blue, größer 🙂")
 SETTINGS = GenerationSettings(
@@ -96,11 +97,11 @@ def test_groups_have_equal_parameters_and_the_pipelines_size_at_most():
         (ImageRequest(f"{n}", n, other if n % 3 == 1 else SAMPLING), f"request {n}")
         for n in range(11)
     ]
-    groups = list(split(jobs, 4))
+    groups = list(split(jobs, Places(4)))
     assert [[request.seed for request, _ in group] for group in groups] == [
         [0, 2, 3, 5],
         [6, 8, 9],
         [1, 4, 7, 10],
     ]
     assert all(belonging == f"request {one.seed}" for group in groups for one, belonging in group)
-    assert list(split([], 4)) == []
+    assert list(split([], Places(4))) == []

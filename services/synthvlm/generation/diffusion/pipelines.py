@@ -7,26 +7,30 @@ component is an attribute of its pipeline (``unet``, ``text_encoder``, ``vae``â€
 replace it without a change here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
+from synthvlm.generation.diffusion.layer_padding import pad_layers
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
 from synthvlm.generation.identity import Numerics, numerics_of
 from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.progress import Reporter
+from synthvlm.storage.batch_places import Places
 
 
 class Pipelines:
     """A base pipeline and an optional refiner. One thread at a time may call them.
 
     Batch invariance: kernels choose the order of summation by the size of their inputs, so the same
-    image differs in its last bits between a batch of 1 and a batch of 16. Every batch is therefore
-    padded to a multiple of ``batch_multiple`` with copies of its first request, whose results are
-    discarded. ``docs/decisions/batch-invariance.md`` has the measurements.
+    image differs in its last bits between a batch of 1 and a batch of 16. PyTorch on the CPU
+    therefore pads the few layers of which that is true, and everything else pads every batch to a
+    multiple of ``batch_multiple`` with copies of its first request, whose results are discarded.
+    Where the last places of a batch compute otherwise than the others, they are reserved for images
+    that drew them. ``docs/decisions/batch-invariance.md`` has the measurements.
 
     Args:
         base: Denoises from pure noise.
@@ -47,9 +51,16 @@ class Pipelines:
         self._base = base
         self._refiner = refiner
         self._threads = settings.threads
-        self._multiple = settings.batch_multiple
+        self._multiple = 1 if settings.pads_layers else settings.batch_multiple
+        self._reserved = settings.reserved_places
         for pipeline in self.by_role.values():
             pipeline.set_progress_bar_config(disable=True)
+        if settings.pads_layers:
+            pipelines = self.by_role.values()
+            components = {part for one in pipelines for part in one.components.values()}
+            for component in components:
+                if isinstance(component, torch.nn.Module):
+                    pad_layers(component)
 
     @property
     def by_role(self) -> dict[str, Any]:
@@ -58,7 +69,7 @@ class Pipelines:
         return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
 
     def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
-        """Generates one batch.
+        """Generates one batch, or as many as it takes where requests drew the same reserved place.
 
         Args:
             requests: One or more requests, all with the same sampling parameters.
@@ -75,20 +86,36 @@ class Pipelines:
             raise ValueError("the requests of a batch must have the same sampling parameters")
         # OpenMP keeps this setting per thread, so it is set on every call.
         torch.set_num_threads(self._threads)
-        padding = -len(requests) % self._multiple
-        padded = [*requests, *[requests[0]] * padding]
-        images = self._run(padded, reporter)[: len(requests)]
+        total = self._multiple if self._reserved else len(requests)
+        places = Places(total, self._reserved)
+        drawn = [places.drawn(request.prompt, request.seed) for request in requests]
+        samples: dict[int, Sample] = {}
+        for batch in places.batches(drawn):
+            samples.update(self._batch(requests, batch, reporter))
+        return [samples[number] for number in range(len(requests))]
+
+    def _batch(
+        self, requests: Sequence[ImageRequest], batch: Mapping[int, int], reporter: Reporter
+    ) -> dict[int, Sample]:
+        """Samples of the requests whose numbers ``batch`` has by place, by number."""
+        rows = max(batch) + 1
+        rows += -rows % self._multiple
+        copied = next(iter(batch.values()))
+        padded = [requests[batch.get(place, copied)] for place in range(rows)]
+        images = self._run(padded, reporter)[list(batch)]
         # NaN passes through the pipeline's clamp, so that it can still be seen here.
         finite = torch.isfinite(images).flatten(1).all(1).tolist()
         pixels = (images.nan_to_num() * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-        return [
-            Sample(
+        return {
+            number: Sample(
                 pixels=(array := np.ascontiguousarray(one)),
                 defect=find_defect(array, is_finite),
-                truncated=self._truncates(request.prompt),
+                truncated=self._truncates(requests[number].prompt),
             )
-            for request, one, is_finite in zip(requests, pixels.cpu().numpy(), finite, strict=True)
-        ]
+            for number, one, is_finite in zip(
+                batch.values(), pixels.cpu().numpy(), finite, strict=True
+            )
+        }
 
     def _run(self, batch: Sequence[ImageRequest], reporter: Reporter) -> torch.Tensor:
         """Images as float32 of shape (batch, 3, height, width), 0 to 1."""

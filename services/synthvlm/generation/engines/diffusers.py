@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from synthvlm.generation.batching import Batcher
+from synthvlm.generation.identity import places_of
 
 if TYPE_CHECKING:
     from synthvlm.generation.diffusion.pipelines import Pipelines
@@ -14,12 +15,13 @@ class DiffusersEngine(Batcher):
     Args:
         pipelines: The pipelines; only the engine may call them.
         batch_size: Maximum number of images in a batch.
-        wait_seconds: A partial batch starts after this long without a new request.
+        wait_seconds: How long callers of the previous batch are waited for.
     """
 
     name = "diffusers"
 
     def __init__(self, pipelines: "Pipelines", batch_size: int, wait_seconds: float) -> None:
-        super().__init__(pipelines.generate, batch_size, wait_seconds)
+        places = places_of(pipelines.numerics, batch_size)
+        super().__init__(pipelines.generate, places, wait_seconds)
         self.model_digest = pipelines.model_digest
         self.numerics = pipelines.numerics

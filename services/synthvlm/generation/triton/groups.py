@@ -4,12 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.storage.batch_places import Places
 
 T = TypeVar("T")
 
 
 def split(
-    jobs: Sequence[tuple[ImageRequest, T]], largest: int
+    jobs: Sequence[tuple[ImageRequest, T]], places: Places
 ) -> Iterator[list[tuple[ImageRequest, T]]]:
     """Groups of equal sampling parameters, in the order of their first member.
 
@@ -18,11 +19,12 @@ def split(
 
     Args:
         jobs: Requests, each with a value that belongs to it.
-        largest: Maximum size of a group.
+        places: Places of a batch; a group fits into one.
     """
     by_sampling: dict[Sampling, list[tuple[ImageRequest, T]]] = {}
     for job in jobs:
         by_sampling.setdefault(job[0].sampling, []).append(job)
     for members in by_sampling.values():
-        for first in range(0, len(members), largest):
-            yield members[first : first + largest]
+        drawn = [places.drawn(request.prompt, request.seed) for request, _ in members]
+        for batch in places.batches(drawn):
+            yield [members[number] for number in batch.values()]

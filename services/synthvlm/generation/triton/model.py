@@ -22,7 +22,7 @@ from torch.utils.dlpack import from_dlpack
 from synthvlm.errors import DomainError, InvalidInput, OperationCancelled
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import ImageRequest, timed
-from synthvlm.generation.identity import Identity
+from synthvlm.generation.identity import Identity, places_of
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.triton.groups import split
 from synthvlm.generation.triton.repository import read_identity, read_parameters
@@ -68,6 +68,7 @@ class TritonPythonModel:
             self._pipelines = load_pipelines(settings)
         except DomainError as error:
             raise triton.TritonModelException(error.message) from error
+        self._places = places_of(self._pipelines.numerics, settings.batch_size)
         loaded = Identity(self._pipelines.model_digest, self._pipelines.numerics)
         wanted = read_identity(config)
         if wanted != loaded:
@@ -84,7 +85,7 @@ class TritonPythonModel:
                 jobs.append((self._read(request), request))
             except InvalidInput as error:
                 _refuse([request], error.message, triton.TritonError.INVALID_ARG)
-        for group in split(jobs, self._settings.batch_size):
+        for group in split(jobs, self._places):
             self._serve([image for image, _ in group], [request for _, request in group])
 
     def _read(self, request: Any) -> ImageRequest:

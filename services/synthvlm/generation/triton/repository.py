@@ -21,6 +21,9 @@ _OF_MODEL = tuple(
 )
 """Settings that the model needs: what to load, and defaults for requests."""
 
+_BATCHES = 4
+"""Batches handed over at once where places are reserved."""
+
 ENTRY = '''"""Entry point of Triton's Python backend; everything else is in the package."""
 
 import os
@@ -54,7 +57,9 @@ def write_repository(folder: Path, settings: GenerationSettings, identity: Ident
 
 def render_config(settings: GenerationSettings, identity: Identity) -> str:
     """The text of ``config.pbtxt``."""
-    largest = settings.triton.handover or settings.batch_size
+    # Whoever waits for a reserved place leaves places empty; of several batches' images most fit.
+    several = _BATCHES if settings.pipeline.reserved_places else 1
+    largest = settings.triton.handover or several * settings.batch_size
     gpu = settings.pipeline.device.startswith("cuda")
     values = settings.model_dump(mode="json")
     parameters = {
