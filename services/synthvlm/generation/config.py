@@ -84,7 +84,7 @@ class GenerationSettings(ServiceSettings):
         **{
             name: f"pipeline.{name}"
             for name in PipelineSettings.model_fields
-            if name != "class_name"
+            if name not in {"class_name", "torch", "guidance_end", "cached_prompts"}
         },
         "pipeline": "pipeline.class_name",
         **{f"tensorrt_{name}": f"tensorrt.{name}" for name in TensorRtSettings.model_fields},

@@ -7,8 +7,8 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.pipeline import PipelineSettings
 
 Numerics = Mapping[str, str | int]
-"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, and any versions
-that an executor adds."""
+"""``executor``, ``device``, ``dtype``, ``batch_multiple``, ``threads`` on the CPU, settings of
+``pipeline.torch`` that are not at their defaults, and any versions that an executor adds."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
         "dtype": settings.dtype,
         "batch_multiple": settings.batch_multiple,
         **({"threads": settings.threads} if device == "cpu" else {}),
+        **settings.torch.numerics(),
+        # As text: keys hold no fractions.
+        **({"guidance_end": str(settings.guidance_end)} if settings.guidance_end < 1 else {}),
         **(versions or {}),
     }
 
