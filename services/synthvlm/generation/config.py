@@ -85,7 +85,15 @@ class GenerationSettings(ServiceSettings):
         **{
             name: f"pipeline.{name}"
             for name in PipelineSettings.model_fields
-            if name not in {"class_name", "pad_batches", "reserved_places"}
+            if name
+            not in {
+                "class_name",
+                "pad_batches",
+                "reserved_places",
+                "torch",
+                "guidance_end",
+                "cached_prompts",
+            }
         },
         "pipeline": "pipeline.class_name",
         **{f"tensorrt_{name}": f"tensorrt.{name}" for name in TensorRtSettings.model_fields},

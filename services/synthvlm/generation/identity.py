@@ -9,7 +9,8 @@ from synthvlm.storage.batch_places import Places
 
 Numerics = Mapping[str, str | int]
 """``executor``, ``device``, ``dtype``, ``batch_multiple``, ``reserved_places`` if there are any,
-``threads`` on the CPU, and any versions that an executor adds."""
+``threads`` on the CPU, settings of ``pipeline.torch`` that are not at their defaults, and any
+versions that an executor adds."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,12 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
         "dtype": settings.dtype,
         "batch_multiple": settings.batch_multiple,
         **({"reserved_places": settings.reserved_places} if settings.reserved_places else {}),
+        # Kept embeddings are computed at another place than an image's that drew a reserved one.
+        **({"embeddings": "kept"} if settings.reserved_places and settings.cached_prompts else {}),
         **({"threads": settings.threads} if device == "cpu" else {}),
+        **settings.torch.numerics(),
+        # As text: keys hold no fractions.
+        **({"guidance_end": str(settings.guidance_end)} if settings.guidance_end < 1 else {}),
         **(versions or {}),
     }
 

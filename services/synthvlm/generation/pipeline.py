@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from synthvlm.generation.limits import Fraction
+from synthvlm.generation.torch.settings import TorchSettings
 from synthvlm.model_folders import model_digest, resolve_model
 from synthvlm.serving.section import SettingsSection
 from synthvlm.storage import sha256_digest
@@ -53,6 +55,14 @@ class PipelineSettings(SettingsSection):
     """Last places of a batch that compute otherwise than the others: 1 on the GPUs that were
     measured. Each is reserved for images of its own, chosen by prompt and seed, so that an image
     is always computed alike; batch_multiple must be batch_size."""
+    torch: TorchSettings = TorchSettings()
+    """What the executor torch does to be faster."""
+    guidance_end: Fraction = 1.0
+    """Fraction of the noise schedule after which the remaining steps are computed without guidance,
+    which takes half of a step's time; 1: none. For StableDiffusionXL pipelines."""
+    cached_prompts: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Prompts whose embeddings are kept, so that those of a caption's repeats are computed once; 0:
+    none. It changes no image. For StableDiffusionXL pipelines."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "PipelineSettings":
@@ -60,6 +70,12 @@ class PipelineSettings(SettingsSection):
             raise ValueError("only StableDiffusionXL pipelines have a refiner")
         if self.scheduler_options and self.scheduler is None:
             raise ValueError("scheduler_options need a scheduler")
+        if self.torch != TorchSettings() and self.executor != "torch":
+            raise ValueError("the settings in torch need the executor torch")
+        if not self.class_name.startswith("StableDiffusionXL"):
+            for name in ("guidance_end", "cached_prompts"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} needs a StableDiffusionXL pipeline")
         if self.executor == "onnxruntime" and self.device != "cpu":
             raise ValueError("the executor onnxruntime runs on the CPU")
         if self.executor == "tensorrt" and self.device == "cpu":
@@ -80,7 +96,9 @@ class PipelineSettings(SettingsSection):
         Args:
             device: torch device, for example ``cpu``.
         """
-        return self.model_copy(update={"executor": "torch", "device": device})
+        return self.model_copy(
+            update={"executor": "torch", "device": device, "torch": TorchSettings()}
+        )
 
     def folders(self) -> list[Path]:
         """The folders of base and, if there is one, refiner.

@@ -14,6 +14,8 @@ from synthvlm.generation.cpu import keep_memory
 from synthvlm.generation.diffusion.executor import Executor, take_over
 from synthvlm.generation.diffusion.pipelines import Pipelines
 from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.generation.torch.acceleration import accelerate
+from synthvlm.generation.torch.requirements import device_of, require
 from synthvlm.model_folders import model_digest
 
 _SHARED = ("text_encoder_2", "tokenizer_2", "vae")
@@ -29,8 +31,8 @@ def load(settings: PipelineSettings, executor: Executor | None = None) -> Pipeli
 
     Raises:
         NotFound: A model folder does not exist.
-        PreconditionFailed: A folder does not contain such a pipeline, the device is unavailable, or
-            the executor cannot compute a component.
+        PreconditionFailed: A folder does not contain such a pipeline, the device is unavailable or
+            cannot do what ``settings.torch`` asks for, or the executor cannot compute a component.
     """
     diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
@@ -44,6 +46,7 @@ def load(settings: PipelineSettings, executor: Executor | None = None) -> Pipeli
         keep_memory()
     folders = settings.folders()
     try:
+        require(settings.torch, device_of(settings.device), getattr(torch, settings.dtype))
         loaded = _from_folders(settings, *folders)
         if settings.scheduler is not None:
             scheduler = _class(settings.scheduler, diffusers.SchedulerMixin)
@@ -55,6 +58,7 @@ def load(settings: PipelineSettings, executor: Executor | None = None) -> Pipeli
             take_over(loaded, executor, settings.device)
         for pipeline in loaded.values():
             pipeline.to(settings.device)
+        accelerate(loaded.values(), settings.torch)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError) as error:
         raise PreconditionFailed(f"the pipelines cannot be loaded: {error}") from error
     return Pipelines(

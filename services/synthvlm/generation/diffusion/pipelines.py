@@ -14,10 +14,13 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
+from synthvlm.generation.diffusion.embeddings import Embeddings
+from synthvlm.generation.diffusion.guidance import GuidanceEnd
 from synthvlm.generation.diffusion.layer_padding import pad_layers
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
 from synthvlm.generation.identity import Numerics, numerics_of
 from synthvlm.generation.pipeline import PipelineSettings
+from synthvlm.generation.torch.acceleration import attention_of
 from synthvlm.progress import Reporter
 from synthvlm.storage.batch_places import Places
 
@@ -53,6 +56,13 @@ class Pipelines:
         self._threads = settings.threads
         self._multiple = 1 if settings.pads_layers else settings.batch_multiple
         self._reserved = settings.reserved_places
+        self._torch = settings.torch
+        self._guidance = GuidanceEnd(settings.guidance_end)
+        self._embeddings = (
+            Embeddings(settings.cached_prompts, settings.batch_multiple, settings.reserved_places)
+            if settings.cached_prompts
+            else None
+        )
         for pipeline in self.by_role.values():
             pipeline.set_progress_bar_config(disable=True)
         if settings.pads_layers:
@@ -102,7 +112,8 @@ class Pipelines:
         rows += -rows % self._multiple
         copied = next(iter(batch.values()))
         padded = [requests[batch.get(place, copied)] for place in range(rows)]
-        images = self._run(padded, reporter)[list(batch)]
+        with attention_of(self._torch):
+            images = self._run(padded, reporter)[list(batch)]
         # NaN passes through the pipeline's clamp, so that it can still be seen here.
         finite = torch.isfinite(images).flatten(1).all(1).tolist()
         pixels = (images.nan_to_num() * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
@@ -122,22 +133,18 @@ class Pipelines:
         sampling = batch[0].sampling
         generators = [torch.Generator("cpu").manual_seed(request.seed) for request in batch]
 
-        def after_step(*_: Any) -> dict[str, Any]:
+        def after_step(
+            pipeline: Any, _: int, timestep: Any, given: dict[str, Any]
+        ) -> dict[str, Any]:
             reporter.check()
-            return {}
+            return self._guidance.after_step(pipeline, timestep, given)
 
         common: dict[str, Any] = {
-            "prompt": [request.prompt for request in batch],
-            # None is the model's own unconditional embedding; "" would override its choice.
-            "negative_prompt": [sampling.negative_prompt] * len(batch)
-            if sampling.negative_prompt
-            else None,
             # Both pipelines set up the whole schedule, and each runs its part of it.
             "num_inference_steps": sampling.steps,
-            "guidance_scale": sampling.guidance_scale,
             "generator": generators,
             "callback_on_step_end": after_step,
-            "callback_on_step_end_tensor_inputs": [],
+            "callback_on_step_end_tensor_inputs": self._guidance.inputs,
         }
         refiner = self._refiner if sampling.high_noise_fraction < 1 else None
         # Only SDXL's pipelines, which have a refiner, can run a part of the schedule.
@@ -145,6 +152,7 @@ class Pipelines:
         reporter.check()
         images = self._base(
             **common,
+            **self._conditions("base", batch, 0.0),
             **end,
             width=sampling.width,
             height=sampling.height,
@@ -154,12 +162,31 @@ class Pipelines:
         if refiner is not None:
             images = refiner(
                 **common,
+                **self._conditions("refiner", batch, sampling.high_noise_fraction),
                 image=images,
                 denoising_start=sampling.high_noise_fraction,
                 output_type="pt",
             ).images
         result: torch.Tensor = images.float()
         return result
+
+    def _conditions(self, role: str, batch: Sequence[ImageRequest], start: float) -> dict[str, Any]:
+        """Prompts and guidance of a pipeline's call that starts at a fraction of the schedule."""
+        sampling = batch[0].sampling
+        prompts = [request.prompt for request in batch]
+        # None is the model's own unconditional embedding; "" would override its choice.
+        negative = sampling.negative_prompt or None
+        scale = self._guidance.scale(self.by_role[role], sampling, start)
+        if self._embeddings is not None:
+            return {
+                "guidance_scale": scale,
+                **self._embeddings.of(role, self.by_role[role], prompts, negative, scale > 1),
+            }
+        return {
+            "guidance_scale": scale,
+            "prompt": prompts,
+            "negative_prompt": None if negative is None else [negative] * len(batch),
+        }
 
     def _noise(
         self, generators: Sequence[torch.Generator], width: int, height: int
@@ -169,7 +196,8 @@ class Pipelines:
         denoiser = getattr(self._base, "unet", None) or self._base.transformer
         shape = (denoiser.config.in_channels, height // factor, width // factor)
         noise = torch.stack([torch.randn(shape, generator=one) for one in generators])
-        return noise.to(self._base.device, self._base.dtype)
+        # The decoder, which the pipeline's own type is that of, may have another.
+        return noise.to(self._base.device, denoiser.dtype)
 
     def _truncates(self, prompt: str) -> bool:
         return any(
