@@ -458,7 +458,8 @@ def test_a_call_that_a_stopping_server_cancels_is_retried() -> None:
 def test_a_call_that_the_caller_gives_up_is_not_retried(echo: tuple[Echo, str]) -> None:
     _, address = echo
     channel = grpc.insecure_channel(address)
-    call = channel.unary_stream("/synthvlm.generation.v1.GenerationService/GenerateShard")(b"")
+    method: Any = channel.unary_stream("/synthvlm.generation.v1.GenerationService/GenerateShard")
+    call = method(b"")
     call.cancel()
     with pytest.raises(grpc.RpcError) as caught:
         next(call)
