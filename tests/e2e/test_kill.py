@@ -1,4 +1,8 @@
-"""``kill -9`` of everything in turn, and the same command again: as if nothing had happened."""
+"""``kill -9`` of everything in turn, and the same command again: as if nothing had happened.
+
+A service that is killed while it scores is met in ``tests/contracts/test_kill.py``, and every
+process at any moment in ``make kills``.
+"""
 
 import os
 import signal
@@ -60,12 +64,6 @@ KILLS: list[tuple[str, Condition, Victim, str]] = [
         "the generation service ended during the run",
     ),
     (
-        "alignment",
-        begins("score"),
-        service("alignment"),
-        "the alignment service ended during the run",
-    ),
-    (
         "step",
         begins("select"),
         process_of("step"),
@@ -75,14 +73,14 @@ KILLS: list[tuple[str, Condition, Victim, str]] = [
 ]
 
 
-def test_killed_in_every_stage(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+def test_killed_one_after_another(undisturbed: dict[str, Any], tmp_path: Path) -> None:
     """Each run resumes where the killed one before it stopped, up to the next kill."""
     place = place_in(tmp_path / "another directory with blanks")
     home, profile = place.home, str(place.profile)
     kill_the_command(place)
     lock = HomeLock(home, "up")
     assert lock.take()  # although its holder could not give it back
-    with lock, own_services(home, profile, "up", silent) as own:
+    with lock, own_services(home, profile, "up", silent, words=RUN) as own:
         services = own.processes
         for name, condition, victim, message in KILLS:
             process = place.start(*place.run_command())
