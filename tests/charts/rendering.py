@@ -30,6 +30,7 @@ APIS = (
     "gateway.networking.k8s.io/v1/HTTPRoute",
     "keda.sh/v1alpha1/ScaledObject",
     "kubeflow.org/v1/PyTorchJob",
+    "kubeflow.org/v1alpha1/PodDefault",
     "kueue.x-k8s.io/v1beta2/ClusterQueue",
     "monitoring.coreos.com/v1/PrometheusRule",
     "monitoring.coreos.com/v1/ServiceMonitor",
@@ -113,6 +114,7 @@ OPTIONS: dict[str, Values] = {
     "service-accounts": {
         "auth": {"kubernetes": {"audience": "synthvlm"}},
         "tls": {"enabled": True, "existingSecret": "the-certificate"},
+        "pipelines": {"podDefault": True, "serviceAccount": {"namespace": "team"}},
     },
     "plain-triton": {
         "tls": {"enabled": True, "existingSecret": "the-certificate", "triton": False},

@@ -1,5 +1,6 @@
 """Who may talk to whom, as whom, and over what."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,29 @@ def test_without_a_secret_callers_send_the_token_of_their_service_account() -> N
     assert named(objects, "ConfigMap", "synthvlm-pipelines")["data"]["token_audience"] == "synthvlm"
     with pytest.raises(RefusedError, match=r"auth\.oidc\.audience: say which tokens"):
         render({"auth.oidc.issuer": "https://provider.example.com"})
+
+
+def test_steps_get_the_token_of_their_service_account_from_a_pod_default() -> None:
+    """KFP cannot mount one; the labels are those that it and the pipelines give to their pods."""
+    objects = configuration("service-accounts")
+    default = named(objects, "PodDefault", "synthvlm-pipelines")
+    assert default["metadata"]["namespace"] == "team"
+    assert default["spec"]["selector"]["matchLabels"] == {
+        "pipelines.kubeflow.org/v2_component": "true",
+        "synthvlm.io/client": "true",
+    }
+    (volume,), (mount,) = default["spec"]["volumes"], default["spec"]["volumeMounts"]
+    assert mount["name"] == volume["name"]
+    (source,) = volume["projected"]["sources"]
+    file = f"{mount['mountPath']}/{source['serviceAccountToken']['path']}"
+    assert source["serviceAccountToken"]["audience"] == "synthvlm"
+    told = named(objects, "ConfigMap", "synthvlm-pipelines")["data"]
+    assert json.loads(told["SYNTHVLM_PIPELINES_ENVIRONMENT"])["SYNTHVLM_STEP_TOKEN_FILE"] == file
+    assert told["SYNTHVLM_STEP_TOKEN_FILE"] == file
+    assert "token_secret" not in told
+    for auth in ({"tokenSecret": "the-token", "kubernetes": {"audience": "synthvlm"}}, {}):
+        with pytest.raises(RefusedError, match=r"pipelines\.podDefault: it mounts tokens"):
+            render({"pipelines": {"podDefault": True}, "auth": auth})
 
 
 def test_services_read_who_may_call(tmp_path: Path) -> None:

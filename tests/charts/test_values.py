@@ -67,6 +67,10 @@ READ_WITH: dict[str, dict[str, Any]] = {
     "store.claim.size": WITH_FILES,
     "store.claim.storageClassName": WITH_FILES,
     "store.claim.accessMode": WITH_FILES,
+    "pipelines.podDefault": {
+        "auth": {"tokenSecret": ""},
+        "services": {"review": {"webPort": 0}},
+    },
     "exposure.className": WITH_INGRESS,
     "exposure.annotations": WITH_INGRESS,
     "exposure.tlsSecret": WITH_INGRESS,

@@ -34,6 +34,9 @@
 {{- if and $values.auth.oidc.issuer (not $values.auth.oidc.audience) -}}
   {{- fail "auth.oidc.audience: say which tokens are meant for these services; those for others must not open them" -}}
 {{- end -}}
+{{- if and $values.pipelines.podDefault (or $values.auth.tokenSecret (not $values.auth.kubernetes.audience)) -}}
+  {{- fail "pipelines.podDefault: it mounts tokens for auth.kubernetes.audience, so give that, and no auth.tokenSecret" -}}
+{{- end -}}
 {{- if and $keda (not $values.monitoring.prometheusAddress) -}}
   {{- fail "autoscaling.kind: keda asks Prometheus; give monitoring.prometheusAddress, for example http://prometheus-operated.monitoring:9090" -}}
 {{- end -}}
@@ -72,6 +75,7 @@
   (list (and $values.kueue.enabled $values.kueue.create) "kueue.x-k8s.io/v1beta2/ClusterQueue" "Kueue" "set kueue.enabled to false")
   (list (and $values.training.enabled (eq $values.training.kind "TrainJob")) "trainer.kubeflow.org/v1alpha1/ClusterTrainingRuntime" "Kubeflow Trainer 2.2 or newer" "set training.kind to PyTorchJob for Trainer 1, or training.enabled to false")
   (list (and $values.training.enabled (eq $values.training.kind "PyTorchJob")) "kubeflow.org/v1/PyTorchJob" "Kubeflow Trainer 1" "set training.kind to TrainJob, or training.enabled to false")
+  (list $values.pipelines.podDefault "kubeflow.org/v1alpha1/PodDefault" "Kubeflow's admission webhook" "set pipelines.podDefault to false")
   (list $gateway "gateway.networking.k8s.io/v1/HTTPRoute" "the Gateway API" "set exposure.kind to ingress or none")
   (list (and $gateway $values.exposure.grpc $values.tls.enabled) "gateway.networking.k8s.io/v1/BackendTLSPolicy" "the Gateway API 1.4 or newer" "set exposure.grpc to false")
   (list (and $gateway $values.exposure.envoyTimeout) "gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy" "Envoy Gateway" "leave exposure.envoyTimeout empty")
