@@ -6,11 +6,13 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from transformers import AutoTokenizer, CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from synthvlm.alignment.clip_score import clip_scores
 from synthvlm.alignment.engines import open_clip as engines
+from synthvlm.alignment.engines.preprocessing import preprocessing
 from synthvlm.alignment.warm_up import warm_up
 from synthvlm.errors import PreconditionFailed
 from synthvlm.model_folders import model_digest, resolve_model
@@ -55,6 +57,15 @@ def test_embeddings_are_open_clips(engine, images):
     assert np.abs(np.linalg.norm(made, axis=1) - 1).max() < 1e-6
     scores = clip_scores(made, engine.embed_texts(TEXTS))
     assert scores == pytest.approx(np.clip((seen * read).sum(1), 0, 1), abs=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["shortest", "squash", "longest"])
+@pytest.mark.parametrize("size", [(64, 64), (40, 40), (150, 150), (100, 80), (80, 100)])
+def test_inputs_are_open_clips_to_the_last_bit(mode, size):
+    transform = image_transform_v2(PreprocessCfg(size=64, resize_mode=mode), is_train=False)
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    image = Image.fromarray(pixels)
+    assert np.array_equal(preprocessing(transform)(image), transform(image).numpy())
 
 
 def test_long_texts_are_cut_at_77_tokens(engine):

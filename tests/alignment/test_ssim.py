@@ -59,11 +59,6 @@ def as_scikit_image(first, second):
     return float(np.mean(values))
 
 
-def ours(first, second, **options):
-    """Our value for pixels."""
-    return ssim(Image.fromarray(first), Image.fromarray(second), **options)
-
-
 @st.composite
 def pairs(draw, sides):
     """Two images of a size: unrelated, near to each other, or flat."""
@@ -85,35 +80,32 @@ def pairs(draw, sides):
 @settings(max_examples=25, deadline=None)
 @given(pairs(st.integers(MIN_SIDE, 17)))
 def test_ssim_is_its_definition(pair):
-    assert ours(*pair) == pytest.approx(naive(*pair), abs=1e-10)
+    assert ssim(*pair) == pytest.approx(naive(*pair), abs=1e-10)
 
 
 @settings(max_examples=25, deadline=None)
 @given(pairs(st.integers(WINDOW, 90)))
 def test_ssim_is_scikit_images(pair):
-    assert ours(*pair) == pytest.approx(as_scikit_image(*pair), abs=1e-10)
+    assert ssim(*pair) == pytest.approx(as_scikit_image(*pair), abs=1e-10)
 
 
 @settings(max_examples=30, deadline=None)
 @given(pairs(st.integers(MIN_SIDE, 40)))
 def test_ssim_is_symmetric_bounded_and_one_for_equals(pair):
     first, second = pair
-    value = ours(first, second)
+    value = ssim(first, second)
     assert -1 <= value <= 1
-    assert ours(second, first) == pytest.approx(value, abs=1e-12)
-    assert ours(first, first) == pytest.approx(1, abs=1e-14)
-    assert ours(first.transpose(1, 0, 2), second.transpose(1, 0, 2)) == pytest.approx(
+    assert ssim(second, first) == pytest.approx(value, abs=1e-12)
+    assert ssim(first, first) == pytest.approx(1, abs=1e-14)
+    assert ssim(first.transpose(1, 0, 2), second.transpose(1, 0, 2)) == pytest.approx(
         value, abs=1e-10
     )
 
 
-@pytest.mark.parametrize("width", [200, 1100])
-def test_bands_and_tiles_do_not_change_the_value(width):
-    rng = np.random.default_rng(3)
-    first, second = rng.integers(0, 256, (2, 60, width, 3), np.uint8)
-    whole = ours(first, second)
-    assert whole == pytest.approx(as_scikit_image(first, second), abs=1e-12)
-    assert [ours(first, second, band_bytes=size) for size in (1, 9_000)] == [whole, whole]
+@pytest.mark.parametrize("size", [(60, 200), (300, 33), (138, 42), (139, 43)])
+def test_tiles_and_strips_do_not_change_the_value(size):
+    first, second = np.random.default_rng(3).integers(0, 256, (2, *size, 3), np.uint8)
+    assert ssim(first, second) == pytest.approx(as_scikit_image(first, second), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +113,7 @@ def test_bands_and_tiles_do_not_change_the_value(width):
 )
 def test_the_window_fits_and_its_weights_are_a_mean(side, length):
     weights = window(side)
-    assert len(weights) == length
+    assert np.count_nonzero(weights) == length
     assert weights.sum() == pytest.approx(1, abs=1e-15)
     assert np.array_equal(weights, weights[::-1])
 
@@ -129,9 +121,9 @@ def test_the_window_fits_and_its_weights_are_a_mean(side, length):
 def test_images_that_cannot_be_compared_are_refused():
     image = np.zeros((8, 8, 3), np.uint8)
     with pytest.raises(ValueError, match="differ"):
-        ours(image, image[:, :7])
+        ssim(image, image[:, :7])
     with pytest.raises(ValueError, match="at least 8"):
-        ours(image[:7], image[:7])
+        ssim(image[:7], image[:7])
 
 
 def test_ssim_score_falls_with_what_the_vlm_cannot_see():
@@ -143,14 +135,14 @@ def test_ssim_score_falls_with_what_the_vlm_cannot_see():
     assert ssim_score(fine, 48) > ssim_score(fine, 32) > ssim_score(fine, 16)
 
 
-def test_the_degraded_image_is_pillows_bicubic_there_and_back():
-    rng = np.random.default_rng(1)
-    image = Image.fromarray(rng.integers(0, 256, (40, 56, 3), np.uint8))
+@pytest.mark.parametrize("size", [(40, 56), (56, 40), (40, 40)])
+def test_the_degraded_image_is_pillows_bicubic_there_and_back(size):
+    pixels = np.random.default_rng(1).integers(0, 256, (*size, 3), np.uint8)
+    image = Image.fromarray(pixels)
     small = image.resize((24, 24), Image.Resampling.BICUBIC)
-    expected = np.asarray(small.resize((56, 40), Image.Resampling.BICUBIC))
-    degraded = through_vlm(image, 24)
-    assert np.array_equal(np.asarray(degraded), expected)
-    assert ssim_score(image, 24) == ours(np.asarray(image), expected)
+    expected = np.asarray(small.resize(image.size, Image.Resampling.BICUBIC))
+    assert np.array_equal(through_vlm(pixels, 24), expected)
+    assert ssim_score(image, 24) == ssim(pixels, expected)
 
 
 def test_an_image_smaller_than_the_vlms_input_loses_little():

@@ -1,50 +1,43 @@
 """The structural similarity index (Wang et al. 2004), and the SSIMScore based on it.
 
 The index is computed in float64 in a fixed order: an image's value is the same on every processor,
-and does not depend on what else is scored. It is computed row by row by compiled code, so that
-memory is bounded and what is worked on stays in the cache.
+and does not depend on what else is scored.
 """
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from synthvlm.alignment.ssim_kernel import add_similarity
+from synthvlm.alignment.bicubic import resize_square
+from synthvlm.alignment.compiled import Pixels, Rows, rows_of
+from synthvlm.alignment.ssim_kernel import WINDOW, add_similarity
 
 SIGMA = 1.5
 """Standard deviation of the Gaussian window, in pixels."""
 
-WINDOW = 11
-"""Side of the window in pixels, if the image is at least as large."""
-
 MIN_SIDE = 8
 """Minimum width and height of an image, in pixels."""
 
-BAND_BYTES = 4 * 2**20
-"""Bytes of an image's pixels that are made into an array at a time."""
-
-Pixels = npt.NDArray[np.uint8]
-"""uint8 RGB of shape (height, width, 3)."""
-
-_Values = npt.NDArray[np.float64]
 _CHANNELS = 3
 
 
-def window(side: int) -> _Values:
-    """Weights of the Gaussian window along an axis of ``side`` pixels; their sum is 1.
+def window(side: int) -> npt.NDArray[np.float64]:
+    """The 11 weights of the Gaussian window along an axis of ``side`` pixels; their sum is 1.
 
-    The window has 11 weights; along an axis shorter than that, the largest odd number that fits.
+    Along an axis shorter than that, the outer ones are zero: as many are left as the largest odd
+    number that fits.
     """
-    length = min(WINDOW, side - 1 + side % 2)
-    offsets = range(-(length // 2), length // 2 + 1)
-    weights = [math.exp(-(offset**2) / (2 * SIGMA**2)) for offset in offsets]
+    reach = min(WINDOW, side - 1 + side % 2) // 2
+    weights = [
+        math.exp(-(offset**2) / (2 * SIGMA**2)) if abs(offset) <= reach else 0.0
+        for offset in range(-(WINDOW // 2), WINDOW // 2 + 1)
+    ]
     return np.array(weights) / math.fsum(weights)
 
 
-def ssim(first: Image.Image, second: Image.Image, band_bytes: int = BAND_BYTES) -> float:
+def ssim(first: Pixels, second: Pixels) -> float:
     """Mean structural similarity of two images of the same size.
 
     The mean is over all positions where the window lies wholly within the image, and over the three
@@ -52,9 +45,8 @@ def ssim(first: Image.Image, second: Image.Image, band_bytes: int = BAND_BYTES) 
     ``gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255``.
 
     Args:
-        first: RGB, at least 8 pixels a side.
-        second: RGB of the same size.
-        band_bytes: Bytes of pixels made into an array at a time; does not affect the result.
+        first: At least 8 pixels a side.
+        second: Of the same size.
 
     Returns:
         -1 to 1; 1 exactly when the images are equal.
@@ -62,32 +54,27 @@ def ssim(first: Image.Image, second: Image.Image, band_bytes: int = BAND_BYTES) 
     Raises:
         ValueError: The sizes differ, or a side is shorter than 8 pixels.
     """
-    if first.size != second.size:
-        raise ValueError(f"sizes {first.size} and {second.size} differ")
-    width, height = first.size
+    if first.shape != second.shape:
+        raise ValueError(f"shapes {first.shape} and {second.shape} differ")
+    height, width, _ = first.shape
     if min(height, width) < MIN_SIDE:
         raise ValueError(f"{width} x {height} pixels: at least {MIN_SIDE} a side are needed")
     down, across = window(height), window(width)
-    sums = np.zeros((width - len(across) + 1) * _CHANNELS)
-    rows = max(1, band_bytes // (width * _CHANNELS))
-    for top, bottom in _bands(height, rows, len(down) - 1):
-        x, y = _rows(first, top, bottom), _rows(second, top, bottom)
-        add_similarity(x, y, down, across, _CHANNELS, sums)
-    return math.fsum(sums) / float((height - len(down) + 1) * len(sums))
+    x, y = (_rows(pixels, down, across) for pixels in (first, second))
+    sums = np.zeros(x.shape[1] - (WINDOW - 1) * _CHANNELS)
+    add_similarity(x, y, down, across, sums)
+    return math.fsum(sums) / float((len(x) - WINDOW + 1) * len(sums))
 
 
-def _bands(height: int, rows: int, margin: int) -> Iterator[tuple[int, int]]:
-    """Bands of an image, each of which begins ``margin`` rows before the end of the last."""
-    for top in range(0, height - margin, rows):
-        yield top, min(top + rows + margin, height)
+def _rows(pixels: Pixels, down: npt.NDArray[np.float64], across: npt.NDArray[np.float64]) -> Rows:
+    """Rows of an image, with a margin under those weights of a window that are zero."""
+    above, aside = (int(np.sum(weights == 0)) // 2 for weights in (down, across))
+    if above or aside:
+        pixels = np.pad(pixels, ((above, above), (aside, aside), (0, 0)))
+    return rows_of(pixels)
 
 
-def _rows(image: Image.Image, top: int, bottom: int) -> Pixels:
-    band = np.asarray(image.crop((0, top, image.width, bottom)))
-    return band.reshape(bottom - top, image.width * _CHANNELS)
-
-
-def through_vlm(image: Image.Image, vlm_size: int) -> Image.Image:
+def through_vlm(pixels: Pixels, vlm_size: int) -> Pixels:
     """The image as a VLM of input size ``vlm_size`` sees it, at its original size.
 
     The image is resized to ``vlm_size`` x ``vlm_size`` and back with Pillow's antialiased bicubic
@@ -96,11 +83,14 @@ def through_vlm(image: Image.Image, vlm_size: int) -> Image.Image:
     CLIP's centre crop are equivalent.
 
     Args:
-        image: RGB.
+        pixels: The image.
         vlm_size: Pixels.
     """
-    small = image.resize((vlm_size, vlm_size), Image.Resampling.BICUBIC)
-    return small.resize(image.size, Image.Resampling.BICUBIC)
+    height, width, _ = pixels.shape
+    if height == width:
+        return resize_square(resize_square(pixels, vlm_size), width)
+    small = Image.fromarray(pixels).resize((vlm_size, vlm_size), Image.Resampling.BICUBIC)
+    return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
 def ssim_score(image: Image.Image, vlm_size: int) -> float:
@@ -113,4 +103,5 @@ def ssim_score(image: Image.Image, vlm_size: int) -> float:
     Returns:
         -1 to 1.
     """
-    return ssim(image, through_vlm(image, vlm_size))
+    pixels = np.asarray(image)
+    return ssim(pixels, through_vlm(pixels, vlm_size))

@@ -22,7 +22,7 @@ def warm_up(engine: Engine, batch_size: int) -> float:
         Largest difference between an embedding alone and in the batch. Anything but 0 is logged as
         a warning: scores depend on their batch on this machine.
     """
-    ssim_score(Image.new("RGB", (MIN_SIDE, MIN_SIDE)), MIN_SIDE)
+    ssim_score(Image.new("RGB", (MIN_SIDE, MIN_SIDE)), 2 * MIN_SIDE)
     noise = np.random.default_rng(0).integers(0, 256, (batch_size, _SIDE, _SIDE, 3), np.uint8)
     images = [engine.preprocess(Image.fromarray(pixels)) for pixels in noise]
     texts = [f"warm-up {number}" for number in range(batch_size)]

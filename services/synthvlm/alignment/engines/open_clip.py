@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoTokenizer
 
 from synthvlm.alignment.engine import Floats
+from synthvlm.alignment.engines.preprocessing import Preprocess, preprocessing
 from synthvlm.alignment.engines.transformers_clip import is_transformers_folder, translate
 from synthvlm.errors import PreconditionFailed
 from synthvlm.model_folders import model_digest
@@ -51,7 +52,7 @@ class OpenClipEngine:
     def __init__(
         self,
         model: Any,
-        preprocess: Callable[[Image.Image], torch.Tensor],
+        preprocess: Preprocess,
         tokenize: Tokenize,
         digest: str,
         threads: int,
@@ -74,8 +75,7 @@ class OpenClipEngine:
 
     def preprocess(self, image: Image.Image) -> Floats:
         """See ``Engine.preprocess``."""
-        pixels: Floats = self._preprocess(image).numpy()
-        return pixels
+        return self._preprocess(image)
 
     def embed_images(self, inputs: Sequence[Floats]) -> Floats:
         """See ``Engine.embed_images``."""
@@ -125,7 +125,7 @@ def load(folder: Path, *, device: str, threads: int, batch_multiple: int) -> Ope
             f"open_clip (open_clip_config.json) or transformers (config.json of a CLIPModel)"
         ) from error
     return OpenClipEngine(
-        model, preprocess, tokenize, model_digest(folder), threads, batch_multiple
+        model, preprocessing(preprocess), tokenize, model_digest(folder), threads, batch_multiple
     )
 
 
