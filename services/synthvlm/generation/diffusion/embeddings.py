@@ -21,9 +21,9 @@ _Key = tuple[str, str, str | None, bool]
 class Embeddings:
     """The embeddings of the last prompts.
 
-    Prompts that are not known are encoded together, padded to ``multiple`` like any batch, at places
-    that are not reserved. An embedding is then the one that the pipeline computes itself at such a
-    place, bit for bit.
+    Prompts that are not known are encoded together, padded to ``multiple`` like any batch, at
+    places that are not reserved. An embedding is then the one that the pipeline computes itself at
+    such a place, bit for bit.
 
     Args:
         capacity: Prompts that are kept, of base and refiner together.
