@@ -41,7 +41,10 @@ import() { # a file system as an image
 # Packages are unpacked, not configured, so neither Perl nor a package manager is needed: what their scripts
 # would have done is done here. A record of each stays in /var/lib/dpkg/status.d, where scanners look for it.
 base="$work/base"
-unneeded='openssl|debconf|dpkg|tar|mawk' # asked for by others, and used by nothing here
+# Asked for by others, and used by nothing here: tools, and libraries of those and of curses, nis and dbm.
+unneeded='openssl|debconf|dpkg|tar|mawk|libacl1|libselinux1|libpcre2-8-0|libmd0|libdebconfclient0|libdb5.3'
+unneeded="$unneeded|libnsl2|libtirpc3|libtirpc-common|libgssapi-krb5-2|libkrb5-3|libk5crypto3|libkrb5support0"
+unneeded="$unneeded|libkeyutils1|libcom-err2|libreadline8|readline-common|libncursesw6"
 mkdir "$work/records"
 record="cd \"\$1\"; for deb in var/cache/apt/archives/*.deb; do
   name=\$(dpkg-deb --field \$deb Package)
@@ -52,6 +55,8 @@ record="cd \"\$1\"; for deb in var/cache/apt/archives/*.deb; do
 done"
 debian --variant=extract --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr --extract-hook="$record" \
   --dpkgopt='path-exclude=/usr/lib/*/gconv/*' --dpkgopt='path-exclude=/usr/share/perl5/*' \
+  --dpkgopt='path-exclude=/usr/share/zoneinfo/right/*' --dpkgopt='path-exclude=/usr/bin/tini-static' \
+  --dpkgopt='path-exclude=/usr/lib/python3.11/test/*' --dpkgopt='path-exclude=/usr/lib/python3.11/pydoc_data/*' \
   --include=base-files,base-passwd,netbase,tzdata,busybox-static,tini,ca-certificates \
   --include=libc6,libgcc-s1,libstdc++6,libssl3,libsqlite3-0 \
   --include=python3.11-minimal,libpython3.11-stdlib \
@@ -66,8 +71,6 @@ cp "$base/usr/share/base-passwd/group.master" "$base/etc/group"
 cat "$base"/usr/share/ca-certificates/mozilla/*.crt > "$base/etc/ssl/certs/ca-certificates.crt"
 mkdir -p "$base/usr/lib/ssl"
 ln -s /etc/ssl/certs/ca-certificates.crt "$base/usr/lib/ssl/cert.pem"
-chroot "$base" python3 -m compileall -qq --invalidation-mode unchecked-hash \
-  -x 'lib2to3|pydoc|turtle|distutils' /usr/lib/python3.11
 tar --create --file "$work/base.tar" --directory "$base" --one-file-system --numeric-owner .
 import "$work/base.tar" "$image"
 

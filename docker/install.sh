@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs pinned packages (a requirement file), or a project (a folder), into /layer/opt/synthvlm: what of the
-# virtual environment /opt/synthvlm they make up. PyTorch comes from TORCH_INDEX if that is given.
+# virtual environment /opt/synthvlm they make up. PyTorch comes from TORCH_INDEX if that is given; STACK is
+# that of the image.
 #
 #     install.sh FILE|FOLDER
 set -eu
@@ -24,5 +25,7 @@ fi
 pip --python /opt/synthvlm/bin/python3 install --no-index --no-deps --no-compile --root /layer /wheels/*.whl
 rm -r /wheels
 /tools/bin/trim.sh /layer/opt/synthvlm/lib
-# Compiled for good, as the files of an image do not change. Some packages have templates that are not Python.
-python3 -m compileall -qq -j 0 --invalidation-mode unchecked-hash -s /layer /layer || true
+# Where size matters less than time, everything is compiled; docker/compile.py compiles the rest of what is
+# imported. Some packages have templates that are not Python.
+[ "${STACK:-light}" = light ] ||
+  python3 -m compileall -qq -j 0 --invalidation-mode unchecked-hash -s /layer /layer || true

@@ -17,12 +17,16 @@ sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest tests first, those of the whole chain.
+    """Puts first the longest tests, those of the whole chain, and then what shares other services.
 
-    With several test processes the first one then runs them all, on one set of services, while the
-    others take over the rest: none waits at the end for a test of minutes.
+    With several test processes the first one then runs them all, on services that are started once,
+    while the others take over the rest: none waits at the end for a test of minutes.
     """
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
+    items.sort(key=lambda item: (not item.get_closest_marker("e2e"), not _shares_services(item)))
+
+
+def _shares_services(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and "addresses" in item.fixturenames
 
 
 @pytest.fixture(scope="session")

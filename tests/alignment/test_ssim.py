@@ -102,7 +102,7 @@ def test_ssim_is_symmetric_bounded_and_one_for_equals(pair):
     )
 
 
-@pytest.mark.parametrize("size", [(60, 200), (300, 33), (138, 42), (139, 43)])
+@pytest.mark.parametrize("size", [(60, 200), (300, 33), (138, 42), (139, 43), (267, 11)])
 def test_tiles_and_strips_do_not_change_the_value(size):
     first, second = np.random.default_rng(3).integers(0, 256, (2, *size, 3), np.uint8)
     assert ssim(first, second) == pytest.approx(as_scikit_image(first, second), abs=1e-12)

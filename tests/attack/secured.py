@@ -27,7 +27,7 @@ from tests.serving.certificates import Authority
 from tests.serving.identity_servers import AUDIENCE, ApiServer, files
 
 OWN = "the-service-s-own-token"
-_START_SECONDS = 300.0
+_START_SECONDS = 900
 
 
 def requests_about_nothing(root: Path) -> dict[str, Message]:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from concurrent import futures
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -48,18 +49,31 @@ class Artist(generation_pb2_grpc.GenerationServiceServicer):
         )
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """The home that commands use."""
+    place = Home(tmp_path_factory.mktemp("gallery") / "home")
+    place.prepare()
+    return place
+
+
+@pytest.fixture(scope="module")
+def settings(home: Home) -> dict[str, Any]:
+    """Those of its generation service."""
+    return asked_settings(home, "mini", ["generation"])["generation"]
+
+
 @pytest.fixture
-def artist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Artist]:
-    """The generation service of the home that commands use."""
+def artist(
+    home: Home, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Artist]:
+    """Its generation service."""
     drawing = Artist()
     server = grpc.server(futures.ThreadPoolExecutor(4))
     generation_pb2_grpc.add_GenerationServiceServicer_to_server(drawing, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
     address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
-    home = Home(tmp_path / "home")
-    home.prepare()
-    settings = asked_settings(home, "mini", ["generation"])["generation"]
     running = {"generation": {"address": address, "pid": os.getpid(), "settings": settings}}
     home.services_file.write_text(json.dumps({"profile": "mini", "running": running}))
     monkeypatch.setenv("SYNTHVLM_HOME", str(home.root))

@@ -29,8 +29,9 @@ from synthvlm.dataset.v1.dataset_pb2 import AssembleRequest
 from synthvlm.generation.v1.generation_pb2 import GenerateImageRequest
 from synthvlm.local.services import Running, Services
 from synthvlm.local.words import RUN
+from synthvlm.training.processes import STOPPED_STATUS
 from synthvlm_pipelines.requests import StageRequests
-from tests.charts.objects import Object
+from tests.charts.objects import Object, Template
 from tests.charts.rendering import render
 from tests.contracts.words import ROOT
 from tests.images.containers import PREFIX, Container, Node, network, podman, pods
@@ -45,7 +46,7 @@ SHARD, REPEATS, FRACTION = 250, 2, 0.4
 """As in `make demo`."""
 
 WORDS = ("caption", "generation", "alignment", "dataset", "review")
-LIGHT = ("caption", "dataset", "pipelines")
+LIGHT = ("caption", "dataset", "review", "pipelines")
 """Images that stay below LIGHT_BYTES."""
 LIGHT_BYTES = 300_000_000
 IMAGES = (*WORDS, "pipelines", "training", "evaluation")
@@ -148,6 +149,7 @@ def test_a_model_is_trained_on_it_and_evaluated(node: Node) -> None:
     )  # fmt: skip
     assert trained.finished(3600) == 0, trained.logs()[-5000:]
     model = last_event(trained)["values"]
+    assert the_same_stopped_after_a_step(node, runtime, request) == STOPPED_STATUS
     LOG.info("model: %s", model["digest"])
     request = {
         "name": "demo", "store": "file:///data/store",
@@ -211,6 +213,38 @@ def test_an_image_holds_what_it_runs_and_nothing_that_builds(word: str) -> None:
 def test_an_image_without_models_is_small(word: str) -> None:
     (image,) = json.loads(podman("image", "inspect", f"{PREFIX}synthvlm/{word}:{__version__}"))
     assert image["Size"] < LIGHT_BYTES
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_what_a_service_imports_is_compiled(word: str) -> None:
+    name = f"{PREFIX}synthvlm/{word}:{__version__}"
+    program = (
+        f"import os, sys, synthvlm.{word}.service; cached = "
+        "[getattr(one, '__cached__', None) for one in list(sys.modules.values())]; "
+        "print(len(cached), [path for path in cached if path and not os.path.exists(path)])"
+    )
+    ran = podman("run", "--rm", "--network", "none", "--entrypoint", "python3", name, "-c", program)
+    count, _, source = ran.partition(" ")
+    assert int(count) > 500
+    assert source == "[]"
+
+
+def the_same_stopped_after_a_step(node: Node, runtime: Template, request: dict[str, Any]) -> int:
+    """Asks for a longer training in the image's own way, and ends it; its status."""
+    longer = {**request, "training": {"processes": 1, "finetune": {"steps": 5000}}}
+    (node.volume("synthvlm-data") / "longer.json").write_text(json.dumps(longer))
+    job = node.start(
+        runtime, "synthvlm-stopped",
+        command=["/opt/synthvlm/bin/entrypoint", "--request", "/data/longer.json"],
+    )  # fmt: skip
+    deadline = time.monotonic() + 600
+    while '"stage": "finetune", "done"' not in job.logs():
+        assert job.state["Running"], job.logs()
+        assert time.monotonic() < deadline, job.logs()
+        time.sleep(1)
+    status, _ = job.stop()
+    assert last_event(job)["state"] == "stopped"
+    return status
 
 
 def step_template(node: Node) -> Any:

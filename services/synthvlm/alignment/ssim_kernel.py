@@ -33,7 +33,8 @@ _STRIP = 128
 _TOGETHER = 4
 """Rows made at once from the rows that their windows share."""
 
-_MARGIN = (WINDOW - 1) * _CHANNELS
+_SHARED = WINDOW - 1
+_MARGIN = _SHARED * _CHANNELS
 _WIDE = _TILE + _MARGIN
 _ROW = _PLANES * _TILE
 
@@ -57,20 +58,27 @@ def add_similarity(
     rows, values = first.shape
     planes = np.empty(_PLANES * _WIDE, np.float32)
     # Each row has a tile of each plane. Rows beyond the last are read, and not used.
-    smooth = np.zeros((_STRIP + WINDOW - 1 + _TOGETHER) * _ROW)
+    smooth = np.zeros((_STRIP + _SHARED + _TOGETHER) * _ROW)
     means = np.empty(_TOGETHER * _ROW)
     for left in range(0, values - _MARGIN, _TILE):
         places = min(_TILE, values - _MARGIN - left)
         right = left + places + _MARGIN
-        for top in range(0, rows - WINDOW + 1, _STRIP):
-            here = min(_STRIP, rows - WINDOW + 1 - top)
-            for row in range(here + WINDOW - 1):
-                _combine(first[top + row, left:right], second[top + row, left:right], planes)
-                _smooth_across(planes, places, across, smooth[row * _ROW :])
+        column = sums[left : left + places]
+        ready = 0
+        for top in range(0, rows - _SHARED, _STRIP):
+            if top:
+                smooth[: _SHARED * _ROW] = smooth[_STRIP * _ROW : (_STRIP + _SHARED) * _ROW]
+                ready = _SHARED
+            here = min(_STRIP, rows - _SHARED - top)
             for row in range(0, here, _TOGETHER):
-                _smooth_down(smooth[row * _ROW :], places, down, means)
-                for made in range(min(_TOGETHER, here - row)):
-                    _add(means[made * _ROW :], sums[left : left + places])
+                made = min(_TOGETHER, here - row)
+                for line in range(ready, row + made + _SHARED):
+                    _combine(first[top + line, left:right], second[top + line, left:right], planes)
+                    _smooth_across(planes, places, across, smooth, line * _ROW)
+                ready = row + made + _SHARED
+                _smooth_down(smooth, row * _ROW, places, down, means)
+                for k in range(made):
+                    _add(means, k * _ROW, column)
 
 
 @compiled
@@ -86,12 +94,14 @@ def _combine(first: Rows, second: Rows, planes: _Singles) -> None:
 
 
 @compiled
-def _smooth_across(planes: _Singles, places: int, across: _Doubles, smooth: _Doubles) -> None:
+def _smooth_across(
+    planes: _Singles, places: int, across: _Doubles, smooth: _Doubles, start: int
+) -> None:
     w0, w1, w2 = across[0], across[1], across[2]
     w3, w4, w5 = across[3], across[4], across[5]
     for plane in range(_PLANES):
         x = planes[plane * _WIDE :]
-        mean = smooth[plane * _TILE :]
+        mean = smooth[start + plane * _TILE :]
         for j in range(places):
             mean[j] = (
                 np.float64(x[j + 15]) * w5
@@ -104,11 +114,13 @@ def _smooth_across(planes: _Singles, places: int, across: _Doubles, smooth: _Dou
 
 
 @compiled
-def _smooth_down(smooth: _Doubles, places: int, down: _Doubles, means: _Doubles) -> None:
+def _smooth_down(
+    smooth: _Doubles, start: int, places: int, down: _Doubles, means: _Doubles
+) -> None:
     w0, w1, w2 = down[0], down[1], down[2]
     w3, w4, w5 = down[3], down[4], down[5]
     for plane in range(_PLANES):
-        x = smooth[plane * _TILE :]
+        x = smooth[start + plane * _TILE :]
         mean = means[plane * _TILE :]
         for j in range(places):
             x0, x1, x2, x3 = x[j], x[j + _ROW], x[j + 2 * _ROW], x[j + 3 * _ROW]
@@ -127,12 +139,13 @@ def _smooth_down(smooth: _Doubles, places: int, down: _Doubles, means: _Doubles)
 
 
 @compiled
-def _add(means: _Doubles, sums: _Doubles) -> None:
+def _add(means: _Doubles, start: int, sums: _Doubles) -> None:
     """Equation 13 of Wang et al., with 2 C1 and 2 C2 as above and below the line are doubled."""
+    x = means[start:]
     for j in range(len(sums)):
-        s, d = means[j], means[_TILE + j]
+        s, d = x[j], x[_TILE + j]
         ss, dd = s * s, d * d
-        variance_s, variance_d = means[2 * _TILE + j] - ss, means[3 * _TILE + j] - dd
+        variance_s, variance_d = x[2 * _TILE + j] - ss, x[3 * _TILE + j] - dd
         sums[j] += ((ss - dd + 2 * C1) * (variance_s - variance_d + 2 * C2)) / (
             (ss + dd + 2 * C1) * (variance_s + variance_d + 2 * C2)
         )
