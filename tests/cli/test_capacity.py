@@ -72,6 +72,19 @@ def test_the_document_has_the_products_with_rate_steps_and_price() -> None:
         assert source in gpu.source
 
 
+def test_a_measured_rate_stands_before_a_published_one_and_is_called_so() -> None:
+    measured, published = estimates(Plan(steps=20), ["H200", "H100"])
+    assert (measured.rate, published.rate) == ("measured", "published")
+    assert measured.images_an_hour == pytest.approx(1.55 * 3600)
+    documented = {name: cells for name, *cells in rows("What was measured")}
+    assert set(documented) == {gpu.name for gpu in GPUS.values() if gpu.measured is not None}
+    for name, (rate, steps, known, share) in documented.items():
+        gpu = GPUS[name]
+        assert gpu.measured is not None
+        assert (float(rate), int(steps), float(known)) == (gpu.measured, gpu.steps, gpu.rate)
+        assert share == f"{gpu.measured / gpu.rate:.2f}"
+
+
 def test_the_document_says_what_the_command_estimates(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -86,6 +99,7 @@ def test_the_document_says_what_the_command_estimates(
             f"{one['gpu_hours']:,.0f}",
             f"{one['days']:,.1f}",
             f"{one['cost']:,.0f}",
+            one["rate"],
         ]
 
 
@@ -93,7 +107,7 @@ def test_the_table_for_people_has_the_same_numbers(capsys: pytest.CaptureFixture
     assert run(["capacity", "--gpu", "L40S", "--gpus", "64"]) == 0
     printed = capsys.readouterr().out
     assert "1,000,000 images of 60 steps" in printed
-    assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,415", printed)
+    assert re.search(r"L40S\s+828\s+1,208\s+0\.8\s+16\s+2,415\s+published", printed)
 
 
 LLAVA = {"pretrain": 558_128, "finetune": 665_298}

@@ -77,7 +77,7 @@ COMMANDS = (
     Entry(
         "capacity",
         "capacity.command:capacity",
-        "Estimate GPU hours and cost of SDXL images or of a training, from published throughput.",
+        "Estimate GPU hours and cost of SDXL images or of a training, from known throughput.",
     ),
     Entry(
         "datasets",

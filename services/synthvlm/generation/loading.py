@@ -1,9 +1,12 @@
-"""Loads the pipelines of a profile, with its executor."""
+"""Loads the pipelines of a profile, with its executor, and compiles what is to be compiled."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
+from synthvlm.generation.engine import ImageRequest
+from synthvlm.progress import SILENT
 
 if TYPE_CHECKING:
     from synthvlm.generation.diffusion.executor import Executor
@@ -20,7 +23,21 @@ def load_pipelines(settings: GenerationSettings) -> "Pipelines":
     prepare_cpu()
     from synthvlm.generation.diffusion.loading import load
 
-    return load(settings.pipeline, executor_of(settings))
+    pipelines = load(settings.pipeline, executor_of(settings))
+    if settings.pipeline.torch.compiles:
+        _compile(pipelines, settings)
+    return pipelines
+
+
+def _compile(pipelines: "Pipelines", settings: GenerationSettings) -> None:
+    """Makes a batch that reaches everything that is compiled, before anyone waits for one."""
+    sampling = settings.sampling
+    refines = sampling.high_noise_fraction < 1
+    short = replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
+    ends = settings.pipeline.guidance_end < 1
+    for scale in {sampling.guidance_scale, 1.0 if ends else sampling.guidance_scale}:
+        request = ImageRequest("compilation", 0, replace(short, guidance_scale=scale))
+        pipelines.generate([request], SILENT)
 
 
 def executor_of(settings: GenerationSettings) -> "Executor | None":

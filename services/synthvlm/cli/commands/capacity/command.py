@@ -53,7 +53,7 @@ def capacity(
         typer.Option(
             "--efficiency",
             metavar="F",
-            help="Fraction of the published rate, above 0 and at most 1.",
+            help="Fraction of the rate, above 0 and at most 1.",
         ),
     ] = 1.0,
     price: Annotated[
@@ -102,7 +102,7 @@ def capacity(
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Estimate GPU hours and cost of SDXL images or of a training, from published throughput.
+    """Estimate GPU hours and cost of SDXL images or of a training, from known throughput.
 
     docs/capacity.md explains the arithmetic and names the sources. Give your own
     prices: the defaults are round placeholders.
@@ -237,6 +237,7 @@ def _show(plan: Plan, found: Sequence[Estimate]) -> None:
     table = Table("GPU", box=None)
     for heading in right:
         table.add_column(heading, justify="right")
+    table.add_column("rate")
     for one in found:
         table.add_row(
             one.gpu,
@@ -245,6 +246,7 @@ def _show(plan: Plan, found: Sequence[Estimate]) -> None:
             f"{one.days:,.1f}",
             f"{one.nodes:,}",
             f"{one.cost:,.0f}",
+            one.rate,
         )
     console = stdout_console()
     console.say(f"{plan.images:,} images of {plan.steps} steps")

@@ -1,4 +1,4 @@
-"""What a run took of GPUs, beside what the published rates had promised for it."""
+"""What a run took of GPUs, beside what the known rates had promised for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,11 +1,13 @@
 """How long a pool of GPUs takes to synthesise a number of SDXL images, and at what cost.
 
-All of it is arithmetic on published throughput: images per second of one GPU at a number of steps,
-scaled to the number of steps wanted. ``docs/capacity.md`` explains it and names the sources.
+All of it is arithmetic on throughput: images per second of one GPU at a number of steps, scaled to
+the number of steps wanted. It is this project's own where it was measured, and a published one
+elsewhere. ``docs/capacity.md`` explains it and names the sources.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from synthvlm.errors import InvalidInput
 
@@ -15,14 +17,17 @@ HOURS_A_DAY = 24
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU product, as published.
+    """A GPU product.
 
     Attributes:
-        rate: Images per second of one GPU: SDXL base, 1024x1024, classifier-free guidance.
+        rate: Published images per second of one GPU: SDXL base, 1024x1024, classifier-free
+            guidance.
         steps: Denoising steps at which the rate was published.
         source: Where the rate was published.
         price: US dollars per GPU hour: a round placeholder.
         node: GPUs in a typical node.
+        measured: Images per second that this project measured at as many steps, with the settings
+            of the profiles for GPUs; None: not measured.
     """
 
     name: str
@@ -31,6 +36,7 @@ class Gpu:
     source: str
     price: float
     node: int
+    measured: float | None = None
 
 
 MLPERF = "MLPerf Inference, SDXL, offline"
@@ -45,7 +51,7 @@ GPUS = {
         Gpu("H100", 2.04, 20, MLPERF, 5.0, 8),
         Gpu("A100", 0.36, 30, MODEL_CARD, 2.0, 8),
         Gpu("L40S", 0.69, 20, MLPERF, 2.0, 4),
-        Gpu("H200", 2.40, 20, MLPERF, 6.0, 8),
+        Gpu("H200", 2.40, 20, MLPERF, 6.0, 8, measured=1.55),
         Gpu("B200", 4.07, 20, MLPERF, 10.0, 8),
         Gpu("L4", 0.25, 20, MLPERF, 1.0, 1),
         Gpu("A10", 0.12, 30, MODEL_CARD, 1.0, 1),
@@ -58,13 +64,13 @@ USUAL = ("H100", "A100", "L40S")
 
 @dataclass(frozen=True)
 class Plan:
-    """What to make, and at what fraction of each GPU's published rate.
+    """What to make, and at what fraction of each GPU's rate.
 
     Attributes:
         images: Images in all, repeats included.
         steps: Denoising steps of base and refiner together.
         gpus: GPUs that work at the same time.
-        efficiency: Fraction of the published rate that is reached, above 0 to 1: encoding, storage,
+        efficiency: Fraction of the GPU's rate that is reached, above 0 to 1: encoding, storage,
             half-filled batches, interrupted nodes.
         prices: US dollars per GPU hour by product, in place of the defaults.
     """
@@ -97,6 +103,7 @@ class Estimate:
         gpu_hours: Hours of all GPUs added up.
         days: Days that the plan takes on all of its GPUs.
         cost: US dollars for all GPU hours.
+        rate: Whether the GPU's rate was ``measured`` or ``published``.
     """
 
     gpu: str
@@ -105,6 +112,7 @@ class Estimate:
     days: float
     nodes: int
     cost: float
+    rate: Literal["measured", "published"]
 
 
 def estimates(plan: Plan, names: Sequence[str] = USUAL) -> list[Estimate]:
@@ -119,7 +127,8 @@ def estimates(plan: Plan, names: Sequence[str] = USUAL) -> list[Estimate]:
 def _estimate(plan: Plan, gpu: Gpu) -> Estimate:
     # A step costs the same wherever it stands in the schedule; the rest of an image (encoders,
     # VAE) is scaled with the steps too, which makes estimates for more steps a little too high.
-    images_an_hour = gpu.rate * gpu.steps / plan.steps * plan.efficiency * SECONDS_AN_HOUR
+    rate = gpu.rate if gpu.measured is None else gpu.measured
+    images_an_hour = rate * gpu.steps / plan.steps * plan.efficiency * SECONDS_AN_HOUR
     gpu_hours = plan.images / images_an_hour
     return Estimate(
         gpu=gpu.name,
@@ -128,6 +137,7 @@ def _estimate(plan: Plan, gpu: Gpu) -> Estimate:
         days=gpu_hours / plan.gpus / HOURS_A_DAY,
         nodes=-(-plan.gpus // gpu.node),
         cost=gpu_hours * plan.prices.get(gpu.name, gpu.price),
+        rate="published" if gpu.measured is None else "measured",
     )
 
 
