@@ -1,16 +1,24 @@
-"""Loads the pipelines of a profile, with its executor, and compiles what is to be compiled."""
+"""Loads the pipelines of a profile, with its executor, compiled and padded as they need it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import structlog
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
-from synthvlm.generation.engine import ImageRequest
+from synthvlm.generation.engine import ImageRequest, Sampling
 from synthvlm.progress import SILENT
 
 if TYPE_CHECKING:
     from synthvlm.generation.diffusion.executor import Executor
     from synthvlm.generation.diffusion.pipelines import Pipelines
+
+_log = structlog.get_logger(__name__)
+
+_FEW: Final = (1, 2, 3)
+"""Sizes of batches that kernels were seen to compute otherwise than larger ones."""
 
 
 def load_pipelines(settings: GenerationSettings) -> "Pipelines":
@@ -29,15 +37,38 @@ def load_pipelines(settings: GenerationSettings) -> "Pipelines":
     return pipelines
 
 
+def settle_padding(pipelines: "Pipelines", settings: GenerationSettings) -> None:
+    """Pads whole batches where padding single layers is not enough, as a few images show."""
+    if settings.pipeline.pads_layers and not _few_are_alike(pipelines, settings):
+        _log.warning("padding single layers is not enough on this processor; batches are padded")
+        pipelines.pad_batches()
+
+
 def _compile(pipelines: "Pipelines", settings: GenerationSettings) -> None:
     """Makes a batch that reaches everything that is compiled, before anyone waits for one."""
-    sampling = settings.sampling
-    refines = sampling.high_noise_fraction < 1
-    short = replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
+    sampling, short = settings.sampling, _short(settings.sampling)
     ends = settings.pipeline.guidance_end < 1
     for scale in {sampling.guidance_scale, 1.0 if ends else sampling.guidance_scale}:
         request = ImageRequest("compilation", 0, replace(short, guidance_scale=scale))
         pipelines.generate([request], SILENT)
+
+
+def _few_are_alike(pipelines: "Pipelines", settings: GenerationSettings) -> bool:
+    """Whether images of small batches are those of a full one."""
+    short = _short(settings.sampling)
+    requests = [ImageRequest(f"check {n}", n, short) for n in range(settings.batch_size)]
+    together = pipelines.generate(requests, SILENT)
+    return all(
+        np.array_equal(one.pixels, other.pixels)
+        for size in _FEW
+        for one, other in zip(pipelines.generate(requests[:size], SILENT), together, strict=False)
+    )
+
+
+def _short(sampling: Sampling) -> Sampling:
+    """As few steps as reach every component."""
+    refines = sampling.high_noise_fraction < 1
+    return replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
 
 
 def executor_of(settings: GenerationSettings) -> "Executor | None":

@@ -49,8 +49,9 @@ class PipelineSettings(SettingsSection):
     """Batches are padded to a multiple of this, so that an image does not depend on its batch;
     batch_size must be a multiple of it. On a GPU, set it to batch_size."""
     pad_batches: bool = False
-    """Whether PyTorch on the CPU pads whole batches, as everything else does, and not only the few
-    layers that depend on the number of images. Set it if the service says so when it starts."""
+    """Whether PyTorch on the CPU pads whole batches, as everything else does. false: only the few
+    layers that depend on the number of images, for StableDiffusionXL pipelines and where a check at
+    start finds that this is enough."""
     reserved_places: Annotated[int, Field(ge=0, le=255)] = 0
     """Last places of a batch that compute otherwise than the others: 1 on the GPUs that were
     measured. Each is reserved for images of its own, chosen by prompt and seed, so that an image
@@ -88,7 +89,8 @@ class PipelineSettings(SettingsSection):
     def pads_layers(self) -> bool:
         """Whether single layers are padded, and batches are not."""
         in_torch = self.executor == "torch" and self.device == "cpu"
-        return in_torch and not self.pad_batches and not self.reserved_places
+        is_known = self.class_name.startswith("StableDiffusionXL")
+        return in_torch and is_known and not self.pad_batches and not self.reserved_places
 
     def in_torch(self, device: str) -> "PipelineSettings":
         """The same pipelines computed by PyTorch, for export and calibration.

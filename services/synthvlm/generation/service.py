@@ -4,7 +4,7 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import Engine
 from synthvlm.generation.engines.diffusers import DiffusersEngine
 from synthvlm.generation.identity import wanted_identity
-from synthvlm.generation.loading import load_pipelines
+from synthvlm.generation.loading import load_pipelines, settle_padding
 from synthvlm.generation.servicer import GenerationServicer
 from synthvlm.generation.v1 import generation_pb2, generation_pb2_grpc
 from synthvlm.generation.warm_up import warm_up
@@ -38,6 +38,7 @@ def open_engine(settings: GenerationSettings) -> Engine:
             tls=None if authority is None else Tls(authority, certificate, key),
         )
     pipelines = load_pipelines(settings)
+    settle_padding(pipelines, settings)
     return DiffusersEngine(pipelines, settings.batch_size, settings.batch_wait_ms / 1000)
 
 

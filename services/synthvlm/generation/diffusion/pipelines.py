@@ -54,6 +54,7 @@ class Pipelines:
         self._base = base
         self._refiner = refiner
         self._threads = settings.threads
+        self._batch_multiple = settings.batch_multiple
         self._multiple = 1 if settings.pads_layers else settings.batch_multiple
         self._reserved = settings.reserved_places
         self._torch = settings.torch
@@ -77,6 +78,10 @@ class Pipelines:
         """The pipelines by role: ``base`` and, if there is one, ``refiner``."""
         found = {"base": self._base, "refiner": self._refiner}
         return {role: pipeline for role, pipeline in found.items() if pipeline is not None}
+
+    def pad_batches(self) -> None:
+        """Pads whole batches from now on. Where padding layers is enough, images stay the same."""
+        self._multiple = self._batch_multiple
 
     def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
         """Generates one batch, or as many as it takes where requests drew the same reserved place.

@@ -23,7 +23,7 @@ from synthvlm.errors import DomainError, InvalidInput, OperationCancelled
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import ImageRequest, timed
 from synthvlm.generation.identity import Identity, places_of
-from synthvlm.generation.loading import load_pipelines
+from synthvlm.generation.loading import load_pipelines, settle_padding
 from synthvlm.generation.triton.groups import split
 from synthvlm.generation.triton.repository import read_identity, read_parameters
 from synthvlm.generation.triton.tensors import INPUTS, read_request, write_sample
@@ -66,6 +66,7 @@ class TritonPythonModel:
         self._settings = settings
         try:
             self._pipelines = load_pipelines(settings)
+            settle_padding(self._pipelines, settings)
         except DomainError as error:
             raise triton.TritonModelException(error.message) from error
         self._places = places_of(self._pipelines.numerics, settings.batch_size)
