@@ -47,8 +47,9 @@ class PipelineSettings(SettingsSection):
     """Batches are padded to a multiple of this, so that an image does not depend on its batch;
     batch_size must be a multiple of it. On a GPU, set it to batch_size."""
     pad_batches: bool = False
-    """Whether PyTorch on the CPU pads whole batches, as everything else does, and not only the few
-    layers that depend on the number of images. Set it if the service says so when it starts."""
+    """Whether SDXL in PyTorch on the CPU pads whole batches, as everything else does, and not only
+    the few layers that depend on the number of images. Set it if the service says so when it
+    starts."""
     reserved_places: Annotated[int, Field(ge=0, le=255)] = 0
     """Last places of a batch that compute otherwise than the others: 1 on the GPUs that were
     measured. Each is reserved for images of its own, chosen by prompt and seed, so that an image
@@ -70,9 +71,14 @@ class PipelineSettings(SettingsSection):
 
     @property
     def pads_layers(self) -> bool:
-        """Whether single layers are padded, and batches are not."""
+        """Whether single layers are padded, and batches are not.
+
+        It was measured for SDXL's networks; of Stable Diffusion 3's, other layers depend on the
+        number of images.
+        """
         in_torch = self.executor == "torch" and self.device == "cpu"
-        return in_torch and not self.pad_batches and not self.reserved_places
+        is_xl = self.class_name.startswith("StableDiffusionXL")
+        return in_torch and is_xl and not self.pad_batches and not self.reserved_places
 
     def in_torch(self, device: str) -> "PipelineSettings":
         """The same pipelines computed by PyTorch, for export and calibration.
