@@ -7,7 +7,8 @@ from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import Sample
 from synthvlm.generation.loading import settle_padding
 
-SETTINGS = GenerationSettings(batch_size=4)
+SETTINGS = GenerationSettings()
+assert SETTINGS.pipeline.batch_multiple == 4
 
 
 class Painter:

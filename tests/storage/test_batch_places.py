@@ -49,11 +49,11 @@ def test_a_draw_depends_on_the_record_alone(places, prompt, seed):
     assert drawn is None or places.total - places.reserved <= drawn < places.total
 
 
-@pytest.mark.parametrize(("total", "least"), [(4, 0.92), (8, 0.96), (16, 0.94)])
-def test_a_thousand_records_fill_their_batches(total, least):
+@pytest.mark.parametrize("total", [2, 4, 8, 16, 32])
+def test_a_thousand_records_fill_their_batches(total):
     places = Places(total, 1)
     drawn = [places.drawn("a red circle", seed) for seed in range(1000)]
-    assert 1000 / (total * len(list(places.batches(drawn)))) > least
+    assert 1000 / (total * len(list(places.batches(drawn)))) > 0.93
 
 
 def test_the_first_ones_that_fit_are_taken_first():

@@ -54,9 +54,11 @@ def _compile(pipelines: "Pipelines", settings: GenerationSettings) -> None:
 
 
 def _few_are_alike(pipelines: "Pipelines", settings: GenerationSettings) -> bool:
-    """Whether images of small batches are those of a full one."""
+    """Whether images of small batches are those of a batch that is not padded."""
     short = _short(settings.sampling)
-    requests = [ImageRequest(f"check {n}", n, short) for n in range(settings.batch_size)]
+    requests = [
+        ImageRequest(f"check {n}", n, short) for n in range(settings.pipeline.batch_multiple)
+    ]
     together = pipelines.generate(requests, SILENT)
     return all(
         np.array_equal(one.pixels, other.pixels)

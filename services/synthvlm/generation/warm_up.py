@@ -18,6 +18,9 @@ from synthvlm.storage.batch_places import Places
 
 _log = structlog.get_logger(__name__)
 
+_OTHERS = 4
+"""Other images beside an image: their number with it is odd, and not the size of a full batch."""
+
 _PAD = (
     "set pipeline.pad_batches to true and pipeline.batch_multiple to batch_size; if they are, no "
     "setting helps, and images cannot be made again bit for bit on this machine"
@@ -45,7 +48,7 @@ def warm_up(engine: Engine, sampling: Sampling) -> int:
     first, *copies = engine.batch([image] * shared + reserved, SILENT)
     by_place = [_difference(first, copy) for copy in copies[: shared - 1]]
     (alone,) = engine.batch([image], SILENT)
-    beside = engine.batch([*[other, image][-shared:], *reserved], SILENT)
+    beside = engine.batch([*([other] * _OTHERS + [image])[-shared:], *reserved], SILENT)
     again = [alone, *beside[len(beside) - len(reserved) - 1 :]]
     by_batch = map(_difference, [first, first, *copies[shared - 1 :]], again)
 

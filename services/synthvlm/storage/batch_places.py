@@ -28,14 +28,16 @@ class Places:
         """The reserved place of a record; None: it belongs to any other place.
 
         A reserved place is drawn a little less often than would fill it: a batch without such a
-        record leaves one place empty, but one such record too many costs a whole batch.
+        record leaves one place empty, but one such record too many costs a whole batch, which is
+        the more the larger it is.
 
         Args:
             decided_by: JSON values that decide the record.
         """
         if not self.reserved:
             return None
-        draw = int.from_bytes(identity_of("place", *decided_by)[:8], "big") % (self.total + 1)
+        outcomes = self.total + self.total // 8
+        draw = int.from_bytes(identity_of("place", *decided_by)[:8], "big") % outcomes
         return draw if self.total - self.reserved <= draw < self.total else None
 
     def first(self, drawn: Sequence[int | None]) -> list[int]:

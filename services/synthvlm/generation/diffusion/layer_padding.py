@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 _PRODUCT_ROWS = 4
-"""Fewest rows of a matrix product."""
+"""Fewest rows of a matrix product. Where an image is one row, there is always a multiple of them,
+so that no rows are left over for a kernel of their own."""
 
 _CONVOLUTION_ROWS = 2
 """Fewest rows of a convolution of at most ``_SMALL`` values."""
@@ -40,6 +41,8 @@ def _replace(layer: Any, padded: Callable[[Layer, torch.Tensor], torch.Tensor]) 
 
 
 def _product(forward: Layer, values: torch.Tensor) -> torch.Tensor:
+    if values.dim() == 2:
+        return _padded(forward, values, len(values) + -len(values) % _PRODUCT_ROWS)
     rows_each = values[0].numel() // values.shape[-1]
     return _padded(forward, values, -(-_PRODUCT_ROWS // rows_each))
 
