@@ -124,7 +124,7 @@ def place_in(
     shard_size: int = 6,
     changes: dict[str, dict[str, Any]] | None = None,
 ) -> Place:
-    """A home with a profile that is ``mini`` with fewer steps and smaller batches.
+    """A home with a profile that is ``mini`` with fewer steps, smaller batches, one trainer.
 
     Args:
         folder: Where the home, the profile and the caption file are put.
@@ -135,6 +135,7 @@ def place_in(
     folder.mkdir(parents=True, exist_ok=True)
     sections = load_profile("mini").sections
     sections["generation"] |= {"steps": 6, "batch_size": 4}
+    sections["training"]["processes"] = 1  # two are started in tests/training/test_launch.py
     for stage in ("pretrain", "finetune"):
         sections["training"][stage]["steps"] = 3
     sections["evaluation"]["scenes"] |= {"scenes": 12, "texts": 6}

@@ -25,6 +25,6 @@ def test_a_run_that_met_a_full_disk_goes_on_once_there_is_room(
         (line,) = [one for one in err.splitlines() if one.startswith("synthvlm: ")]
         assert err.splitlines()[-1] == line
         assert f"no space left on the disk of {place.home.root}" in line
-        assert "free some and run the same command again: it resumes where this one stop" in line
+        assert "; free some and run the same command again: it resumes where this" in line
     disk.enlarge()
     assert place.make()["digest"] == undisturbed["digest"]
