@@ -241,7 +241,7 @@ class Cluster:
                 raise RuntimeError(f"{program} ended:\n{log[-2000:]}")
             return False
 
-        poll(program, check, 240, 0.05)
+        poll(program, check, 480, 0.05)
 
     def _ready(self) -> bool:
         try:

@@ -89,13 +89,8 @@ class Release:
         return poll(what, done, 90, 0.3)
 
 
-@contextmanager
-def namespace(cluster: Cluster, name: str, *values: str) -> Iterator[Release]:
-    """A namespace with what the profiles expect; a release for it, which is not installed yet."""
-    cluster.kubectl("create", "namespace", name)
-    for secret, content in SECRETS.items():
-        pairs = [f"--from-literal={key}={value}" for key, value in content.items()]
-        cluster.kubectl("create", "secret", "generic", secret, "--namespace", name, *pairs)
+def claim_weights(cluster: Cluster, namespace: str) -> None:
+    """Makes the claim with the weights that the profiles with GPUs want to be there."""
     claim = {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
@@ -106,7 +101,17 @@ def namespace(cluster: Cluster, name: str, *values: str) -> Iterator[Release]:
             "storageClassName": "",
         },
     }
-    cluster.api("POST", f"/api/v1/namespaces/{name}/persistentvolumeclaims", claim)
+    cluster.api("POST", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", claim)
+
+
+@contextmanager
+def namespace(cluster: Cluster, name: str, *values: str) -> Iterator[Release]:
+    """A namespace with what the profiles expect; a release for it, which is not installed yet."""
+    cluster.kubectl("create", "namespace", name)
+    for secret, content in SECRETS.items():
+        pairs = [f"--from-literal={key}={value}" for key, value in content.items()]
+        cluster.kubectl("create", "secret", "generic", secret, "--namespace", name, *pairs)
+    claim_weights(cluster, name)
     release = Release(cluster, name, list(values))
     yield release
     if not cluster.run("helm", "status", NAME, "--namespace", name, check=False).returncode:

@@ -11,6 +11,7 @@ import pytest
 from tests.charts.rendering import CHART
 from tests.rig.cluster import Cluster
 from tests.rig.pages import PAGES, Command, chart_in, commands, pages
+from tests.rig.releases import claim_weights
 
 NOT_TYPED = {
     r"kubectl.* logs ": "nothing runs in the pods",
@@ -64,6 +65,7 @@ IN_ORDER = ["install.md", *sorted({*pages()} - {"install.md", LAST}), LAST]
 @pytest.fixture(scope="module")
 def reader(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     made = Reader(cluster, tmp_path_factory.mktemp("reader"))
+    claim_weights(cluster, "default")
     yield made
     made.type("helm uninstall synthvlm --namespace default --wait")
 
@@ -78,6 +80,8 @@ def test_the_commands_of_a_page_work(reader: Reader, page: str) -> None:
             reader.type("helm uninstall synthvlm --wait")
             reader.works("kubectl delete pvc synthvlm-data --ignore-not-found")
         reader.works(command.line)
+        if command.line == "kubectl create namespace synthvlm":
+            claim_weights(reader.cluster, "synthvlm")
         if " rollout restart " in command.line:
             time.sleep(1.1)  # a reader is slower: it may be asked for once a second
 
