@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from synthvlm.alignment.ssim import MIN_SIDE, WINDOW, ssim, ssim_score, through_vlm, window
+from synthvlm.alignment import bicubic
+from synthvlm.alignment.ssim import MIN_SIDE, ssim, ssim_score, through_vlm, window
+from synthvlm.alignment.ssim_kernel import WINDOW, add_similarity
 
 
 def naive(first, second):
@@ -124,6 +126,14 @@ def test_images_that_cannot_be_compared_are_refused():
         ssim(image, image[:, :7])
     with pytest.raises(ValueError, match="at least 8"):
         ssim(image[:7], image[:7])
+
+
+def test_functions_are_compiled_once_wherever_an_image_is_from():
+    own = np.random.default_rng(4).integers(0, 256, (16, 16, 3), np.uint8)
+    for pixels in (own, np.asarray(Image.fromarray(own)), own[:8, :8]):
+        ssim(pixels, through_vlm(pixels, 12))
+    kernels = (add_similarity, bicubic._across, bicubic._down)
+    assert [len(kernel.signatures) for kernel in kernels] == [1, 1, 1]
 
 
 def test_ssim_score_falls_with_what_the_vlm_cannot_see():

@@ -25,6 +25,6 @@ compiled = njit(
 
 def rows_of(pixels: Pixels) -> Rows:
     """Rows of an image, read-only: whatever the image, its functions are compiled only once."""
-    rows = pixels.reshape(len(pixels), -1)
+    rows = np.ascontiguousarray(pixels).reshape(len(pixels), -1)
     rows.flags.writeable = False
     return rows
