@@ -125,7 +125,7 @@ def test_the_text_of_the_language_model_is_read_as_by_its_own_measurement(
             tokens = len(reader.tokenizer(text, add_special_tokens=False).input_ids)
             # Ours has not the end of the text, whose likelihood can only lower the sum.
             assert own.log_likelihood * (tokens + 1) <= ours.score + 1e-4
-            assert ours.score <= own.log_likelihood * (tokens + 1) + 2.0
+            assert ours.score <= own.log_likelihood * (tokens + 1) + 5.0
             assert ours.weight == len(text.split())
         judged = record.result("judging", condition)
         assert judged is not None

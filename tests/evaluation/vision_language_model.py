@@ -48,13 +48,13 @@ def make_model(folder: Path, seed: int = 0) -> Path:
         text_config=llm.config,
         image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
         image_seq_length=64,
-        tie_word_embeddings=True,
+        tie_word_embeddings=llm.config.tie_word_embeddings,
     )
     model = LlavaForConditionalGeneration(config)
     tower = getattr(model.model.vision_tower, "vision_model", model.model.vision_tower)
     tower.load_state_dict(_tower(resolve_model("bundled:mini-clip")))
     model.model.language_model.load_state_dict(llm.model.state_dict())
-    model.tie_weights()
+    model.lm_head.load_state_dict(llm.lm_head.state_dict())
     model.save_pretrained(folder)
     LlavaProcessor(
         CLIPImageProcessor(

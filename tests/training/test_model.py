@@ -111,9 +111,10 @@ class TestAssembly:
         made = assemble(
             PARTS, processor.tokenizer, seed=0, trains_language_model=trains_language_model
         )
-        parts = {name.split(".")[1] for name in models.trained_parameters(made)}
+        names = models.trained_parameters(made)
+        parts = {name.removeprefix("model.").split(".")[0] for name in names}
         wanted = {"multi_modal_projector"} | (
-            {"language_model"} if trains_language_model else set()
+            {"language_model", "lm_head"} if trains_language_model else set()
         )
         assert parts == wanted
 

@@ -223,8 +223,15 @@ def save_clip(out: Path, state: dict[str, torch.Tensor]) -> None:
 
 
 def make_llm(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
-    """mini-llm with fresh weights: a small Llama with tied embeddings."""
-    return LlamaForCausalLM(
+    """mini-llm with fresh weights: a small Llama.
+
+    Embeddings are as large as what the layers read (a standard deviation of one), and the layers
+    begin by adding nothing to them. With Llama's usual 0.02 for all weights, in a width as small as
+    this, the first layers' noise drowns what the words are, and attention is slow to learn which
+    word belongs to which. Hence also an output layer of its own, which begins at almost nothing
+    (as in modded-nanogpt by Keller Jordan and others).
+    """
+    model = LlamaForCausalLM(
         LlamaConfig(
             vocab_size=len(tokenizer),
             hidden_size=128,
@@ -233,12 +240,22 @@ def make_llm(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
             num_attention_heads=4,
             num_key_value_heads=4,
             max_position_embeddings=llm_tokenizer.CONTEXT,
-            tie_word_embeddings=True,
+            tie_word_embeddings=False,
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,
             pad_token_id=tokenizer.pad_token_id,
         )
     )
+    for name, weight in model.named_parameters():
+        if "embed_tokens" in name:
+            nn.init.normal_(weight, std=1.0)
+        elif "lm_head" in name:
+            nn.init.normal_(weight, std=0.001)
+        elif "o_proj" in name or "down_proj" in name:
+            nn.init.zeros_(weight)
+        elif weight.ndim == 2:
+            nn.init.normal_(weight, std=weight.shape[1] ** -0.5)
+    return model
 
 
 def save_llm(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:

@@ -17,10 +17,11 @@ from typing import Final
 from synthvlm.scenes.captions import DETAILS, describe
 from synthvlm.scenes.flawed import FLAWS
 from synthvlm.scenes.grammar import parse
-from synthvlm.scenes.questions import Question, ask_all
+from synthvlm.scenes.questions import KINDS, Question, ask_all
 from synthvlm.scenes.world import Mix, Scene, sample_scene
 
 IMAGE: Final = "<image>"
+USER: Final = "USER: "
 YES: Final = "Yes"
 NO: Final = "No"
 JUDGE: Final = (
@@ -68,7 +69,7 @@ class Judged:
 
 def user_text(prompt: str) -> str:
     """The prompt of a turn as the model reads it, up to where its answer begins."""
-    return f"USER: {prompt} ASSISTANT:"
+    return f"{USER}{prompt} ASSISTANT:"
 
 
 def about(subject: str, request: str) -> str:
@@ -102,14 +103,20 @@ def sample_judged(rng: random.Random, flaw: str | None = None) -> Judged:
     return Judged(FLAWS[flaw](scene, rng), flaw)
 
 
-def questions_on_caption(scene: Scene, rng: random.Random) -> list[Question]:
-    """One question of each kind that a full caption of ``scene`` answers.
+def kinds_on_caption(scene: Scene) -> list[str]:
+    """The kinds of questions that a full caption of ``scene`` answers.
 
     A full caption says where a lone thing lies and how two things lie to each other, but nothing
-    about the places of three or four.
+    about the places of more.
     """
-    said = {1: {"relation"}, 2: {"place"}}.get(len(scene.things), {"relation", "place"})
-    return [question for question in ask_all(scene, rng) if question.kind not in said]
+    unsaid = {1: {"relation"}, 2: {"place"}}.get(len(scene.things), {"relation", "place"})
+    return [kind for kind in KINDS if kind not in unsaid]
+
+
+def questions_on_caption(scene: Scene, rng: random.Random) -> list[Question]:
+    """One question of each kind that a full caption of ``scene`` answers."""
+    kinds = kinds_on_caption(scene)
+    return [question for question in ask_all(scene, rng) if question.kind in kinds]
 
 
 def sample_lesson(rng: random.Random) -> list[Turn]:

@@ -44,3 +44,20 @@ def test_a_training_goes_on_where_it_was_saved(tmp_path) -> None:
     while rest.step < 20:
         step(rest)
     assert torch.equal(rest.averaged()["tied"]["first"], whole.averaged()["tied"]["first"])
+
+
+def test_each_optimizer_follows_the_curve_at_its_own_rate(tmp_path) -> None:
+    model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
+    optimizers = [
+        torch.optim.SGD(model["a"].parameters(), 0.4),
+        torch.optim.SGD(model["b"].parameters(), 0.1),
+    ]
+    training = Training({"both": model}, tmp_path, 40, 0.4, 0.9, optimizers)
+    training.update(model["b"](model["a"](torch.ones(2))).sum())
+    # The first of two steps of warm-up.
+    assert [group["lr"] for o in optimizers for group in o.param_groups] == [0.2, 0.05]
+    training.save()
+    again = Training({"both": model}, tmp_path, 40, 0.4, 0.9, optimizers)
+    while again.step < 40:
+        again.update(model["b"](model["a"](torch.ones(2))).sum())
+    assert optimizers[0].param_groups[0]["lr"] < 1e-2

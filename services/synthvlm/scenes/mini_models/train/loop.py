@@ -4,7 +4,7 @@ import csv
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,10 +57,18 @@ class Training:
         steps: Length of the training.
         lr: Peak learning rate of a one-cycle curve (5% warm-up, cosine to zero).
         decay: Of the exponential moving average of the weights.
+        optimizers: What updates the parameters; each group's rate is then its own peak, in place of
+            ``lr``. AdamW for all of them when empty.
     """
 
     def __init__(
-        self, modules: Mapping[str, nn.Module], out: Path, steps: int, lr: float, decay: float
+        self,
+        modules: Mapping[str, nn.Module],
+        out: Path,
+        steps: int,
+        lr: float,
+        decay: float,
+        optimizers: Sequence[torch.optim.Optimizer] = (),
     ) -> None:
         self.modules = dict(modules)
         self.out = out
@@ -71,9 +79,11 @@ class Training:
         self.rank, self.workers = join_workers()
         self.parameters = [p for m in self.modules.values() for p in m.parameters()]
         self.average = [p.detach().clone() for p in self.parameters]
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr, betas=(0.9, 0.98), weight_decay=0.01
-        )
+        self.optimizers = list(optimizers) or [
+            torch.optim.AdamW(self.parameters, lr, betas=(0.9, 0.98), weight_decay=0.01)
+        ]
+        for group in self._groups():
+            group["peak"] = group["lr"]
         self.running: float | None = None
         self._began = time.monotonic()
         out.mkdir(parents=True, exist_ok=True)
@@ -82,14 +92,15 @@ class Training:
 
     def update(self, loss: torch.Tensor) -> None:
         """One optimiser step on ``loss``; then the average follows, and the log now and then."""
-        rate = self._rate()
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        part = self._part_of_peak()
+        for group in self._groups():
+            group["lr"] = group["peak"] * part
         loss.backward()
         self._share_gradients()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         # A young average must forget the random start quickly.
         keep = min(self.decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -98,7 +109,7 @@ class Training:
         self.running = value if self.running is None else 0.98 * self.running + 0.02 * value
         self.step += 1
         if self.step % 50 == 0 and self.rank == 0:
-            self._log(rate)
+            self._log(self.lr * part)
 
     def averaged(self) -> dict[str, dict[str, torch.Tensor]]:
         """State dictionaries of the modules with averaged weights, by the modules' names."""
@@ -120,7 +131,7 @@ class Training:
             "step": self.step,
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "running": self.running,
         }
         with atomically_replaced(self.out / "checkpoint.pt") as fresh:
@@ -144,13 +155,18 @@ class Training:
         for name, module in self.modules.items():
             module.load_state_dict(state["modules"][name])
         self.average = state["average"]
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
 
-    def _rate(self) -> float:
+    def _groups(self) -> Iterator[dict[str, Any]]:
+        for optimizer in self.optimizers:
+            yield from optimizer.param_groups
+
+    def _part_of_peak(self) -> float:
         warm = max(1, self.steps // 20)
         if self.step < warm:
-            return self.lr * (self.step + 1) / warm
-        return self.lr * 0.5 * (1 + math.cos(math.pi * (self.step - warm) / (self.steps - warm)))
+            return (self.step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (self.step - warm) / (self.steps - warm)))
 
     def _log(self, rate: float) -> None:
         seconds = round(time.monotonic() - self._began, 1)

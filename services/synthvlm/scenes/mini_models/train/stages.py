@@ -159,7 +159,7 @@ STAGES: Final = (
     Stage(
         "llm",
         "the language model: mini-llm is done",
-        11,
+        12,
         {"out": Path("llm"), "export": Path("weights")},
     ),
 )
