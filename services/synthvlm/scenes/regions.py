@@ -37,8 +37,7 @@ def depth(mask: Mask) -> NDArray[np.float64]:
     height, width = mask.shape
     far = height**2 + width**2
     by_column = (_squares(height)[:, :, None] + np.where(mask, far, 0)).min(axis=1)
-    distances: NDArray[np.float64] = np.sqrt((_squares(width) + by_column[:, None]).min(axis=2))
-    return distances
+    return np.asarray(np.sqrt((_squares(width) + by_column[:, None]).min(axis=2)))
 
 
 def grown(mask: Mask) -> Mask:

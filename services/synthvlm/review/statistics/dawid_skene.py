@@ -247,7 +247,7 @@ class _Sums:
         """The sums: groups by columns."""
         addends = np.take(rows, self._taken, axis=0).ravel()
         sums = np.bincount(self._cells, addends, minlength=self._shape[0] * self._shape[1])
-        return sums.astype(np.float64, copy=False).reshape(self._shape)
+        return np.asarray(sums.reshape(self._shape), np.float64)
 
 
 def _normalised(logarithms: Floats) -> Floats:
