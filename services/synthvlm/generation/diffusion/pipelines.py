@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
-from synthvlm.generation.diffusion.layer_padding import pad_layers
+from synthvlm.generation.diffusion.layer_padding import SIDE, pad_layers
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
 from synthvlm.generation.identity import Numerics, numerics_of
 from synthvlm.generation.pipeline import PipelineSettings
@@ -51,7 +51,8 @@ class Pipelines:
         self._base = base
         self._refiner = refiner
         self._threads = settings.threads
-        self._multiple = 1 if settings.pads_layers else settings.batch_multiple
+        self._multiple = settings.batch_multiple
+        self._pads_layers = settings.pads_layers
         self._reserved = settings.reserved_places
         for pipeline in self.by_role.values():
             pipeline.set_progress_bar_config(disable=True)
@@ -99,7 +100,9 @@ class Pipelines:
     ) -> dict[int, Sample]:
         """Samples of the requests whose numbers ``batch`` has by place, by number."""
         rows = max(batch) + 1
-        rows += -rows % self._multiple
+        sampling = requests[0].sampling
+        if not (self._pads_layers and sampling.width % SIDE == sampling.height % SIDE == 0):
+            rows += -rows % self._multiple
         copied = next(iter(batch.values()))
         padded = [requests[batch.get(place, copied)] for place in range(rows)]
         images = self._run(padded, reporter)[list(batch)]
