@@ -18,6 +18,7 @@ from synthvlm.generation.batching import Batcher
 from synthvlm.generation.engine import ImageRequest, Sample
 from synthvlm.progress import Reporter
 from synthvlm.storage import sha256_digest
+from synthvlm.storage.batch_places import Places
 
 _INPUT = 8
 _DIMENSION = 16
@@ -36,7 +37,7 @@ class SleepingGenerator(Batcher):
     numerics: ClassVar[dict[str, str | int]] = {"simulated": 1}
 
     def __init__(self, seconds: float, batch_size: int) -> None:
-        super().__init__(self._draw, batch_size, wait_seconds=0.0)
+        super().__init__(self._draw, Places(batch_size), wait_seconds=0.0)
         self._seconds = seconds
 
     def _draw(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:

@@ -50,8 +50,8 @@ def _product(forward: Layer, values: torch.Tensor) -> torch.Tensor:
     rows = values.numel() // values.shape[-1]
     if rows % _PRODUCT_ROWS == 0:
         return forward(values)
-    padded = _padded(forward, values.flatten(0, -2), rows + -rows % _PRODUCT_ROWS)
-    return padded.unflatten(0, values.shape[:-1])
+    results = _padded(forward, values.flatten(0, -2), rows + -rows % _PRODUCT_ROWS)
+    return results.reshape(*values.shape[:-1], -1)
 
 
 def _convolution(forward: Layer, values: torch.Tensor) -> torch.Tensor:
