@@ -118,5 +118,5 @@ def test_the_index_is_a_section_and_off_by_default(monkeypatch: pytest.MonkeyPat
 def test_places_are_reserved_in_batches_of_one_size(pipeline: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         GenerationSettings.model_validate({"batch_size": 8, "pipeline": pipeline})
-    pipeline = {"reserved_places": 1, "batch_multiple": 8}
-    GenerationSettings.model_validate({"batch_size": 8, "pipeline": pipeline})
+    whole = {"reserved_places": 1, "batch_multiple": 8}
+    GenerationSettings.model_validate({"batch_size": 8, "pipeline": whole})

@@ -6,7 +6,15 @@ import torch
 from synthvlm.generation.diffusion.layer_padding import pad_layers
 
 ROWS = 16
-PRODUCTS = [(48, (192,)), (192, (192,)), (192, (48,)), (128, (128,)), (96, (1, 96))]
+PRODUCTS = [
+    (48, (192,)),
+    (192, (192,)),
+    (192, (48,)),
+    (128, (128,)),
+    (96, (1, 96)),
+    (96, (9, 96)),
+    (96, (77, 48)),
+]
 CONVOLUTIONS = [
     torch.nn.Conv2d(4, 4, 1),
     torch.nn.Conv2d(4, 48, 3, padding=1),
@@ -53,8 +61,8 @@ def test_only_what_is_too_small_is_padded():
     product(torch.ones(3, 8))
     product(torch.ones(5, 8))
     product(torch.ones(1, 77, 8))
-    product(torch.ones(1, 3, 8))
+    product(torch.ones(1, 64, 8))
     convolution(torch.ones(1, 8, 16, 16))
     convolution(torch.ones(2, 8, 16, 16))
     convolution(torch.ones(1, 8, 64, 64))
-    assert seen == [4, 4, 8, 1, 2, 2, 2, 1]
+    assert seen == [4, 4, 8, 80, 1, 2, 2, 1]

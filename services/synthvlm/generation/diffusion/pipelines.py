@@ -16,7 +16,7 @@ from diffusers import DiffusionPipeline, StableDiffusionXLImg2ImgPipeline
 
 from synthvlm.generation.diffusion.embeddings import Embeddings
 from synthvlm.generation.diffusion.guidance import GuidanceEnd
-from synthvlm.generation.diffusion.layer_padding import pad_layers
+from synthvlm.generation.diffusion.layer_padding import SIDE, pad_layers
 from synthvlm.generation.engine import ImageRequest, Sample, find_defect
 from synthvlm.generation.identity import Numerics, numerics_of
 from synthvlm.generation.pipeline import PipelineSettings
@@ -54,8 +54,8 @@ class Pipelines:
         self._base = base
         self._refiner = refiner
         self._threads = settings.threads
-        self._batch_multiple = settings.batch_multiple
-        self._multiple = 1 if settings.pads_layers else settings.batch_multiple
+        self._multiple = settings.batch_multiple
+        self._pads_layers = settings.pads_layers
         self._reserved = settings.reserved_places
         self._torch = settings.torch
         self._guidance = GuidanceEnd(settings.guidance_end)
@@ -81,7 +81,7 @@ class Pipelines:
 
     def pad_batches(self) -> None:
         """Pads whole batches from now on. Where padding layers is enough, images stay the same."""
-        self._multiple = self._batch_multiple
+        self._pads_layers = False
 
     def generate(self, requests: Sequence[ImageRequest], reporter: Reporter) -> list[Sample]:
         """Generates one batch, or as many as it takes where requests drew the same reserved place.
@@ -114,7 +114,9 @@ class Pipelines:
     ) -> dict[int, Sample]:
         """Samples of the requests whose numbers ``batch`` has by place, by number."""
         rows = max(batch) + 1
-        rows += -rows % self._multiple
+        sampling = requests[0].sampling
+        if not (self._pads_layers and sampling.width % SIDE == sampling.height % SIDE == 0):
+            rows += -rows % self._multiple
         copied = next(iter(batch.values()))
         padded = [requests[batch.get(place, copied)] for place in range(rows)]
         with attention_of(self._torch):
