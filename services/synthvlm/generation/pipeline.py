@@ -76,7 +76,7 @@ class PipelineSettings(SettingsSection):
         return self
 
     def in_torch(self, device: str) -> "PipelineSettings":
-        """The same pipelines computed by PyTorch, for export and calibration.
+        """The same pipelines computed by PyTorch, for export.
 
         Args:
             device: torch device, for example ``cpu``.
