@@ -122,7 +122,6 @@ WRONG: list[tuple[list[str], str]] = [
         "--only must be one of text_encoder, vae",
     ),
     (["engines", "build", "--profile", "mini"], "the profile computes on the CPU"),
-    (["engines", "build", "--calibration", "absent.txt"], "absent.txt does not exist"),
     (["engines", "job"], "Missing option '--gpu'"),
     (["engines", "job", "--gpu", "NVIDIA-L4"], "is on this machine"),
     (["engines", "job", "--gpu", "an L4", "--store", "s3://b"], "is not a value of the label"),

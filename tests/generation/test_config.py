@@ -25,7 +25,6 @@ OLD_NAMES = [
     ("tensorrt_store", "s3://bucket", "tensorrt.store"),
     ("tensorrt_wait_seconds", "60", "tensorrt.wait_seconds"),
     ("tensorrt_sides", "[512, 1024]", "tensorrt.sides"),
-    ("tensorrt_quantization", "fp8", "tensorrt.quantization"),
     ("model_digest", f"sha256:{'1' * 64}", "triton.model_digest"),
     ("triton_endpoints", "[localhost:1]", "triton.endpoints"),
     ("triton_patience_seconds", "60", "triton.patience_seconds"),

@@ -31,8 +31,6 @@ class TensorRtSettings(SettingsSection):
     sides: tuple[Side, Side] | None = None
     """Minimum and maximum width and height in pixels that engines accept; null: only those of the
     profile."""
-    quantization: Literal["fp8", "int8"] | None = None
-    """Type that NVIDIA ModelOpt quantizes the denoising networks to; null: no quantization."""
 
 
 class TritonSettings(SettingsSection):
@@ -160,8 +158,6 @@ class GenerationSettings(ServiceSettings):
     def _engines_can_be_built(self) -> "GenerationSettings":
         if self.pipeline.executor == "tensorrt" and self.tensorrt.store is None:
             raise ValueError("the executor tensorrt needs tensorrt.store, which has its engines")
-        if self.tensorrt.quantization is not None and self.pipeline.dtype != "float16":
-            raise ValueError("tensorrt.quantization needs pipeline.dtype float16")
         if self.tensorrt.sides is not None:
             least, most = self.tensorrt.sides
             if not (least <= min(self.width, self.height) and max(self.width, self.height) <= most):

@@ -97,7 +97,7 @@ class PipelineSettings(SettingsSection):
         return in_torch and is_xl and not self.pad_batches and not self.reserved_places
 
     def in_torch(self, device: str) -> "PipelineSettings":
-        """The same pipelines computed by PyTorch, for export and calibration.
+        """The same pipelines computed by PyTorch, for export.
 
         Args:
             device: torch device, for example ``cpu``.

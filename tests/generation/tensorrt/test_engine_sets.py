@@ -40,8 +40,6 @@ OTHERS = {
     "TensorRT": engine_identity(settings(), replace(H100, tensorrt="11.4.1.9")),
     "compute capability": engine_identity(settings(), replace(H100, sm="8.9")),
     "precision": engine_identity(settings({"dtype": "float32"}), H100),
-    "quantization": engine_identity(settings(tensorrt={"quantization": "fp8"}), H100),
-    "steps": engine_identity(settings(steps=20), H100),
     "batches": engine_identity(settings(batch_size=8), H100),
 }
 
@@ -90,7 +88,7 @@ def test_without_engines_the_refusal_says_what_is_expected_and_how_to_build_it(s
         await_engines(store, IDENTITY, 0)
     message = refused.value.message
     assert "Found: none" in message
-    for part in (IDENTITY.model_digest, "11.4.0.106", "9.0", "float16", "60 steps"):
+    for part in (IDENTITY.model_digest, "11.4.0.106", "9.0", "float16"):
         assert part in message
     assert "synthvlm engines build" in message
 
@@ -106,7 +104,7 @@ def test_wrong_engines_are_refused_with_what_is_wrong(store, what):
 
 def test_of_many_wrong_engines_the_nearest_are_named(store):
     far = engine_identity(
-        settings({"dtype": "float32"}, steps=5, batch_size=4),
+        settings({"dtype": "float32"}, batch_size=4),
         replace(H100, sm="8.0", tensorrt="11.0"),
     )
     for identity in (far, *OTHERS.values()):
@@ -151,11 +149,6 @@ def test_without_tensorrt_the_reason_is_said(work, store):
         ({"pipeline": {"device": "cpu"}}, "runs on a GPU"),
         ({"tensorrt": {"store": None}}, r"needs tensorrt\.store"),
         ({"tensorrt": {"sides": (128, 256)}}, r"within tensorrt\.sides"),
-        (
-            {"tensorrt": {"quantization": "fp8"}, "pipeline": {"dtype": "float32"}},
-            r"needs pipeline\.dtype float16",
-        ),
-        ({"tensorrt": {"quantization": "int3"}}, "quantization"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(wrong, problem):

@@ -303,10 +303,6 @@ class Decoder:
         return (outputs["image"],)
 
 
-DENOISERS = (Unet, Transformer)
-"""Kinds of components that run in every step."""
-
-
 def components_of(pipeline: Any) -> dict[str, Component]:
     """The components of a pipeline that an executor takes over, by the pipeline's attribute.
 

@@ -7,7 +7,6 @@ built, and the result, as described in ``json_lines``.
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from synthvlm.errors import InvalidInput
@@ -21,10 +20,10 @@ def main(arguments: Sequence[str]) -> int:
     """Builds; returns the exit status."""
     parsed = _parser().parse_args(arguments)
     prepare_cpu()
-    return json_lines.run(lambda: _build(parsed.profile, parsed.store, parsed.calibration))
+    return json_lines.run(lambda: _build(parsed.profile, parsed.store))
 
 
-def _build(profile: str, store: str | None, calibration: Path | None) -> dict[str, Any]:
+def _build(profile: str, store: str | None) -> dict[str, Any]:
     from synthvlm.generation.tensorrt.build import build_engines
     from synthvlm.storage import open_store, parse_location
 
@@ -40,24 +39,14 @@ def _build(profile: str, store: str | None, calibration: Path | None) -> dict[st
         settings,
         open_store(parse_location(uri)),
         heard=lambda one: json_lines.tell(one.to_json()),
-        captions=[] if calibration is None else _captions(calibration),
     )
     return {"path": built.ref.path, "digest": built.ref.digest, "found": built.found}
-
-
-def _captions(file: Path) -> list[str]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"the captions {file} cannot be read: {error}") from error
-    return [line.strip() for line in lines if line.strip()]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m synthvlm.generation.tensorrt")
     parser.add_argument("--profile", required=True, help="a shipped profile, or a YAML file")
     parser.add_argument("--store", help="object store (default: the profile's tensorrt.store)")
-    parser.add_argument("--calibration", type=Path, help="captions, one per line, for fp8 and int8")
     return parser
 
 

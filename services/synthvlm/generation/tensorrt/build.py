@@ -7,7 +7,7 @@ time, the first to commit wins.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ import torch
 
 from synthvlm.errors import DataCorrupt, PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
-from synthvlm.generation.diffusion.components import DENOISERS, Component
+from synthvlm.generation.diffusion.components import Component
 from synthvlm.generation.diffusion.loading import load
 from synthvlm.generation.onnx.check import difference, tolerance
 from synthvlm.generation.onnx.exporter import ExportedComponent, Exporter, Heard
 from synthvlm.generation.tensorrt.engine_sets import COMPONENTS, FILE, opened
 from synthvlm.generation.tensorrt.identity import EngineIdentity
-from synthvlm.generation.tensorrt.quantization import Calibration, quantize_graph, record_inputs
 from synthvlm.generation.tensorrt.ranges import (
     ShapeRange,
     axis_ranges,
@@ -56,7 +55,6 @@ def build_engines(
     settings: GenerationSettings,
     store: Store,
     heard: Heard = lambda _: None,
-    captions: Sequence[str] = (),
 ) -> Built:
     """Builds the engines of a profile for this machine's GPU, unless they exist.
 
@@ -64,7 +62,6 @@ def build_engines(
         settings: The profile's settings.
         store: Where engines are stored.
         heard: Called with each component whose engine has been built.
-        captions: Captions to calibrate quantisation with.
 
     Raises:
         NotFound: A model folder does not exist.
@@ -77,12 +74,9 @@ def build_engines(
     commit = Commit(store, identity.key)
     if ref := commit.find():
         return Built(opened(store, ref, identity).ref, identity, found=True)
-    calibration: Calibration = {}
-    if settings.tensorrt.quantization is not None:
-        calibration = record_inputs(load(pipeline.in_torch(pipeline.device)), settings, captions)
     with tempfile.TemporaryDirectory(prefix="synthvlm-engines-") as name:
         folder = Path(name)
-        builder = _Builder(settings, identity, calibration)
+        builder = _Builder(settings, identity)
         exporter = Exporter(folder, pipeline.threads, heard, builder.build)
         load(pipeline.in_torch("cpu"), exporter)
         return Built(_commit(commit, target, exporter, builder), identity, found=False)
@@ -124,31 +118,23 @@ class _Builder:
         differences: Largest difference of each engine from PyTorch, at the best size.
     """
 
-    def __init__(
-        self, settings: GenerationSettings, identity: EngineIdentity, calibration: Calibration
-    ) -> None:
+    def __init__(self, settings: GenerationSettings, identity: EngineIdentity) -> None:
         self._settings = settings
         self._batches = identity.batches
         self._factor = latent_factor(resolve_model(settings.pipeline.model))
-        self._calibration = calibration
         self.engines: dict[str, Path] = {}
         self.differences: dict[str, float] = {}
 
     def build(self, component: Component, module: Any, exported: ExportedComponent) -> None:
         """Builds an engine, compares it with PyTorch on the GPU, and deletes the graph."""
         graph = exported.file
-        quantization = self._settings.tensorrt.quantization
-        quantized = quantization is not None and isinstance(component, DENOISERS)
-        if quantization is not None and quantized:
-            graph = quantize_graph(graph, quantization, self._calibration[exported.name])
         axes = axis_ranges(component, self._batches, self._factor)
         engine = graph.with_suffix(_SUFFIX)
         build_engine(graph, engine, shape_ranges(component.inputs, axes))
         self.engines[exported.name] = engine
         best = {axis: lengths.best for axis, lengths in axes.items()}
         found = self._difference(exported.name, component, module, engine, best)
-        # A quantised component differs by intent; its difference is only recorded.
-        if not quantized and not found <= tolerance(module.dtype):
+        if not found <= tolerance(module.dtype):  # also true for NaN
             raise PreconditionFailed(
                 f"the TensorRT engine of {exported.name} differs from PyTorch by {found:.2g} of "
                 f"its largest value; {tolerance(module.dtype):.2g} is allowed"

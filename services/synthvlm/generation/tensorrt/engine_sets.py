@@ -108,11 +108,10 @@ def refusal(wanted: EngineIdentity, found: list[EngineSet]) -> str:
     """Why there are no suitable engines: expected, found, remedy."""
     nearest = sorted(found, key=lambda one: len(mismatches(one.identity, wanted)))[:_NAMED]
     lines = [f"{one.path} has {'; '.join(mismatches(one.identity, wanted))}" for one in nearest]
-    quantized = f", quantized to {wanted.quantization}" if wanted.quantization else ""
     return (
         f"there are no TensorRT engines for this server. Expected: model {wanted.model_digest}, "
-        f"TensorRT {wanted.tensorrt}, compute capability {wanted.sm}, {wanted.precision}"
-        f"{quantized}, {wanted.steps} steps, {wanted.batches} (at {wanted.key.path}). "
+        f"TensorRT {wanted.tensorrt}, compute capability {wanted.sm}, {wanted.precision}, "
+        f"{wanted.batches} (at {wanted.key.path}). "
         f"Found: {'. '.join(lines) if lines else 'none'}. Build them on a GPU of the same product: "
         f"`synthvlm engines build --profile PROFILE` there, or the Job that "
         f"`synthvlm engines job --profile PROFILE --gpu PRODUCT` prints"

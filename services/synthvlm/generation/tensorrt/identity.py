@@ -23,8 +23,6 @@ class EngineIdentity:
         tensorrt: Full version of TensorRT: its runtime rejects engines of any other.
         sm: Compute capability of the GPU, for example ``9.0``: engines contain machine code for it.
         precision: Precision of the components in their graphs, for example ``float16``.
-        quantization: ``fp8``, ``int8`` or empty.
-        steps: Denoising steps for which quantisation was calibrated.
         batches: Sizes that the engines accept.
     """
 
@@ -32,8 +30,6 @@ class EngineIdentity:
     tensorrt: str
     sm: str
     precision: str
-    quantization: str
-    steps: int
     batches: BatchProfile
 
     @property
@@ -46,8 +42,6 @@ class EngineIdentity:
                 "tensorrt": self.tensorrt,
                 "sm": self.sm,
                 "precision": self.precision,
-                "quantization": self.quantization,
-                "steps": self.steps,
                 "batches": self.batches.to_json(),
             },
             model_digest=self.model_digest,
@@ -64,8 +58,6 @@ class EngineIdentity:
                 tensorrt=str(values["tensorrt"]),
                 sm=str(values["sm"]),
                 precision=str(values["precision"]),
-                quantization=str(values["quantization"]),
-                steps=int(values["steps"]),
                 batches=BatchProfile.from_json(values["batches"]),
             )
         except (KeyError, TypeError, ValueError):
@@ -79,8 +71,6 @@ def mismatches(found: EngineIdentity, wanted: EngineIdentity) -> list[str]:
         ("TensorRT", found.tensorrt, wanted.tensorrt),
         ("compute capability", found.sm, wanted.sm),
         ("precision", found.precision, wanted.precision),
-        ("quantization", found.quantization or "none", wanted.quantization or "none"),
-        ("steps", found.steps, wanted.steps),
         ("batches", found.batches, wanted.batches),
     ]
     return [f"{name} {one}, not {other}" for name, one, other in pairs if one != other]

@@ -78,7 +78,5 @@ def engine_identity(settings: GenerationSettings, target: Target) -> EngineIdent
         tensorrt=target.tensorrt,
         sm=target.sm,
         precision=settings.pipeline.dtype,
-        quantization=settings.tensorrt.quantization or "",
-        steps=settings.steps,
         batches=batch_profile(settings),
     )

@@ -60,12 +60,6 @@ def build(
     context: typer.Context,
     profile: ProfileOption = "single-gpu-tensorrt",
     store: StoreOption = None,
-    calibration: Annotated[
-        Path | None,
-        typer.Option(
-            "--calibration", metavar="FILE", help="Captions, one per line, for fp8 and int8."
-        ),
-    ] = None,
     home: HomeOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -79,10 +73,7 @@ def build(
     reference = inputs.profile_reference(profile)
     place = prepared_home(context, home)
     uri = store or _profile_store(reference) or place.store_uri
-    arguments = ["--profile", reference, "--store", uri]
-    if calibration is not None:
-        arguments += ["--calibration", str(inputs.readable_file(str(calibration), "caption file"))]
-    result = _run("tensorrt", arguments, json=json)
+    result = _run("tensorrt", ["--profile", reference, "--store", uri], json=json)
     if json:
         print_json(result)
         return
@@ -154,17 +145,15 @@ def list_engines(
     if not found:
         stdout_console().say(f"no engines in {place.uri}; make some with `synthvlm engines build`")
         return
-    table = Table("id", "model", "TensorRT", "SM", "precision", "steps", "size", box=None)
+    table = Table("id", "model", "TensorRT", "SM", "precision", "size", box=None)
     for one in found:
         configuration = one.manifest.configuration
-        precision = [configuration["precision"], configuration["quantization"]]
         table.add_row(
             one.id[:12],
             one.manifest.model_digest[7:19],
             str(configuration["tensorrt"]),
             str(configuration["sm"]),
-            " ".join(filter(None, precision)),
-            str(configuration["steps"]),
+            str(configuration["precision"]),
             f"{one.bytes / 2**20:,.1f} MiB",
         )
     stdout_console().print(table)
