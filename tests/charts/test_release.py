@@ -16,6 +16,7 @@ from tests.charts.rendering import (
     APIS,
     CHART,
     EVERYTHING,
+    OPTIONS,
     PROFILES,
     RefusedError,
     configuration,
@@ -63,6 +64,8 @@ def test_objects_of_an_absent_api_are_refused(api: str) -> None:
     served = tuple(one for one in APIS if one != api)
     kind = "PyTorchJob" if api.endswith("PyTorchJob") else "TrainJob"
     values = {**EVERYTHING, "training": {**EVERYTHING["training"], "kind": kind}}
+    if api.endswith("PodDefault"):
+        values = OPTIONS["service-accounts"]
     with pytest.raises(RefusedError, match=f"the cluster does not serve {re.escape(api)}: install"):
         render(values, apis=served)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from synthvlm.generation.limits import Fraction
-from synthvlm.generation.torch.settings import TorchSettings
+from synthvlm.generation.torch.options import TorchSettings
 from synthvlm.model_folders import model_digest, resolve_model
 from synthvlm.serving.section import SettingsSection
 from synthvlm.storage import sha256_digest

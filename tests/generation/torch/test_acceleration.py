@@ -16,7 +16,7 @@ from synthvlm.generation.identity import numerics_of
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.pipeline import PipelineSettings
 from synthvlm.generation.torch import acceleration
-from synthvlm.generation.torch.settings import TorchSettings
+from synthvlm.generation.torch.options import TorchSettings
 from synthvlm.progress import SILENT
 from tests.generation.diffusion import families
 

@@ -6,8 +6,8 @@ import torch
 from synthvlm.errors import PreconditionFailed
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.loading import load_pipelines
+from synthvlm.generation.torch.options import TorchSettings
 from synthvlm.generation.torch.requirements import Device, require
-from synthvlm.generation.torch.settings import TorchSettings
 
 CPU = Device("the CPU", None)
 V100 = Device("Tesla V100", (7, 0))

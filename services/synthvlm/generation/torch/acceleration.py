@@ -9,7 +9,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.torch.settings import TorchSettings
+from synthvlm.generation.torch.options import TorchSettings
 
 _DENOISERS = ("unet", "transformer")
 _KERNELS = {

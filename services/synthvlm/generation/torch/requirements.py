@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from synthvlm.errors import PreconditionFailed
-from synthvlm.generation.torch.settings import TorchSettings
+from synthvlm.generation.torch.options import TorchSettings
 
 TURING, AMPERE, ADA = (7, 0), (8, 0), (8, 9)
 """Least compute capabilities: of Triton's kernels, of flash attention, and of products in fp8."""
