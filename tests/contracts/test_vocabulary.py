@@ -34,7 +34,7 @@ SHARED = {
 """Packages that are not services."""
 ONE_MEANING = {
     *{"__init__", "__main__", "config", "engine", "limits", "requests", "service", "servicer"},
-    *{"models", "parquet", "reindex", "warm_up"},
+    *{"models", "parquet", "reindex", "settings", "warm_up"},
 }
 """Names of modules that mean the same in each service that has one."""
 JOBS = {"evaluation", "training"}

@@ -78,6 +78,6 @@ class Embeddings:
                 do_classifier_free_guidance=guided,
             )
         return [
-            tuple(None if rows is None else rows[place : place + 1] for rows in encoded)
+            tuple(None if rows is None else rows[place : place + 1].clone() for rows in encoded)
             for place in range(len(keys))
         ]
