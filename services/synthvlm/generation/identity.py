@@ -55,8 +55,6 @@ def numerics_of(settings: PipelineSettings, versions: Numerics | None = None) ->
         "dtype": settings.dtype,
         "batch_multiple": settings.batch_multiple,
         **({"reserved_places": settings.reserved_places} if settings.reserved_places else {}),
-        # Kept embeddings are computed at another place than an image's that drew a reserved one.
-        **({"embeddings": "kept"} if settings.reserved_places and settings.cached_prompts else {}),
         **({"threads": settings.threads} if device == "cpu" else {}),
         **settings.torch.numerics(),
         # As text: keys hold no fractions.

@@ -94,7 +94,8 @@ class PipelineSettings(SettingsSection):
         """
         in_torch = self.executor == "torch" and self.device == "cpu"
         is_xl = self.class_name.startswith("StableDiffusionXL")
-        return in_torch and is_xl and not self.pad_batches and not self.reserved_places
+        is_plain = self.torch == TorchSettings() and not self.reserved_places
+        return in_torch and is_xl and is_plain and not self.pad_batches
 
     def in_torch(self, device: str) -> "PipelineSettings":
         """The same pipelines computed by PyTorch, for export.

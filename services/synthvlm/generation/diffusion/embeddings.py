@@ -21,20 +21,19 @@ _Key = tuple[str, str, str | None, bool]
 class Embeddings:
     """The embeddings of the last prompts.
 
-    Prompts that are not known are encoded together, padded to ``multiple`` like any batch, at
-    places that are not reserved. An embedding is then the one that the pipeline computes itself at
-    such a place, bit for bit.
+    Prompts that are not known are encoded together, padded to a multiple of ``multiple`` like any
+    batch. An embedding is then the one that the pipeline computes itself, bit for bit.
 
     Args:
         capacity: Prompts that are kept, of base and refiner together.
-        multiple: Prompts that are encoded at once.
-        reserved: Last places of these that compute otherwise, and stay empty.
+        multiple: Places of a batch of prompts.
+        reserved: How many of them, the last ones, compute otherwise and stay with copies.
     """
 
     def __init__(self, capacity: int, multiple: int, reserved: int = 0) -> None:
         self._capacity = capacity
         self._multiple = multiple
-        self._room = multiple - reserved
+        self._at_once = multiple - reserved
         self._known: OrderedDict[_Key, _Rows] = OrderedDict()
 
     def of(
@@ -52,8 +51,8 @@ class Embeddings:
         keys: list[_Key] = [(role, prompt, negative, guided) for prompt in prompts]
         found = {key: self._known[key] for key in keys if key in self._known}
         missing = [key for key in dict.fromkeys(keys) if key not in found]
-        for first in range(0, len(missing), self._room):
-            some = missing[first : first + self._room]
+        for first in range(0, len(missing), self._at_once):
+            some = missing[first : first + self._at_once]
             found |= zip(some, self._encode(pipeline, some), strict=True)
         for key in dict.fromkeys(keys):
             self._known[key] = found[key]
@@ -78,6 +77,6 @@ class Embeddings:
                 do_classifier_free_guidance=guided,
             )
         return [
-            tuple(None if rows is None else rows[place : place + 1].clone() for rows in encoded)
+            tuple(None if rows is None else rows[place : place + 1] for rows in encoded)
             for place in range(len(keys))
         ]

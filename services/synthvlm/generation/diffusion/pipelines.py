@@ -59,10 +59,11 @@ class Pipelines:
         self._reserved = settings.reserved_places
         self._torch = settings.torch
         self._guidance = GuidanceEnd(settings.guidance_end)
+        # A prompt's embedding must not depend on the place at which its image is computed.
+        capacity = settings.cached_prompts or (2 * self._multiple if self._reserved else 0)
+        is_xl = settings.class_name.startswith("StableDiffusionXL")
         self._embeddings = (
-            Embeddings(settings.cached_prompts, settings.batch_multiple, settings.reserved_places)
-            if settings.cached_prompts
-            else None
+            Embeddings(capacity, self._multiple, self._reserved) if capacity and is_xl else None
         )
         for pipeline in self.by_role.values():
             pipeline.set_progress_bar_config(disable=True)
