@@ -19,6 +19,7 @@ from tests.charts.rendering import (
     OPTIONS,
     PROFILES,
     RefusedError,
+    Values,
     configuration,
     helm,
     render,
@@ -63,7 +64,7 @@ def test_a_store_in_files_needs_its_volume() -> None:
 def test_objects_of_an_absent_api_are_refused(api: str) -> None:
     served = tuple(one for one in APIS if one != api)
     kind = "PyTorchJob" if api.endswith("PyTorchJob") else "TrainJob"
-    values = {**EVERYTHING, "training": {**EVERYTHING["training"], "kind": kind}}
+    values: Values = {**EVERYTHING, "training": {**EVERYTHING["training"], "kind": kind}}
     if api.endswith("PodDefault"):
         values = OPTIONS["service-accounts"]
     with pytest.raises(RefusedError, match=f"the cluster does not serve {re.escape(api)}: install"):
