@@ -173,9 +173,7 @@ class Server(Generic[S]):
     async def _close(self) -> None:
         for server in (self._server, self._health_server):
             if server is not None:
-                # What is cut off here ends as CANCELLED, which no caller tries again: a process
-                # that has little CPU gets the time to refuse what came last.
-                await server.stop(grace=_STOP_SECONDS)
+                await server.stop(grace=0.5)
         if self._callers is not None:
             await self._callers.close()
         self._remove_address_file()
