@@ -258,6 +258,18 @@ def make_llm(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
     return model
 
 
+def shrink(model: LlamaForCausalLM, factor: float) -> None:
+    """Multiplies what the layers read, and what they add to it, by a factor.
+
+    Every layer divides what it reads by its size (RMSNorm), so the model says the same as before. A
+    projector, whose outputs begin small, is better read beside small embeddings.
+    """
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if any(part in name for part in ("embed_tokens", "o_proj", "down_proj")):
+                weight.mul_(factor)
+
+
 def save_llm(out: Path, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Writes a folder for ``AutoModelForCausalLM`` and ``AutoTokenizer`` in fp16."""
     model.to(torch.float16).save_pretrained(out)
