@@ -11,11 +11,12 @@ def test_a_language_model_that_was_shrunk_says_the_same() -> None:
     torch.manual_seed(0)
     model = make_llm(tokenizer).eval()
     for parameter in model.parameters():
-        torch.nn.init.normal_(parameter, std=0.5)
+        torch.nn.init.normal_(parameter, std=0.3)
     ids = torch.randint(0, len(tokenizer), (2, 40))
     with torch.no_grad():
         before = model(ids).logits
         shrink(model, 0.25)
         after = model(ids).logits
-    torch.testing.assert_close(after, before, atol=1e-3, rtol=1e-3)
-    assert float(model.get_input_embeddings().weight.std()) < 0.2
+    # But for RMSNorm's epsilon, which small numbers feel more.
+    assert float((after - before).abs().max() / before.abs().max()) < 1e-3
+    assert float(model.get_input_embeddings().weight.std()) < 0.1
