@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from synthvlm.generation import service
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.engine import Sample
 from synthvlm.generation.loading import settle_padding
@@ -13,6 +14,8 @@ assert SETTINGS.pipeline.batch_multiple == 4
 
 class Painter:
     """Images of their seed, a level brighter in batches of fewer than ``least``."""
+
+    model_digest, numerics = "sha256:0", {}
 
     def __init__(self, least):
         self.least = least
@@ -38,3 +41,10 @@ def test_nothing_is_tried_where_batches_are_padded_anyway():
     painter = Painter(4)
     settle_padding(painter, SETTINGS.model_copy(update={"pipeline": pipeline}))
     assert not painter.padded
+
+
+def test_the_service_pads_batches_before_it_opens(monkeypatch):
+    painter = Painter(4)
+    monkeypatch.setattr(service, "load_pipelines", lambda _: painter)
+    service.open_engine(SETTINGS).close()
+    assert painter.padded

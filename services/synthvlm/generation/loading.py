@@ -8,7 +8,7 @@ import structlog
 
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
-from synthvlm.generation.engine import ImageRequest, Sampling
+from synthvlm.generation.engine import ImageRequest
 from synthvlm.progress import SILENT
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def settle_padding(pipelines: "Pipelines", settings: GenerationSettings) -> None
 
 def _compile(pipelines: "Pipelines", settings: GenerationSettings) -> None:
     """Makes a batch that reaches everything that is compiled, before anyone waits for one."""
-    sampling, short = settings.sampling, _short(settings.sampling)
+    sampling, short = settings.sampling, settings.sampling.shortened()
     ends = settings.pipeline.guidance_end < 1
     for scale in {sampling.guidance_scale, 1.0 if ends else sampling.guidance_scale}:
         request = ImageRequest("compilation", 0, replace(short, guidance_scale=scale))
@@ -55,7 +55,7 @@ def _compile(pipelines: "Pipelines", settings: GenerationSettings) -> None:
 
 def _few_are_alike(pipelines: "Pipelines", settings: GenerationSettings) -> bool:
     """Whether images of small batches are those of a batch that is not padded."""
-    short = _short(settings.sampling)
+    short = settings.sampling.shortened()
     requests = [
         ImageRequest(f"check {n}", n, short) for n in range(settings.pipeline.batch_multiple)
     ]
@@ -65,12 +65,6 @@ def _few_are_alike(pipelines: "Pipelines", settings: GenerationSettings) -> bool
         for size in _FEW
         for one, other in zip(pipelines.generate(requests[:size], SILENT), together, strict=False)
     )
-
-
-def _short(sampling: Sampling) -> Sampling:
-    """As few steps as reach every component."""
-    refines = sampling.high_noise_fraction < 1
-    return replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
 
 
 def executor_of(settings: GenerationSettings) -> "Executor | None":

@@ -5,7 +5,6 @@ the others is found, whichever it is.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count, islice
 
 import numpy as np
@@ -38,8 +37,7 @@ def warm_up(engine: Engine, sampling: Sampling) -> int:
         Largest difference between two pixels of what should be one image, 0 to 255. Anything but 0
         is logged as a warning, with what to set.
     """
-    refines = sampling.high_noise_fraction < 1
-    short = replace(sampling, steps=2, high_noise_fraction=0.5 if refines else 1.0)
+    short = sampling.shortened()
     places = places_of(engine.numerics, engine.batch_size)
     shared = places.total - places.reserved
     image, other = islice(_requests(short, places, None), 2)
