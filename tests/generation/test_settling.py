@@ -1,5 +1,7 @@
 """Padding of layers gives way to padding of batches where it is not enough."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,8 @@ assert SETTINGS.pipeline.batch_multiple == 4
 class Painter:
     """Images of their seed, a level brighter in batches of fewer than ``least``."""
 
-    model_digest, numerics = "sha256:0", {}
+    model_digest = "sha256:0"
+    numerics: ClassVar[dict[str, str]] = {}
 
     def __init__(self, least):
         self.least = least
