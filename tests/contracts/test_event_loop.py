@@ -20,8 +20,8 @@ from synthvlm.serving import Service
 from synthvlm.serving.server import Server
 from tests.serving.test_wire import largest_selection
 
-MAX_HELD_SECONDS = 0.1
-"""Of processor time: how busy the machine is with other work does not count."""
+MAX_HELD_SHARE = 0.25
+"""Of the processor time that the request takes: how fast or busy the machine is does not count."""
 
 CLIENT = """
 import sys, grpc
@@ -49,18 +49,18 @@ def largest_select(folder: Path) -> Message:
 
 
 @asynccontextmanager
-async def longest_hold() -> AsyncIterator[list[float]]:
-    """The processor time that went by, at most, while the loop waited for a millisecond."""
-    longest = [0.0]
+async def time_between_ticks() -> AsyncIterator[list[float]]:
+    """The processor time that went by each time that the loop waited for a millisecond."""
+    times: list[float] = []
 
     async def tick() -> None:
         before = time.process_time()
         while True:
             await asyncio.sleep(0.001)
-            longest[0] = max(longest[0], -before + (before := time.process_time()))
+            times.append(-before + (before := time.process_time()))
 
     ticking = asyncio.ensure_future(tick())
-    yield longest
+    yield times
     ticking.cancel()
 
 
@@ -88,13 +88,13 @@ async def test_the_largest_valid_requests(
     gc.collect()
     gc.freeze()
     try:
-        async with longest_hold() as held:
+        async with time_between_ticks() as times:
             path = f"/{service.descriptor.full_name}/{method}"
             arguments = (sys.executable, "-c", CLIENT, server.address, path, tmp_path / "request")
             client = await asyncio.create_subprocess_exec(*arguments, stdout=-1)
             out, _ = await client.communicate()
         assert out.decode().startswith(answer)
-        assert held[0] < MAX_HELD_SECONDS
+        assert max(times) < MAX_HELD_SHARE * sum(times)
     finally:
         gc.unfreeze()
         await server.drain()
