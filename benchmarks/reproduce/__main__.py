@@ -19,13 +19,21 @@ from benchmarks.reproduce.cells import Cell, CellWork
 from benchmarks.reproduce.design import ARMS, Design
 from benchmarks.reproduce.pages import plot, table
 from benchmarks.reproduce.pools import make_pool
-from benchmarks.reproduce.summary import arm_figures, claim_figures, read_answers
+from benchmarks.reproduce.summary import (
+    arm_figures,
+    claim_figures,
+    of_finished_seeds,
+    read_answers,
+)
 from synthvlm.atomic_files import write_atomically
 from synthvlm.storage import Store, file_location, open_store
 from synthvlm.training.request import DatasetVersion, TrainingRequest
 
 UNFINISHED_STATUS: Final = 3
 """Exit status when the time is over before the experiment is."""
+
+LEAST_SEEDS: Final = 2
+"""Fewer have no interval."""
 
 
 class Experiment:
@@ -111,10 +119,14 @@ def estimate(design: Design, workers: int) -> float:
 
 
 def write_pages(experiment: Experiment, design: Design, out: Path) -> None:
-    """Writes ``table.md`` and ``plot.svg``."""
-    cells = sorted(experiment.cells, key=lambda cell: (cell.seed, list(ARMS).index(cell.arm)))
+    """Writes ``table.md`` and ``plot.svg`` of the seeds that are finished, two of them at least."""
+    cells = of_finished_seeds(experiment.cells)
+    seeds = len({cell.seed for cell in cells})
+    if seeds < LEAST_SEEDS:
+        print(f"a table takes {LEAST_SEEDS} finished seeds; there are {seeds}")
+        return
     answers = read_answers(experiment.store, cells)
-    claims = claim_figures(answers, design.seeds)
+    claims = claim_figures(answers)
     arms = [arm_figures(arm, cells, answers) for arm in ARMS]
     out.mkdir(parents=True, exist_ok=True)
     text = table(design, arms, claims, cells)
@@ -142,11 +154,11 @@ def main() -> int:
         print(f"that is more than --hours {options.hours:g}: the same command goes on afterwards")
     home = options.home.resolve()
     experiment = Experiment(home, design, options.hours * 3600, options.workers)
-    if not experiment.run():
-        print(f"the time is over with {len(experiment.cells)} of {len(design.cells)} cells")
-        return UNFINISHED_STATUS
+    is_finished = experiment.run()
     write_pages(experiment, design, options.out)
-    return 0
+    if not is_finished:
+        print(f"the time is over with {len(experiment.cells)} of {len(design.cells)} cells")
+    return 0 if is_finished else UNFINISHED_STATUS
 
 
 if __name__ == "__main__":

@@ -24,8 +24,10 @@ def table(
     cells: Sequence[Cell],
 ) -> str:
     """The results as Markdown."""
+    seeds = len({cell.seed for cell in cells})
+    missing = "" if seeds == design.seeds else f" of {design.seeds}"
     lines = [
-        f"{design.seeds} seeds, each with pools of {design.captions:,} captions and "
+        f"{seeds}{missing} seeds, each with pools of {design.captions:,} captions and "
         f"{design.repeats} images a caption. Shares in percent; intervals of 95 %.",
         "",
         "| arm | trained on | pairs | true | things a caption | right answers | relations |",

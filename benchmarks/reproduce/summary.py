@@ -9,7 +9,7 @@ from typing import Final
 from scipy.stats import t
 
 from benchmarks.reproduce.cells import Cell
-from benchmarks.reproduce.design import CLAIMS, Claim
+from benchmarks.reproduce.design import ARMS, CLAIMS, Claim
 from synthvlm.evaluation import answers as answer_table
 from synthvlm.evaluation.answers import Answer
 from synthvlm.evaluation.bootstrap import clustered, difference
@@ -100,14 +100,23 @@ def arm_figures(arm: str, cells: Sequence[Cell], answers: Answers) -> ArmFigures
     )
 
 
-def claim_figures(answers: Answers, seeds: int) -> list[ClaimFigures]:
+def of_finished_seeds(cells: Sequence[Cell]) -> list[Cell]:
+    """The cells of the seeds that have all arms, seed by seed in the order of the arms."""
+    found = {(cell.seed, cell.arm): cell for cell in cells}
+    seeds = sorted({cell.seed for cell in cells})
+    whole = [seed for seed in seeds if all((seed, arm) in found for arm in ARMS)]
+    return [found[seed, arm] for seed in whole for arm in ARMS]
+
+
+def claim_figures(answers: Answers) -> list[ClaimFigures]:
     """All claims, each seed's two models compared on the same questions."""
+    seeds = sorted({seed for _, seed in answers})
     return [_claim(claim, answers, seeds) for claim in CLAIMS]
 
 
-def _claim(claim: Claim, answers: Answers, seeds: int) -> ClaimFigures:
-    better = [answers[claim.better, seed] for seed in range(seeds)]
-    than = [answers[claim.than, seed] for seed in range(seeds)]
+def _claim(claim: Claim, answers: Answers, seeds: Sequence[int]) -> ClaimFigures:
+    better = [answers[claim.better, seed] for seed in seeds]
+    than = [answers[claim.than, seed] for seed in seeds]
     apart = [_accuracy(one) - _accuracy(other) for one, other in zip(better, than, strict=True)]
     _, low, high = difference(
         clustered([one for some in than for one in some]),

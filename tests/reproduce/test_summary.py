@@ -8,7 +8,7 @@ import pytest
 from benchmarks.reproduce.cells import Cell
 from benchmarks.reproduce.design import ARMS, CLAIMS, Design
 from benchmarks.reproduce.pages import code_digest, plot, table
-from benchmarks.reproduce.summary import arm_figures, claim_figures, student
+from benchmarks.reproduce.summary import arm_figures, claim_figures, of_finished_seeds, student
 from synthvlm.evaluation.answers import Answer
 from synthvlm.storage import ShardRef
 
@@ -55,7 +55,7 @@ def cells():
 
 @pytest.fixture(scope="module")
 def claims(answers):
-    return claim_figures(answers, SEEDS)
+    return claim_figures(answers)
 
 
 def test_a_difference_is_told_with_both_intervals(claims):
@@ -74,7 +74,7 @@ def test_an_opposite_is_told_as_such(answers):
         ({"best": "random", "random": "best"}.get(arm, arm), seed): some
         for (arm, seed), some in answers.items()
     }
-    told = {(one.claim.better, one.claim.than): one for one in claim_figures(swapped, SEEDS)}
+    told = {(one.claim.better, one.claim.than): one for one in claim_figures(swapped)}
     assert told["best", "random"].verdict == "the opposite holds here"
 
 
@@ -93,6 +93,14 @@ def test_table_and_plot_show_every_arm_and_claim(answers, cells, claims):
     for claim in CLAIMS:
         assert claim.text in text
         assert claim.text in shown
+
+
+def test_a_table_of_the_finished_seeds_says_how_many_there_are(answers, cells, claims):
+    without_the_last = of_finished_seeds([*reversed(cells[:-1])])
+    assert without_the_last == cells[: -len(ARMS)]
+    arms = [arm_figures(arm, without_the_last, answers) for arm in ARMS]
+    told = table(Design(seeds=SEEDS), arms, claims, without_the_last)
+    assert told.startswith(f"{SEEDS - 1} of {SEEDS} seeds, ")
 
 
 def test_the_order_of_cells_finishes_seed_after_seed():
