@@ -9,6 +9,7 @@ from synthvlm.scenes.captions import DETAILS, describe
 from synthvlm.scenes.grammar import SHAPE_WORDS, SIDES, parse
 from synthvlm.scenes.mini_models.lessons import NO, YES
 from synthvlm.scenes.mini_models.train.curriculum import (
+    EVERYTHING,
     Lesson,
     sample_any,
     sample_binding,
@@ -24,12 +25,12 @@ RNG_SEED = 4
 @pytest.fixture(scope="module")
 def lessons() -> list[Lesson]:
     rng = random.Random(RNG_SEED)
-    return [sample_any(rng, harder=False) for _ in range(600)]
+    return [sample_any(rng, EVERYTHING, harder=False) for _ in range(600)]
 
 
 def test_the_same_seed_gives_the_same_lessons(lessons: list[Lesson]) -> None:
     rng = random.Random(RNG_SEED)
-    assert [sample_any(rng, harder=False) for _ in range(50)] == lessons[:50]
+    assert [sample_any(rng, EVERYTHING, harder=False) for _ in range(50)] == lessons[:50]
 
 
 def test_binding_comes_first_and_stays() -> None:
@@ -37,6 +38,13 @@ def test_binding_comes_first_and_stays() -> None:
     assert all(sample_lesson_at(0.0, rng).evidence for _ in range(50))
     later = [bool(sample_lesson_at(0.5, rng).evidence) for _ in range(300)]
     assert 0 < sum(later) < 60
+
+
+def test_after_binding_most_lessons_are_on_sides() -> None:
+    rng = random.Random(8)
+    lessons = [sample_lesson_at(0.07, rng) for _ in range(100)]
+    assert 50 < sum(lesson.linked is not None for lesson in lessons) < 90
+    assert all(lesson.evidence for lesson in lessons)
 
 
 def test_a_binding_question_can_be_answered_by_its_evidence_alone() -> None:
@@ -72,10 +80,12 @@ def test_harder_questions_are_asked_later() -> None:
     sides = {"left of", "right of", "above", "below"}
     shares = []
     for done in (0.3, 0.9):
+        drawn = [sample_lesson_at(done, rng) for _ in range(300)]
         turns = [
             turn
-            for _ in range(200)
-            for conversation in sample_lesson_at(done, rng).conversations
+            for lesson in drawn
+            if not lesson.evidence
+            for conversation in lesson.conversations
             for turn in conversation
         ]
         shares.append(sum(turn.answer in sides for turn in turns) / len(turns))
@@ -109,7 +119,7 @@ def test_descriptions_are_of_every_detail_and_true_of_their_caption(lessons: lis
 
 def test_a_question_on_a_caption_is_asked_once() -> None:
     rng = random.Random(6)
-    for lesson in (sample_any(rng, harder=True) for _ in range(100)):
+    for lesson in (sample_any(rng, EVERYTHING, harder=True) for _ in range(100)):
         prompts = [turn.prompt for turns in lesson.conversations for turn in turns]
         if len(prompts) > len(DETAILS):
             assert len(set(prompts)) == len(prompts)

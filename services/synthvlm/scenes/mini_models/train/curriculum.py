@@ -1,9 +1,13 @@
-"""What mini-llm is taught, and when: first which words belong together, then everything.
+"""What mini-llm is taught, and when: which words belong together, then sides, then everything.
 
 In the mixture of everything, a model of this size soon copies *some* colour of the caption, and
 stays there. To find the colour of the thing asked about takes three steps of attention, of which
 none helps without the others, so that by chance alone they are hardly ever found. A lesson in
 binding therefore tells where each of them is to look (``Evidence``); 300 steps of these suffice.
+
+On which side one thing lies of the other is what the caption says, or its opposite if the caption
+names them the other way round: neither alone is right more often than a guess. Where lessons on
+sides are few among others, only guessing is learnt; where they are most, 150 steps suffice.
 """
 
 import random
@@ -47,11 +51,17 @@ CROWDED: Final = 0.3
 BINDING_UNTIL: Final = 0.055
 """The share of a training in which there are lessons in binding alone."""
 
+SIDES_UNTIL: Final = 0.1
+SIDES_FIRST: Final = {"sides": 7, "binding": 3}
+"""The share until which lessons are on sides and in binding, and how often each is drawn."""
+
 HARDER_FROM: Final = 0.465
 """The share after which questions are mostly those that take more than binding."""
 
-EVERYTHING: Final = {"binding": 1, "caption": 2, "judgement": 3, "description": 2, "questions": 5}
-HARDER: Final = {"sides": 2, **EVERYTHING}
+EVERYTHING: Final = {
+    **{"sides": 1, "binding": 1, "caption": 2},
+    **{"judgement": 3, "description": 2, "questions": 5},
+}
 """How often each kind of lesson is drawn after that; one of questions has a dozen of them."""
 
 MOST_TURNS: Final = 2
@@ -102,7 +112,8 @@ def sample_lesson_at(done: float, rng: random.Random) -> Lesson:
     """Draws a lesson for when that share of the training, from 0 to 1, is over."""
     if done < BINDING_UNTIL:
         return sample_binding(rng)
-    return sample_any(rng, harder=done >= HARDER_FROM)
+    weights = SIDES_FIRST if done < SIDES_UNTIL else EVERYTHING
+    return sample_any(rng, weights, harder=done >= HARDER_FROM)
 
 
 def sample_binding(rng: random.Random) -> Lesson:
@@ -155,9 +166,8 @@ def _place(thing: Thing, text: str) -> int:
     return next(at for at, word in enumerate(words) if word in names)
 
 
-def sample_any(rng: random.Random, *, harder: bool) -> Lesson:
-    """Binding, a caption, a judgement, a description of each detail, or many questions."""
-    weights = HARDER if harder else EVERYTHING
+def sample_any(rng: random.Random, weights: Mapping[str, int], *, harder: bool) -> Lesson:
+    """Binding, sides, a caption, a judgement, a description of each detail, or many questions."""
     kind = rng.choices(tuple(weights), tuple(weights.values()))[0]
     if kind == "binding":
         return sample_binding(rng)
