@@ -48,14 +48,14 @@ GIVEN_WEIGHT: Final = 0.1
 CROWDED: Final = 0.3
 """Share of crowded scenes among those that are asked about and described."""
 
-BINDING_UNTIL: Final = 0.055
+BINDING_UNTIL: Final = 0.03
 """The share of a training in which there are lessons in binding alone."""
 
-SIDES_UNTIL: Final = 0.1
+SIDES_UNTIL: Final = 0.055
 SIDES_FIRST: Final = {"sides": 7, "binding": 3}
 """The share until which lessons are on sides and in binding, and how often each is drawn."""
 
-HARDER_FROM: Final = 0.465
+HARDER_FROM: Final = 0.4
 """The share after which questions are mostly those that take more than binding."""
 
 EVERYTHING: Final = {
@@ -73,8 +73,8 @@ _SIDE_WORDS: Final = ("left", "right", "above", "below", "under", "beneath", "to
 _TIMES: Final = {"background": 1, "place": 1, "relation": 6}
 _HARDER_TIMES: Final = {
     **dict.fromkeys(("background", "place"), 1),
-    **dict.fromkeys(("colour", "shape", "size"), 2),
-    **{"count": 4, "existence": 6, "truth": 8, "relation": 12},
+    **dict.fromkeys(("colour", "shape"), 2),
+    **{"size": 4, "count": 4, "relation": 6, "existence": 6, "truth": 8},
 }
 
 
