@@ -9,6 +9,7 @@ written, for good, as the files of an image do not change. Others stay source, w
 import importlib
 import pkgutil
 import sys
+from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from py_compile import PycInvalidationMode, compile
@@ -37,13 +38,20 @@ def load(word: str) -> None:
             sys.stderr.write(f"stays source: {name}: {error}\n")
 
 
+def uncompiled(modules: Iterable[object]) -> Iterator[tuple[str, str]]:
+    """The source of each module without bytecode, and the file that this belongs in."""
+    for module in modules:
+        source, cached = getattr(module, "__file__", None), getattr(module, "__cached__", None)
+        # Modules such as torch.ops have an attribute for every name, which is not a path.
+        if isinstance(source, str) and isinstance(cached, str) and not Path(cached).exists():
+            yield source, cached
+
+
 def main() -> None:
     """Compiles what is loaded and not compiled."""
     load(sys.argv[1])
-    for module in list(sys.modules.values()):
-        source, cached = getattr(module, "__file__", None), getattr(module, "__cached__", None)
-        if source and cached and not Path(cached).exists():
-            compile(source, cached, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+    for source, cached in uncompiled(list(sys.modules.values())):
+        compile(source, cached, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 
 
 if __name__ == "__main__":

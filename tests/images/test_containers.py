@@ -221,7 +221,8 @@ def test_what_a_service_imports_is_compiled(word: str) -> None:
     program = (
         f"import os, sys, synthvlm.{word}.service; cached = "
         "[getattr(one, '__cached__', None) for one in list(sys.modules.values())]; "
-        "print(len(cached), [path for path in cached if path and not os.path.exists(path)])"
+        "print(len(cached), "
+        "[path for path in cached if isinstance(path, str) and not os.path.exists(path)])"
     )
     ran = podman("run", "--rm", "--network", "none", "--entrypoint", "python3", name, "-c", program)
     count, _, source = ran.partition(" ")

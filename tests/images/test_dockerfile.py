@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 from dataclasses import dataclass
 from importlib.metadata import distribution
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
@@ -195,6 +197,25 @@ def test_a_pytorch_for_the_cpu_leaves_nobody_without_a_package() -> None:
                 if need.marker is None or need.marker.evaluate({"extra": ""})
             } & dropped
             assert not lost or name in dropped | {"torch"}, (name, lost)
+
+
+def test_modules_that_have_an_attribute_for_every_name_are_not_compiled(tmp_path: Path) -> None:
+    class Operators(ModuleType):
+        """As torch.ops."""
+
+        __file__ = "_ops.py"
+
+        def __getattr__(self, name: str) -> object:
+            return object()
+
+    source, cached = tmp_path / "some.py", tmp_path / "some.pyc"
+    module = ModuleType("some")
+    module.__file__, module.__cached__ = str(source), str(cached)
+    uncompiled = runpy.run_path(str(FOLDER / "compile.py"))["uncompiled"]
+    found = [(str(source), str(cached))]
+    assert list(uncompiled([Operators("ops"), module, ModuleType("built_in")])) == found
+    cached.touch()
+    assert not list(uncompiled([module]))
 
 
 def test_triton_has_the_packages_of_generation() -> None:
