@@ -59,8 +59,12 @@ HARDER_FROM: Final = 0.4
 """The share after which questions are mostly those that take more than binding."""
 
 EVERYTHING: Final = {
-    **{"sides": 1, "binding": 1, "caption": 2},
-    **{"judgement": 3, "description": 2, "questions": 5},
+    "sides": 1,
+    "binding": 1,
+    "caption": 2,
+    "judgement": 3,
+    "description": 2,
+    "questions": 5,
 }
 """How often each kind of lesson is drawn after that; one of questions has a dozen of them."""
 
