@@ -90,7 +90,7 @@ def plot(claims: Sequence[ClaimFigures]) -> str:
                 _LEFT - 12, y + 4, one.claim.text
             )
         )
-        for interval, width, colour in ((one.seeds, 2, "#3056d3"), (one.questions, 6, "#9db4ff")):
+        for interval, width, colour in ((one.questions, 6, "#9db4ff"), (one.seeds, 2, "#3056d3")):
             parts.append(
                 Markup(
                     '<line x1="{:.1f}" x2="{:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke="{}" '

@@ -62,11 +62,11 @@ class ClaimFigures:
 
     @property
     def verdict(self) -> str:
-        """What can be said: the interval over seeds, which is the wider one, decides."""
-        low, high = self.seeds
-        if low > 0:
+        """What both intervals allow to say: few seeds may agree by chance."""
+        lows, highs = zip(self.seeds, self.questions, strict=True)
+        if min(lows) > 0:
             return "holds here"
-        return "the opposite holds here" if high < 0 else "cannot be told"
+        return "the opposite holds here" if max(highs) < 0 else "cannot be told"
 
 
 def read_answers(store: Store, cells: Sequence[Cell]) -> Answers:

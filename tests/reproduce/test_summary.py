@@ -8,7 +8,13 @@ import pytest
 from benchmarks.reproduce.cells import Cell
 from benchmarks.reproduce.design import ARMS, CLAIMS, Design
 from benchmarks.reproduce.pages import code_digest, plot, table
-from benchmarks.reproduce.summary import arm_figures, claim_figures, of_finished_seeds, student
+from benchmarks.reproduce.summary import (
+    ClaimFigures,
+    arm_figures,
+    claim_figures,
+    of_finished_seeds,
+    student,
+)
 from synthvlm.evaluation.answers import Answer
 from synthvlm.storage import ShardRef
 
@@ -76,6 +82,19 @@ def test_an_opposite_is_told_as_such(answers):
     }
     told = {(one.claim.better, one.claim.than): one for one in claim_figures(swapped)}
     assert told["best", "random"].verdict == "the opposite holds here"
+
+
+@pytest.mark.parametrize(
+    ("seeds", "questions", "verdict"),
+    [
+        ((0.1, 2.0), (0.2, 1.0), "holds here"),
+        ((0.1, 2.0), (-0.2, 3.0), "cannot be told"),
+        ((-0.1, 2.0), (0.2, 1.0), "cannot be told"),
+        ((-2.0, -0.1), (-1.0, -0.2), "the opposite holds here"),
+    ],
+)
+def test_a_claim_holds_if_both_intervals_say_so(seeds, questions, verdict):
+    assert ClaimFigures(CLAIMS[0], 0.5, seeds, questions).verdict == verdict
 
 
 def test_the_interval_over_seeds_is_students():
