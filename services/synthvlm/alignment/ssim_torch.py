@@ -82,9 +82,10 @@ def _index(x: torch.Tensor, y: torch.Tensor, down: Weights, across: Weights) -> 
     mean_s, mean_d, square_s, square_d = _smooth(_smooth(planes, across, 2), down, 1)
     ss, dd = mean_s * mean_s, mean_d * mean_d
     variance_s, variance_d = square_s - ss, square_d - dd
-    return ((ss - dd + 2 * C1) * (variance_s - variance_d + 2 * C2)) / (
+    index: torch.Tensor = ((ss - dd + 2 * C1) * (variance_s - variance_d + 2 * C2)) / (
         (ss + dd + 2 * C1) * (variance_s + variance_d + 2 * C2)
     )
+    return index
 
 
 def _smooth(planes: torch.Tensor, weights: Weights, axis: int) -> torch.Tensor:
