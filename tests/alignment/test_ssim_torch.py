@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from synthvlm.alignment import service, ssim_torch
 from synthvlm.alignment.compiled import Pixels
 from synthvlm.alignment.config import AlignmentSettings
 from synthvlm.alignment.scorer import Pair, PairScore, ScoreParameters, Scorer
-from synthvlm.alignment.service import similarity_for
-from synthvlm.alignment.ssim import KERNEL, MIN_SIDE, ssim, ssim_score
+from synthvlm.alignment.ssim import KERNEL, MIN_SIDE, Similarity, ssim, ssim_score
 from synthvlm.alignment.ssim_kernel import WINDOW
 from synthvlm.alignment.ssim_torch import similarity_on, ssim_on
 from synthvlm.progress import SILENT
@@ -97,18 +96,28 @@ def test_ssim_score_compares_by_what_it_is_given() -> None:
     assert ssim_score(image, 16, TORCH) == pytest.approx(expected, abs=1e-12)
 
 
-def test_ssim_is_computed_where_the_model_runs() -> None:
-    assert similarity_for(AlignmentSettings(device="cpu")) is KERNEL
-    for device in ("cuda", "cuda:1"):
-        assert similarity_for(AlignmentSettings(device=device)).numerics == {"ssim": "torch"}
-
-
 @pytest.fixture
-def by_torch(hasher: Any) -> Any:
+def by_torch(hasher: Any, scorer_of: Callable[..., Scorer]) -> Scorer:
     """A scorer that compares by PyTorch."""
-    scorer = Scorer(hasher(), 4, 2, TORCH)
-    yield scorer
-    scorer.close()
+    return scorer_of(hasher(), similarity=TORCH)
+
+
+def test_a_service_is_built_with_what_its_device_asks_for(
+    hasher: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def on(device: str) -> Similarity:
+        asked.append(device)
+        return TORCH  # there may be no GPU
+
+    monkeypatch.setattr(ssim_torch, "similarity_on", on)
+    monkeypatch.setattr(service, "load_engine", lambda _: hasher())
+    for device in ("cpu", "cuda:1"):
+        servicer = service.build(AlignmentSettings(device=device))
+        service.close(servicer)
+        assert ("ssim" in servicer.scorer.numerics) is (device != "cpu")
+    assert asked == ["cuda:1"]
 
 
 def test_a_scorers_numerics_name_pytorch_and_leave_the_kernel_out(
@@ -133,26 +142,21 @@ def test_scores_are_the_kernels_to_the_float32_that_is_stored(
     assert len(made) == 6
     for one, other in zip(made, known, strict=True):
         assert one.ssim_score == pytest.approx(other.ssim_score, abs=1e-7)
-        assert replace(one, ssim_score=0, weighted_score=0) == replace(
-            other, ssim_score=0, weighted_score=0
-        )
+        assert one.clip_score == other.clip_score
 
 
+@pytest.mark.parametrize(("similarity", "counts"), [(TORCH, True), (KERNEL, False)])
 def test_the_time_of_the_device_is_the_callers(
-    by_torch: Scorer, picture: Callable[..., bytes], parameters: ScoreParameters
+    similarity: Similarity,
+    counts: bool,
+    hasher: Any,
+    scorer_of: Callable[..., Scorer],
+    picture: Callable[..., bytes],
+    parameters: ScoreParameters,
 ) -> None:
-    image = Image.fromarray(noise(32, 32))
-    with metered() as compared:
-        ssim_score(image, 16, TORCH)
-    assert compared.device_seconds > 0
-    seen: list[float] = []
-
-    class Timed(type(by_torch.engine)):  # type: ignore[misc]
-        def embed_images(self, inputs: Any) -> Any:
-            seen.append(usage.device_seconds)
-            return super().embed_images(inputs)
-
-    by_torch.engine = Timed()
-    with metered() as usage:
-        by_torch.score([Pair(picture(1), "a caption")], parameters, SILENT)
-    assert seen[0] > 0, "the images' threads counted for nobody"
+    before_the_model: list[float] = []
+    with metered() as usage:  # images are compared by other threads
+        engine = hasher(lambda: before_the_model.append(usage.device_seconds))
+        scorer = scorer_of(engine, similarity=similarity)
+        scorer.score([Pair(picture(1), "a caption")], parameters, SILENT)
+    assert (before_the_model[0] > 0) is counts
