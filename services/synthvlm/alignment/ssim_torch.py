@@ -18,7 +18,7 @@ from synthvlm.alignment.ssim_kernel import C1, C2, WINDOW
 from synthvlm.usage import used_device
 
 STRIP_VALUES = 2**20
-"""Values of an image that are compared at once, which takes up to 300 MB of the device. The images
+"""Values of an image that are compared at once, which takes up to 200 MB of the device. The images
 themselves, as bytes, take at most 96 MB."""
 
 
