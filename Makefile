@@ -133,8 +133,8 @@ test-attack: setup protos ## attack the services for MINUTES (default 18); SEED=
 	ATTACK_MINUTES=$(MINUTES) ATTACK_SEED=$(SEED) $(BIN)/python -m pytest tests/attack
 
 .PHONY: test-gpu
-test-gpu: setup protos ## equal bytes on the NVIDIA GPU of this machine
-	$(BIN)/python -m pytest -m gpu -rs $(if $(filter tests,$(TESTS)),tests/generation,$(TESTS))
+test-gpu: setup protos ## equal bytes, and scores as on the CPU, on the NVIDIA GPU of this machine
+	$(BIN)/python -m pytest -m gpu -rs $(if $(filter tests,$(TESTS)),tests/generation tests/alignment,$(TESTS))
 
 .PHONY: rig
 rig: ## build a Kubernetes API server for tests, once (root on Debian 12, 5 to 15 minutes)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from synthvlm.alignment.scorer import ScoreParameters, Scorer
+from synthvlm.alignment.ssim import KERNEL
 from synthvlm.alignment.weighted import Range, Weighting
 from synthvlm.model_folders import resolve_model
 from synthvlm.storage import file_location, open_store
@@ -72,8 +73,8 @@ def scorer_of():
     """Makes scorers and closes them at the end."""
     made = []
 
-    def make(engine, batch_size=4):
-        made.append(Scorer(engine, batch_size, THREADS))
+    def make(engine, batch_size=4, similarity=KERNEL):
+        made.append(Scorer(engine, batch_size, THREADS, similarity))
         return made[-1]
 
     yield make

@@ -9,6 +9,8 @@ import pytest
 
 from synthvlm.alignment.reindex import fill
 from synthvlm.alignment.score_set import ScoreSetMaker, ScoreSetRequest
+from synthvlm.alignment.ssim import KERNEL, Similarity
+from synthvlm.alignment.ssim_torch import similarity_on
 from synthvlm.errors import OperationCancelled
 from synthvlm.progress import SILENT
 from synthvlm.reuse.index import ScoreIndex, open_index
@@ -59,6 +61,7 @@ def score(hasher, scorer_of, store, picture, caption_set, image_set, parameters)
         caller: Any = SILENT,
         place: Store = store,
         engine: Any = None,
+        similarity: Similarity = KERNEL,
         **changes: Any,
     ) -> tuple[MadeShard, int]:
         engine = engine or hasher()
@@ -66,7 +69,7 @@ def score(hasher, scorer_of, store, picture, caption_set, image_set, parameters)
         data = [picture(n) for n in range(pictures)] if isinstance(pictures, int) else pictures
         images = image_set(place, captions, data)
         request = ScoreSetRequest(captions, images, replace(parameters, **changes))
-        made = ScoreSetMaker(scorer_of(engine, 4), index).make(place, request, caller)
+        made = ScoreSetMaker(scorer_of(engine, 4, similarity), index).make(place, request, caller)
         return made, engine.images
 
     return run
@@ -114,6 +117,7 @@ def test_what_decides_scores_makes_others(score, open_own) -> None:
         {"prompt_prefix": ""},
         {"engine": Other()},
         {"engine": NewModel()},
+        {"similarity": similarity_on("cpu")},
     ]
     for change in changes:
         made, scored = score(open_own(), 6, **change)

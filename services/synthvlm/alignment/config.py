@@ -31,7 +31,8 @@ class AlignmentSettings(ServiceSettings):
     model: str = "bundled:mini-clip"
     """The CLIP model: a folder in open_clip's or transformers' form, or bundled:NAME."""
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = "cpu"
-    """Where the model runs: cpu, cuda, or cuda:1 for the second GPU."""
+    """Where the model runs: cpu, cuda, or cuda:1 for the second GPU. SSIM is computed there too if
+    it is a GPU."""
     threads: Annotated[int, Field(ge=1, le=256)] = 2
     """Threads per operation of the model on the CPU, and images decoded at the same time. Affects
     how sums are split, so the last bits of CLIPScore depend on it."""

@@ -45,7 +45,7 @@ class ScoreIdentities:
     Args:
         code_version: Of the code that makes the scores.
         model_digest: ``sha256:`` digest of the model.
-        numerics: The engine's.
+        numerics: The scorer's.
         prompt_prefix: What is put in front of captions.
         vlm_size: What SSIMScore downsamples to, in pixels.
     """

@@ -147,7 +147,7 @@ class ScoreSetMaker:
         identities = ScoreIdentities(
             CODE_VERSION,
             self._engine.model_digest,
-            self._engine.numerics,
+            self._scorer.numerics,
             request.parameters.prompt_prefix,
             request.parameters.vlm_size,
         )
@@ -182,7 +182,7 @@ class ScoreSetMaker:
             configuration={
                 "parameters": asdict(request.parameters),
                 "batch_size": self._scorer.batch_size,
-                "numerics": dict(self._engine.numerics),
+                "numerics": dict(self._scorer.numerics),
             },
             model_digest=self._engine.model_digest,
             code_version=CODE_VERSION,

@@ -7,9 +7,10 @@ bounded by the number of threads, not by what callers send. The model runs one b
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from prometheus_client import Histogram
 from synthvlm.alignment.clip_score import clip_scores, distinct, prompt
 from synthvlm.alignment.decoding import Unusable, decode
 from synthvlm.alignment.engine import Engine, Floats
-from synthvlm.alignment.ssim import ssim_score
+from synthvlm.alignment.ssim import KERNEL, Similarity, ssim_score
 from synthvlm.alignment.weighted import Weighting
 from synthvlm.progress import Reporter
 from synthvlm.usage import used_device
@@ -94,13 +95,22 @@ class Scorer:
         engine: The engine; only the scorer may call it.
         batch_size: Maximum number of pairs in a batch.
         threads: Images decoded and compared at the same time.
+        similarity: What computes SSIM.
     """
 
-    def __init__(self, engine: Engine, batch_size: int, threads: int) -> None:
+    def __init__(
+        self, engine: Engine, batch_size: int, threads: int, similarity: Similarity = KERNEL
+    ) -> None:
         self.engine = engine
         self.batch_size = batch_size
+        self._similarity = similarity
         self._model = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="images")
+
+    @property
+    def numerics(self) -> Mapping[str, str | int]:
+        """Everything besides pair, parameters and model that affects the last bit of a score."""
+        return {**self.engine.numerics, **self._similarity.numerics}
 
     def score(
         self, pairs: Sequence[Pair], parameters: ScoreParameters, reporter: Reporter
@@ -136,9 +146,14 @@ class Scorer:
             if isinstance(image, Unusable):
                 return image
             reporter.check()
-            return _Prepared(ssim_score(image, parameters.vlm_size), self.engine.preprocess(image))
+            similar = ssim_score(image, parameters.vlm_size, self._similarity)
+            return _Prepared(similar, self.engine.preprocess(image))
 
-        prepared = list(self._pool.map(prepare, pairs))
+        # In the caller's context, in which the device's time is counted.
+        contexts = [copy_context() for _ in pairs]
+        prepared = list(
+            self._pool.map(lambda context, pair: context.run(prepare, pair), contexts, pairs)
+        )
         usable = [
             (one.model_input, prompt(parameters.prompt_prefix, pair.caption))
             for one, pair in zip(prepared, pairs, strict=True)

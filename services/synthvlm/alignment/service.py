@@ -5,6 +5,7 @@ from synthvlm.alignment.engine import Engine
 from synthvlm.alignment.requests import MAX_REQUEST_BYTES
 from synthvlm.alignment.scorer import Scorer
 from synthvlm.alignment.servicer import AlignmentServicer
+from synthvlm.alignment.ssim import KERNEL, Similarity
 from synthvlm.alignment.v1 import alignment_pb2, alignment_pb2_grpc
 from synthvlm.alignment.warm_up import warm_up
 from synthvlm.model_folders import resolve_model
@@ -30,12 +31,22 @@ def load_engine(settings: AlignmentSettings) -> Engine:
     )
 
 
+def similarity_for(settings: AlignmentSettings) -> Similarity:
+    """What computes SSIM: the compiled kernel, or PyTorch on the GPU that the model runs on."""
+    if settings.device == "cpu":
+        return KERNEL
+    from synthvlm.alignment.ssim_torch import similarity_on
+
+    return similarity_on(settings.device)
+
+
 def build(settings: AlignmentSettings) -> AlignmentServicer:
     """Loads the model, warms it up and returns a servicer for it."""
     profile = load_profile(settings.profile).name
     engine = load_engine(settings)
-    warm_up(engine, settings.batch_size)
-    scorer = Scorer(engine, settings.batch_size, settings.threads)
+    similarity = similarity_for(settings)
+    warm_up(engine, settings.batch_size, similarity)
+    scorer = Scorer(engine, settings.batch_size, settings.threads, similarity)
     return AlignmentServicer(settings, profile, scorer, open_index(ScoreIndex, settings.reuse))
 
 

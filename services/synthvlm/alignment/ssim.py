@@ -1,17 +1,19 @@
 """The structural similarity index (Wang et al. 2004), and the SSIMScore based on it.
 
 The index is computed in float64 in a fixed order: an image's value is the same on every processor,
-and does not depend on what else is scored.
+and does not depend on what else is scored. ``ssim_torch`` computes the same on a GPU.
 """
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from synthvlm.alignment.bicubic import resize_square
-from synthvlm.alignment.compiled import Pixels, Rows, rows_of
+from synthvlm.alignment.compiled import Pixels, rows_of
 from synthvlm.alignment.ssim_kernel import WINDOW, add_similarity
 
 SIGMA = 1.5
@@ -22,8 +24,43 @@ MIN_SIDE = 8
 
 _CHANNELS = 3
 
+Weights = npt.NDArray[np.float64]
+"""The window's weights along an axis."""
 
-def window(side: int) -> npt.NDArray[np.float64]:
+
+@dataclass(frozen=True)
+class Similarity:
+    """What computes the index.
+
+    Attributes:
+        compare: As ``ssim`` does; called by many threads.
+        numerics: What is added to those of scores, as the last bit of a value depends on it.
+    """
+
+    compare: Callable[[Pixels, Pixels], float]
+    numerics: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Framed:
+    """Two images of a size with the windows that go over them.
+
+    Where a window is shorter than 11, the images have a margin under those weights that are zero.
+
+    Attributes:
+        first: At least 11 pixels a side.
+        second: Of the same size.
+        down: Weights along the height.
+        across: Weights along the width.
+    """
+
+    first: Pixels
+    second: Pixels
+    down: Weights
+    across: Weights
+
+
+def window(side: int) -> Weights:
     """The 11 weights of the Gaussian window along an axis of ``side`` pixels; their sum is 1.
 
     Along an axis shorter than that, the outer ones are zero: as many are left as the largest odd
@@ -54,24 +91,34 @@ def ssim(first: Pixels, second: Pixels) -> float:
     Raises:
         ValueError: The sizes differ, or a side is shorter than 8 pixels.
     """
+    framed = frame(first, second)
+    x, y = rows_of(framed.first), rows_of(framed.second)
+    sums = np.zeros(x.shape[1] - (WINDOW - 1) * _CHANNELS)
+    add_similarity(x, y, framed.down, framed.across, sums)
+    return math.fsum(sums) / float((len(x) - WINDOW + 1) * len(sums))
+
+
+KERNEL = Similarity(ssim)
+"""The compiled kernel: the same values on every processor, so scores' numerics do not name it."""
+
+
+def frame(first: Pixels, second: Pixels) -> Framed:
+    """Two images as windows go over them.
+
+    Raises:
+        ValueError: The sizes differ, or a side is shorter than 8 pixels.
+    """
     if first.shape != second.shape:
         raise ValueError(f"shapes {first.shape} and {second.shape} differ")
     height, width, _ = first.shape
     if min(height, width) < MIN_SIDE:
         raise ValueError(f"{width} x {height} pixels: at least {MIN_SIDE} a side are needed")
     down, across = window(height), window(width)
-    x, y = (_rows(pixels, down, across) for pixels in (first, second))
-    sums = np.zeros(x.shape[1] - (WINDOW - 1) * _CHANNELS)
-    add_similarity(x, y, down, across, sums)
-    return math.fsum(sums) / float((len(x) - WINDOW + 1) * len(sums))
-
-
-def _rows(pixels: Pixels, down: npt.NDArray[np.float64], across: npt.NDArray[np.float64]) -> Rows:
-    """Rows of an image, with a margin under those weights of a window that are zero."""
     above, aside = (int(np.sum(weights == 0)) // 2 for weights in (down, across))
     if above or aside:
-        pixels = np.pad(pixels, ((above, above), (aside, aside), (0, 0)))
-    return rows_of(pixels)
+        margin = ((above, above), (aside, aside), (0, 0))
+        first, second = np.pad(first, margin), np.pad(second, margin)
+    return Framed(first, second, down, across)
 
 
 def through_vlm(pixels: Pixels, vlm_size: int) -> Pixels:
@@ -93,15 +140,16 @@ def through_vlm(pixels: Pixels, vlm_size: int) -> Pixels:
     return np.asarray(small.resize((width, height), Image.Resampling.BICUBIC))
 
 
-def ssim_score(image: Image.Image, vlm_size: int) -> float:
+def ssim_score(image: Image.Image, vlm_size: int, similarity: Similarity = KERNEL) -> float:
     """SSIMScore (paper section 3.3): how much of an image survives the VLM's preprocessing.
 
     Args:
         image: RGB, at least 8 pixels a side.
         vlm_size: Input size of the VLM, in pixels (336 in the paper).
+        similarity: What computes the index.
 
     Returns:
         -1 to 1.
     """
     pixels = np.asarray(image)
-    return ssim(pixels, through_vlm(pixels, vlm_size))
+    return similarity.compare(pixels, through_vlm(pixels, vlm_size))
