@@ -125,7 +125,7 @@ def test_a_dataset_is_that_of_local_processes(
                  "--root", "/tmp/kfp"],
     )  # fmt: skip
     assert step.finished(3600) == 0, step.logs()[-5000:]
-    version = json.loads(step.logs().splitlines()[-1])
+    version = json.loads(step.logs().splitlines()[-1])["version"]
     LOG.info("%d captions: %s, %.0f s", CAPTIONS, version["digest"], time.monotonic() - started)
     assert version["digest"] == expected
     (data / "version.json").write_text(json.dumps(version))
@@ -276,7 +276,7 @@ def arguments_for(services: dict[str, Container]) -> dict[str, Any]:
     running = {word: Running(f"{services[word].address}:{GRPC}", 0) for word in RUN}
     plan = plan_run(requests(), Services("mini", running), "mini", "file:///data/store")
     names = {f"{word}_address": f"dns:///synthvlm-{word}.images.svc:{GRPC}" for word in RUN}
-    return {**plan.arguments, **names}
+    return {**plan.arguments, **names, "run_name": "demo"}
 
 
 def digest_of_local_run(captions: Path, folder: Path) -> str:
