@@ -10,10 +10,11 @@ TOPICS = {
 
 
 def captions_of(topic: str, count: int, seed: int = 0) -> list[str]:
-    """Captions that name two things of the topic."""
+    """Captions that name two things of the topic, each with a word that no other has."""
     things, verbs = TOPICS[topic]
     chance = random.Random(f"{topic} {seed}")
     return [
-        f"a {chance.choice(things)} {chance.choice(verbs)} the {chance.choice(things)}, {number}"
+        f"a {chance.choice(things)} {chance.choice(verbs)} the {chance.choice(things)} "
+        f"{topic}{number}"
         for number in range(count)
     ]

@@ -100,8 +100,11 @@ class CaptionEmbeddings:
             together += words.T @ words
         counts = np.diag(together)
         covariance = together - np.outer(counts, counts) / max(1, len(texts))
-        _, vectors = np.linalg.eigh(covariance * np.outer(self.weights, self.weights))
-        directions: Floats = np.rint(UNIT * vectors[:, ::-1][:, :DIMENSIONS])
+        values, vectors = np.linalg.eigh(covariance * np.outer(self.weights, self.weights))
+        # Directions count by their singular values: so words that are used alike come together.
+        strengths = np.sqrt(np.maximum(values, 0))[::-1][:DIMENSIONS]
+        strengths *= UNIT / max(1, strengths.max(initial=0))
+        directions: Floats = np.rint(vectors[:, ::-1][:, :DIMENSIONS] * strengths)
         return directions
 
 
