@@ -40,7 +40,7 @@ class CaptionMix:
         things: Captions by the number of things that they name; those that are not in the language
             of the scene world are not counted.
         having: Captions by word.
-        sample: Some of them.
+        sample: A sample of them.
     """
 
     def __init__(self) -> None:
