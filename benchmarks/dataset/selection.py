@@ -1,10 +1,10 @@
 """Time and memory of a selection and of the assembly that follows, at the size of a real run.
 
-    python benchmarks/dataset/selection.py --captions 100000 --repeats 5 --top-k 10000
+    python benchmarks/dataset/selection.py --captions 100000 --repeats 5 --top-k 10000 --clusters 16
 
 Writes the shards of a run with random scores (the images are a few bytes each: their size does not
 matter for a selection), then selects in a process of its own and prints seconds and peak resident
-memory, which must stay below --limit-mib.
+memory, which must stay below --limit-mib. With --clusters, selects the same share of each.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
-from synthvlm.dataset.best import SelectionRule
+from synthvlm.dataset.best import SelectionRule, Strata
 from synthvlm.dataset.chains import ShardChain
 from synthvlm.dataset.lookup import rows_by_prefix
 from synthvlm.dataset.selection import select
@@ -48,6 +48,13 @@ def ids(prefix: str, numbers: range) -> list[str]:
     return [hashlib.sha256(f"{prefix}{n}".encode()).hexdigest()[:32] for n in numbers]
 
 
+def captions_of_words(seed: int, count: int) -> list[str]:
+    """Captions of twelve words of 20,000, which are as frequent as those of a language."""
+    frequency = 1 / np.arange(1, 20_001)
+    words = np.random.default_rng(seed).choice(20_000, (count, 12), p=frequency / frequency.sum())
+    return [" ".join(f"word{number}" for number in row) for row in words.tolist()]
+
+
 def write_chain(
     store: Store,
     folder: Path,
@@ -67,7 +74,7 @@ def write_chain(
         picture: An encoded JPEG that stands for every image; None: bytes that cannot be decoded.
     """
     caption_ids = ids("caption", range(first, first + captions))
-    texts = [f"a photo of thing number {n}, in the style of a benchmark" for n in range(captions)]
+    texts = captions_of_words(first, captions)
     key = ShardKey("captions", {"pool": sha256_digest(str(first).encode())})
     table = pa.table(
         {
@@ -179,11 +186,13 @@ def main() -> int:
     limit = parser.add_mutually_exclusive_group()
     limit.add_argument("--top-k", type=int)
     limit.add_argument("--top-fraction", type=float)
+    parser.add_argument("--clusters", type=int, default=0)
     parser.add_argument("--limit-mib", type=float, default=1024)
     options = parser.parse_args()
     if options.top_k is None and options.top_fraction is None:
         options.top_fraction = 0.1
-    rule = SelectionRule(options.top_k, options.top_fraction)
+    strata = Strata(clusters=options.clusters) if options.clusters else None
+    rule = SelectionRule(options.top_k, options.top_fraction, strata)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = open_store(file_location(folder / "store"))

@@ -5,10 +5,11 @@ should see by how much. Figures are of texts alone, so captions without images h
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from synthvlm.caption_sample import CaptionSample
 from synthvlm.scenes.grammar import parse
 
 LENGTHS: Final = (5, 10, 15, 20, 30, 50)
@@ -39,6 +40,7 @@ class CaptionMix:
         things: Captions by the number of things that they name; those that are not in the language
             of the scene world are not counted.
         having: Captions by word.
+        sample: A sample of them.
     """
 
     def __init__(self) -> None:
@@ -47,9 +49,11 @@ class CaptionMix:
         self.lengths: Counter[int] = Counter()
         self.things: Counter[int] = Counter()
         self.having: Counter[str] = Counter()
+        self.sample = CaptionSample()
 
-    def add(self, texts: Iterable[str]) -> None:
+    def add(self, texts: Sequence[str]) -> None:
         """Counts captions."""
+        self.sample.add(texts)
         for text in texts:
             words = words_of(text)
             self.captions += 1

@@ -87,6 +87,10 @@ def test_every_stage_has_the_store_and_digests_are_arguments_that_the_cache_sees
             SelectionRule(top_k=2, strata={"column": "words", "quantiles": 4}),
             '{"strata": {"column": "words", "quantiles": 4}, "top_k": 2}',
         ),
+        (
+            SelectionRule(top_k=2, strata={"clusters": 16}),
+            '{"strata": {"clusters": 16}, "top_k": 2}',
+        ),
     ],
 )
 def test_the_configuration_keeps_its_text(rule: SelectionRule, selection: str) -> None:

@@ -12,6 +12,7 @@ from synthvlm.local.words import WORDS
 from tests.contracts.words import CONTRACTS, PACKAGE, ROOT, SERVICES, declared
 
 SHARED = {
+    "caption_clusters",
     "cli",
     "client",
     "cluster",

@@ -107,3 +107,5 @@ def test_the_mix_of_captions_is_that_of_each_version():
     assert (older.mean_words, newer.mean_words) == (5.0, 3.0)
     assert dict(older.things) == {1: 1, 2: 1}
     assert dict(newer.things) == {1: 1}
+    assert older.sample.texts().count("a red star above a blue box") == 1
+    assert newer.sample.texts() == ["a red star"]

@@ -19,8 +19,9 @@ REF = shard_pb2.ShardRef(path="selection/1", digest=DIGEST, records=3)
 CHAIN = pb.ShardChain(caption_set=REF, image_set=REF, score_set=REF)
 
 
-def strata(column, quantiles):
-    return pb.SelectionRule(top_k=1, strata=pb.Strata(column=column, quantiles=quantiles))
+def strata(column="", quantiles=0, clusters=0):
+    within = pb.Strata(column=column, quantiles=quantiles, clusters=clusters)
+    return pb.SelectionRule(top_k=1, strata=within)
 
 
 def select(**changes):
@@ -89,6 +90,11 @@ def export(**changes):
         (select(rule=strata("words", 1)), "rule.strata.quantiles"),
         (select(rule=strata("words", 1001)), "rule.strata.quantiles"),
         (select(rule=strata("words", -2)), "rule.strata.quantiles"),
+        (select(rule=strata(clusters=1)), "rule.strata.clusters"),
+        (select(rule=strata(clusters=101)), "rule.strata.clusters"),
+        (select(rule=strata(clusters=-2)), "rule.strata.clusters"),
+        (select(rule=strata("words", clusters=4)), "rule.strata.clusters"),
+        (select(rule=strata(quantiles=4, clusters=4)), "rule.strata.quantiles"),
         (assemble(selection=None), "selection"),
         (assemble(selection=shard_pb2.ShardRef(path="a", digest="sha256:1")), "selection.digest"),
         (assemble(name=""), "name"),
@@ -143,6 +149,8 @@ def test_a_complete_request_is_understood():
     assert parsed.rule.rule().to_json() == {"top_fraction": 0.1}
     within = parse(*select(rule=strata("words", 4))).rule.rule()
     assert within.to_json() == {"top_k": 1, "strata": {"column": "words", "quantiles": 4}}
+    clusters = parse(*select(rule=strata(clusters=16))).rule.rule()
+    assert clusters.to_json() == {"top_k": 1, "strata": {"clusters": 16}}
     parsed = parse(*assemble(configuration_json='{"b": [1, 2.5, null], "a": "ü"}'))
     assert parsed.configuration_json == {"a": "ü", "b": [1, 2.5, None]}
     assert parse(*assemble()).configuration_json == {}

@@ -161,6 +161,8 @@ async def test_two_versions_are_compared(stub, store, chains):
     assert [(one.name, one.from_share, one.to_share) for one in mix.lengths] == [("0 to 5", 1, 1)]
     assert not mix.things
     assert any(one.from_share != one.to_share for one in mix.words)
+    assert sum(one.from_share for one in mix.clusters) == pytest.approx(1)
+    assert sum(one.to_share for one in mix.clusters) == pytest.approx(1)
 
 
 async def test_an_image_is_shown(stub, store, chains):

@@ -13,6 +13,7 @@ from synthvlm.errors import InvalidInput
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_location, open_shard, open_store
 from synthvlm.storage.schemas import SELECTION
+from tests.caption_clusters.topics import captions_of
 from tests.dataset.shards import Scored, chain_of
 
 
@@ -140,6 +141,45 @@ def test_selection_within_words_keeps_long_captions(store):
     manifest = open_shard(store, within.ref).manifest
     assert manifest.configuration == {"top_k": 5, "strata": {"column": "words", "quantiles": 2}}
     assert select(store, chains, rule, SILENT) == within
+
+
+def run_of_topics(store, chains):
+    """Captions of the kitchen have the worst scores, those with a word of their own the best."""
+    scored = [
+        Scored(text, 0, 0.5, base + number / 1000)
+        for topic, count, base in (("sea", 40, 0.6), ("street", 30, 0.4), ("kitchen", 20, 0.1))
+        for number, text in enumerate(captions_of(topic, count))
+    ]
+    scored += [Scored(text, 0, 0.5, 0.9) for text in ("unheard", "of")]
+    return [chain_of(store, scored[part::chains]) for part in range(chains)]
+
+
+def test_each_cluster_gives_the_same_share_whatever_the_shards(store):
+    rule = SelectionRule(top_fraction=0.5, strata=Strata(clusters=3))
+    selections = [select(store, run_of_topics(store, chains), rule, SILENT) for chains in (1, 3)]
+    one, other = (texts_of(store, selected) for selected in selections)
+    assert one == other
+    plain = select(store, run_of_topics(store, 1), SelectionRule(top_fraction=0.5), SILENT)
+    kitchen = set(captions_of("kitchen", 20))
+    assert not kitchen & set(texts_of(store, plain))
+    assert kitchen & set(one) == set(captions_of("kitchen", 20)[10:])
+    manifest = open_shard(store, selections[0].ref).manifest
+    assert manifest.configuration == {"top_fraction": 0.5, "strata": {"clusters": 3}}
+    counts = [(part["captions"], part["selected"]) for part in manifest.details["strata"]]
+    assert counts == [(40, 20), (30, 15), (20, 10), (2, 1)]
+    names = [part["name"] for part in manifest.details["strata"]]
+    assert names[-1] == "other words"
+    for name, topic in zip(names, ("sea", "street", "kitchen"), strict=False):
+        assert set(name.split(" · ")) <= set(" ".join(captions_of(topic, 40)).split())
+    assert "strata" not in open_shard(store, plain.ref).manifest.details
+
+
+def test_the_number_of_clusters_is_part_of_the_identity(store):
+    chains = run_of_topics(store, 1)
+    rules = [SelectionRule(top_k=9, strata=Strata(clusters=number)) for number in (2, 3)]
+    first, second = (select(store, chains, rule, SILENT) for rule in rules)
+    assert first.ref.path != second.ref.path
+    assert select(store, chains, rules[0], SILENT) == first
 
 
 def test_things_and_statistics_divide_too(store):

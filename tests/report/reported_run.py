@@ -14,7 +14,7 @@ from synthvlm.alignment.ssim import ssim_score
 from synthvlm.caption.curation import curate
 from synthvlm.caption.locations import Locations
 from synthvlm.caption.recipe import load_recipe
-from synthvlm.dataset.best import SelectionRule
+from synthvlm.dataset.best import SelectionRule, Strata
 from synthvlm.dataset.chains import ShardChain
 from synthvlm.dataset.selection import select
 from synthvlm.progress import SILENT
@@ -41,6 +41,7 @@ def make_run(
     shards: int = 2,
     more: Sequence[str] = (),
     scale: int = 1,
+    strata: Strata | None = None,
 ) -> RunRecord:
     """Commits all shards of a run, and returns its record.
 
@@ -52,6 +53,7 @@ def make_run(
         shards: Pool shards.
         more: Further captions, in the first shard, that are always scored best.
         scale: Factor by which images are larger than 64 x 64 pixels.
+        strata: Within what to select.
     """
     rng = random.Random(7)
     scenes = [sample_scene(rng) for _ in range(captions)]
@@ -72,7 +74,7 @@ def make_run(
     selected = select(
         store,
         [ShardChain(one.caption_set, one.image_set, one.score_set) for one in chains],
-        SelectionRule(top_k=top_k),
+        SelectionRule(top_k=top_k, strata=strata),
         SILENT,
     )
     quarantine = _quarantine(store)

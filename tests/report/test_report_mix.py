@@ -3,6 +3,7 @@
 import pytest
 
 from synthvlm.caption_mix import CaptionMix, length_shifts, thing_shifts, word_shifts
+from synthvlm.dataset.best import Strata
 from synthvlm.report.collect import collect
 from synthvlm.report.render import render_report
 from synthvlm.storage import file_location, open_shard, open_store
@@ -28,10 +29,24 @@ def test_the_shares_are_those_of_the_shards(tmp_path):
     assert sum(one.after for one in mix.things) == pytest.approx(1)
     mean = [sum(len(text.split()) for text in texts) / len(texts) for texts in (kept, selected)]
     assert mix.mean_words == pytest.approx(mean)
+    assert sum(one.before for one in mix.clusters) == pytest.approx(1)
+    assert sum(one.after for one in mix.clusters) == pytest.approx(1)
     changes = [round(abs(one.after - one.before), 12) for one in mix.words]
     assert changes == sorted(changes, reverse=True)
     page = Page(render_report(collect(store, record)))
     assert "Mix of captions" in "".join(page.text)
+    assert {one.name for one in mix.clusters} <= set(page.text)
+
+
+def test_where_selection_was_within_clusters_the_shares_are_theirs(tmp_path):
+    store = open_store(file_location(tmp_path))
+    record = make_run(store, captions=40, repeats=1, top_k=20, strata=Strata(clusters=3))
+    manifest = open_shard(store, record.selection).manifest
+    strata, captions = manifest.details["strata"], manifest.counts["captions"]
+    clusters = collect(store, record).mix.clusters
+    assert [one.name for one in clusters] == [one["name"] for one in strata]
+    assert [one.before for one in clusters] == [one["captions"] / captions for one in strata]
+    assert [one.after for one in clusters] == [one["selected"] / 20 for one in strata]
 
 
 def test_shifts_of_captions_that_are_known():

@@ -18,6 +18,12 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _MAX_RECIPE_BYTES = 64 * 1024
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
+CLUSTER = "cluster"
+"""What divides captions by clusters, in place of a column."""
+
+DEFAULT_CLUSTERS = 16
+"""Clusters unless their number is given."""
+
 PAPER_RULES = "paper-rules"
 """The recipe that can be given by name."""
 
@@ -170,23 +176,32 @@ def selection_rule(
         top_k: The limit as a number of captions.
         top_fraction: The limit as a fraction.
         default: The fraction if neither is given.
-        within: The strata, as ``COLUMN`` or ``COLUMN:QUANTILES``.
+        within: The strata, as ``COLUMN``, ``COLUMN:QUANTILES``, ``cluster`` or ``cluster:NUMBER``.
 
     Raises:
         WrongUsageError: Both limits are given, or a value is wrong.
     """
     rule = _limit(top_k, top_fraction, default)
     if within is not None:
-        column, _, quantiles = unicode_text("--within", within).partition(":")
-        wrong = WrongUsageError(
-            f"--within {within}: give a column, as in words, or a column and a number of quantiles "
-            f"from 2 to 1000, as in words:4"
-        )
-        number = int(quantiles) if quantiles.isdecimal() and len(quantiles) < 5 else 0
-        if not 1 <= len(column) <= 64 or (":" in within and not 2 <= number <= 1000):
-            raise wrong
-        rule.strata.CopyFrom(Strata(column=column, quantiles=number))
+        rule.strata.CopyFrom(_strata(unicode_text("--within", within)))
     return rule
+
+
+def _strata(within: str) -> Strata:
+    column, _, parts = within.partition(":")
+    number = int(parts) if parts.isdecimal() and len(parts) < 5 else 0
+    if column == CLUSTER:
+        if ":" in within and not 2 <= number <= 100:
+            raise WrongUsageError(
+                f"--within {within}: give a number of clusters from 2 to 100, as in {CLUSTER}:16"
+            )
+        return Strata(clusters=number or DEFAULT_CLUSTERS)
+    if not 1 <= len(column) <= 64 or (":" in within and not 2 <= number <= 1000):
+        raise WrongUsageError(
+            f"--within {within}: give a column, as in words, or a column and a number of quantiles "
+            f"from 2 to 1000, as in words:4, or {CLUSTER} and a number of clusters"
+        )
+    return Strata(column=column, quantiles=number)
 
 
 def _limit(top_k: int | None, top_fraction: float | None, default: float) -> SelectionRule:

@@ -1,6 +1,6 @@
 """The best image of each caption, and the best captions of all: pure functions of Arrow tables."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -30,13 +30,23 @@ _LEAST_WAITING = 1 << 17
 class Strata:
     """A division of the captions, within each of which the same share is selected.
 
+    Either by a column or by clusters.
+
     Attributes:
-        column: ``words``, ``things`` or a statistic of curation.
+        column: ``words``, ``things`` or a statistic of curation; empty: by clusters.
         quantiles: Strata of about equal size; 0: one for each value.
+        clusters: Most clusters of captions that are alike; 0: by the column.
     """
 
-    column: str
+    column: str = ""
     quantiles: int = 0
+    clusters: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """The division as recorded in manifests."""
+        if self.clusters:
+            return {"clusters": self.clusters}
+        return {"column": self.column, "quantiles": self.quantiles}
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class SelectionRule:
 
     def to_json(self) -> dict[str, Any]:
         """The rule as recorded in manifests."""
-        within = {} if self.strata is None else {"strata": asdict(self.strata)}
+        within = {} if self.strata is None else {"strata": self.strata.to_json()}
         if self.top_k is not None:
             return {"top_k": self.top_k, **within}
         if self.top_fraction is None:

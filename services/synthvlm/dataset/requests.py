@@ -31,6 +31,9 @@ MAX_REQUEST_BYTES = 18 * 2**20
 MAX_QUANTILES = 1000
 """Most strata by quantiles."""
 
+MAX_CLUSTERS = 100
+"""Most strata by clusters."""
+
 _NAME_RULE = "1 to 64 characters of [a-z0-9-], starting with a letter or digit"
 
 
@@ -72,17 +75,33 @@ class ShardChainMessage(RequestModel):
         return ShardChain(self.caption_set, self.image_set, self.score_set)
 
 
-def _quantiles(number: int) -> int:
-    if number and not 2 <= number <= MAX_QUANTILES:
-        raise violation(f"must be 0, or from 2 to {MAX_QUANTILES:,}")
-    return number
+def _several(most: int) -> BeforeValidator:
+    """That a number of strata is 0, or from 2 to ``most``."""
+
+    def check(number: int) -> int:
+        if number and not 2 <= number <= most:
+            raise violation(f"must be 0, or from 2 to {most:,}")
+        return number
+
+    return BeforeValidator(check)
 
 
 class StrataMessage(RequestModel):
     """``Strata``."""
 
-    column: Annotated[str, Field(min_length=1, max_length=64)]
-    quantiles: Annotated[int, BeforeValidator(_quantiles)]
+    column: Annotated[str, Field(max_length=64)]
+    quantiles: Annotated[int, _several(MAX_QUANTILES)]
+    clusters: Annotated[int, _several(MAX_CLUSTERS)]
+
+    @model_validator(mode="after")
+    def _has_one_division(self) -> "StrataMessage":
+        if not self.column and not self.clusters:
+            raise violation("must not be empty, unless there are clusters", "column")
+        if self.column and self.clusters:
+            raise violation("must be 0 with a column", "clusters")
+        if self.quantiles and self.clusters:
+            raise violation("must be 0 with clusters", "quantiles")
+        return self
 
 
 class SelectionRuleMessage(RequestModel):
@@ -102,7 +121,7 @@ class SelectionRuleMessage(RequestModel):
         """The rule in the domain's terms."""
         strata = None
         if self.strata is not None:
-            strata = Strata(self.strata.column, self.strata.quantiles)
+            strata = Strata(**self.strata.model_dump())
         return SelectionRule(self.top_k, self.top_fraction, strata)
 
 

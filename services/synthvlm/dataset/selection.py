@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ from synthvlm.dataset.chains import CheckedChain, CheckedChains, ShardChain, che
 from synthvlm.dataset.columns import combine_columns
 from synthvlm.dataset.index import build_index
 from synthvlm.dataset.readahead import read_ahead
-from synthvlm.dataset.strata import strata_of
+from synthvlm.dataset.strata import Division, divide
 from synthvlm.errors import DataCorrupt
 from synthvlm.progress import Reporter
 from synthvlm.storage import Commit, ShardKey, ShardRef, Store, open_shard
@@ -76,7 +77,8 @@ def select(
     order. Images whose scores are not finite are never selected.
 
     With strata, each gives the same share of its captions, its best ones; the result is in the same
-    order.
+    order. Of clusters the manifest's details say as ``strata`` how they are named, how many
+    captions each has and how many are selected.
 
     Memory is proportional to the number of captions and the size of the selection, not to image
     bytes or to texts that are not selected.
@@ -112,11 +114,12 @@ def select(
             reporter.report(scores.scored, total)
     best = scores.finish()
     captions = best.num_rows
-    strata = None
+    division = None
     if rule.strata is not None:
-        strata = strata_of(store, checked, best, rule.strata, reporter)
-    rows = ranked(best, rule, strata)
-    del best
+        division = divide(store, checked, best, rule.strata, reporter)
+    rows = ranked(best, rule, None if division is None else division.strata)
+    named = {} if division is None else _named_strata(division, best, rows)
+    del best, division
     with tempfile.TemporaryDirectory(prefix="synthvlm-selection-") as folder:
         path = Path(folder) / SELECTION_FILE
         _write(path, store, checked, rows, reporter)
@@ -130,9 +133,17 @@ def select(
                 "selected": rows.num_rows,
             },
             file_records={SELECTION_FILE: rows.num_rows},
-            details={"index": {"path": index.path, "records": index.records}},
+            details={"index": {"path": index.path, "records": index.records}, **named},
         )
     return Selected(ref, index, scores.scored, captions, rows.num_rows)
+
+
+def _named_strata(division: Division, best: pa.Table, rows: pa.Table) -> dict[str, Any]:
+    """What the manifest says of strata that the rule does not name: how many each has and gave."""
+    if not division.names:
+        return {}
+    chosen = pc.is_in(best["caption_id"], rows["caption_id"]).to_numpy()
+    return {"strata": division.counts(chosen)}
 
 
 def _scores(store: Store, chain: CheckedChain) -> pa.Table:

@@ -6,6 +6,7 @@ from typing import Any
 import grpc
 import structlog
 
+from synthvlm.caption_clusters.shifts import cluster_shifts
 from synthvlm.caption_mix import CaptionMix, Shift, length_shifts, thing_shifts, word_shifts
 from synthvlm.dataset import requests
 from synthvlm.dataset.assembly import AssemblyRequest, assemble
@@ -237,6 +238,7 @@ def _mix_shift(older: CaptionMix, newer: CaptionMix) -> dataset_pb2.CaptionMixSh
         lengths=shares(length_shifts(older, newer)),
         things=shares(thing_shifts(older, newer)),
         words=shares(word_shifts(older, newer, WORDS_LISTED)),
+        clusters=shares(cluster_shifts(older, newer)),
     )
 
 

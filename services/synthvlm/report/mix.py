@@ -1,10 +1,11 @@
 """How selection shifted the mix of captions."""
 
-from typing import Final
+from typing import Any, Final
 
 import pyarrow as pa
 
-from synthvlm.caption_mix import CaptionMix, length_shifts, thing_shifts, word_shifts
+from synthvlm.caption_clusters.shifts import cluster_shifts
+from synthvlm.caption_mix import CaptionMix, Shift, length_shifts, thing_shifts, word_shifts
 from synthvlm.report.model import MixShift
 from synthvlm.storage import Shard
 from synthvlm.storage.schemas import CAPTIONS, CAPTIONS_FILE, SELECTION, SELECTION_FILE
@@ -23,6 +24,7 @@ class Mixes:
     def __init__(self) -> None:
         self._kept = CaptionMix()
         self._selected = CaptionMix()
+        self._strata: list[dict[str, Any]] = []
 
     def add_kept(self, captions: Shard) -> None:
         """Adds the captions of a CaptionSet shard."""
@@ -30,7 +32,8 @@ class Mixes:
             self._kept.add(batch["text"].to_pylist())
 
     def add_selected(self, selection: Shard) -> None:
-        """Adds the captions of a Selection."""
+        """Adds the captions of a Selection, and the clusters within which it was made, if any."""
+        self._strata += selection.manifest.details.get("strata", [])
         for batch in selection.batches(SELECTION_FILE, _SELECTED, _READ_ROWS):
             self._selected.add(batch["text"].to_pylist())
 
@@ -44,4 +47,12 @@ class Mixes:
             lengths=length_shifts(kept, selected),
             things=thing_shifts(kept, selected),
             words=word_shifts(kept, selected, WORDS),
+            clusters=self._strata_shifts() or cluster_shifts(kept, selected),
         )
+
+    def _strata_shifts(self) -> list[Shift]:
+        totals = [sum(one[key] for one in self._strata) for key in ("captions", "selected")]
+        return [
+            Shift(one["name"], one["captions"] / totals[0], one["selected"] / totals[1])
+            for one in self._strata
+        ]

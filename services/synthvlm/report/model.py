@@ -210,12 +210,15 @@ class MixShift:
         lengths: By number of words.
         things: By number of things, where captions are of the scene world.
         words: The words whose share changed most.
+        clusters: By cluster of captions that are alike; where selection was within clusters, by
+            these.
     """
 
     mean_words: tuple[float, float]
     lengths: Sequence[Shift]
     things: Sequence[Shift]
     words: Sequence[Shift]
+    clusters: Sequence[Shift]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,8 @@ WithinOption = Annotated[
         "--within",
         metavar="COLUMN[:N]",
         help="Keep the same share of each group of captions: by words, things or a statistic of "
-        "curation; by N quantiles of it, or by each value.",
+        "curation; by N quantiles of it, or by each value. Or cluster[:N]: by N clusters of "
+        "captions that are alike.",
     ),
 ]
 """``--within``."""

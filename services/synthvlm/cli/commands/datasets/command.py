@@ -247,6 +247,7 @@ def _show_mix(mix: dataset_pb2.CaptionMixShift) -> None:
         ("captions by number of words", mix.lengths),
         ("captions by number of things", mix.things),
         ("captions with a word", mix.words),
+        ("captions by cluster", mix.clusters),
     ):
         changed = [one for one in shifts if one.from_share != one.to_share]
         if changed:

@@ -1,0 +1,1 @@
+"""Clusters of captions that are alike."""
