@@ -42,7 +42,7 @@ def test_binding_comes_first_and_stays() -> None:
 
 def test_after_binding_most_lessons_are_on_sides() -> None:
     rng = random.Random(8)
-    lessons = [sample_lesson_at(0.04, rng) for _ in range(100)]
+    lessons = [sample_lesson_at(0.07, rng) for _ in range(100)]
     assert 50 < sum(lesson.linked is not None for lesson in lessons) < 90
     assert all(lesson.evidence for lesson in lessons)
 

@@ -48,10 +48,10 @@ GIVEN_WEIGHT: Final = 0.1
 CROWDED: Final = 0.3
 """Share of crowded scenes among those that are asked about and described."""
 
-BINDING_UNTIL: Final = 0.03
+BINDING_UNTIL: Final = 0.05
 """The share of a training in which there are lessons in binding alone."""
 
-SIDES_UNTIL: Final = 0.055
+SIDES_UNTIL: Final = 0.095
 SIDES_FIRST: Final = {"sides": 7, "binding": 3}
 """The share until which lessons are on sides and in binding, and how often each is drawn."""
 

@@ -28,6 +28,9 @@ HEAD_RATE: Final = 1.0
 NORM_RATE: Final = 0.3
 """Learning rates of what Muon does not train, in units of its own."""
 
+WEIGHT_DECAY: Final = 0.1
+"""Of all weights. Without it they grow for as long as they are trained: to twice this size, on
+which the demo's vision-language model learns to answer 51 % of its questions, and on these 63 %."""
 
 GUIDANCE: Final = 0.3
 """Weight of looking where the evidence is."""
@@ -58,8 +61,8 @@ def make_optimizers(model: LlamaForCausalLM, lr: float) -> list[torch.optim.Opti
     groups = [{"params": [p], "lr": lr * rate} for p, rate in others]
     groups.append({"params": norms, "lr": lr * NORM_RATE})
     return [
-        torch.optim.Muon(layers, lr, weight_decay=0.0),
-        torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=0.0),
+        torch.optim.Muon(layers, lr, weight_decay=WEIGHT_DECAY),
+        torch.optim.AdamW(groups, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY),
     ]
 
 
@@ -125,9 +128,9 @@ def guidance_loss(attentions: Sequence[torch.Tensor], batch: Batch) -> torch.Ten
     return torch.stack([-(look.float() + 1e-6).log().mean() for look in looks]).sum()
 
 
-SHRUNK: Final = 0.27
-"""Embeddings of a standard deviation of 0.3. On those of 1.1 that the training ends with, the
-demo's vision-language model answers 52 % of its questions, on these 56 to 60 %."""
+EMBEDDING_SIZE: Final = 0.3
+"""Standard deviation that embeddings are scaled to. On those of 1.1 that a training without decay
+ended with, the demo's vision-language model answered 52 % of its questions, on these 56 to 60 %."""
 
 
 def main() -> None:
@@ -135,7 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--export", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=7000)
     parser.add_argument("--rows", type=int, default=8, help="of lessons, of all workers together")
     parser.add_argument("--lr", type=float, default=0.01)
     parser.add_argument("--seed", type=int, default=6)
@@ -158,7 +161,7 @@ def main() -> None:
         return
     final = make_llm(tokenizer)
     final.load_state_dict(training.averaged()["llm"])
-    shrink(final, SHRUNK)
+    shrink(final, EMBEDDING_SIZE / final.model.embed_tokens.weight.std().item())
     publish(lambda folder: save_llm(folder, final, tokenizer), args.export / "mini-llm")
 
 
