@@ -93,7 +93,7 @@ def test_a_profile_that_was_edited_since_and_another_are_refused_with_the_differ
         profile.write_text(profile.read_text().replace("steps: 6", "steps: 9"))
         for asked, problem in (
             (str(profile), "generation.steps: running 6, asked for 9; "),
-            ("single-gpu", "generation.batch_size: running 16, asked for 2; "),
+            ("single-gpu", "alignment.threads: running 2, asked for 4; "),
         ):
             with (
                 pytest.raises(PreconditionFailed) as refused,
