@@ -84,7 +84,8 @@ class TrainingSettings(Section):
     dtype: Literal["float32", "bfloat16", "auto"] = "float32"
     """Type that products are computed in. Trained weights and the optimizer stay float32. ``auto``,
     on the CPU: bfloat16 where the processor computes in it, else float32, as emulating takes five
-    times as long; the model's lineage says which it was."""
+    times as long; the model's lineage says which it was. Nodes that train together must be of the
+    same kind."""
     saved_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights in the trained model's folder."""
     attention: Literal["sdpa", "eager"] = "sdpa"
