@@ -98,25 +98,4 @@ def test_what_decides_a_model_and_what_does_not():
     less["finetune"] = {**section["finetune"], "micro_batch": 1}
     assert training_settings(less).decisive() == given.decisive()
     assert training_settings({**section, "seed": 1}).decisive() != given.decisive()
-    assert training_settings({**section, "dtype": "float32"}).numerics() != given.numerics()
-
-
-@pytest.mark.parametrize(
-    ("dtype", "computes_bfloat16", "wanted"),
-    [
-        ("auto", True, "bfloat16"),
-        ("auto", False, "float32"),
-        ("bfloat16", False, "bfloat16"),
-        ("float32", True, "float32"),
-    ],
-)
-def test_auto_is_what_the_processor_computes_in(dtype, computes_bfloat16, wanted):
-    section = {**load_profile("mini").section("training"), "dtype": dtype}
-    settings = training_settings(section).on_processor(computes_bfloat16=computes_bfloat16)
-    assert settings.numerics()["dtype"] == wanted
-
-
-def test_auto_is_for_the_cpu_alone():
-    section = {**load_profile("mini").section("training"), "dtype": "auto", "device": "cuda"}
-    with pytest.raises(InvalidInput, match="auto is for the CPU"):
-        training_settings(section)
+    assert training_settings({**section, "dtype": "bfloat16"}).numerics() != given.numerics()

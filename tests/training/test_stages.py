@@ -3,7 +3,6 @@
 import signal
 
 import pytest
-import torch
 
 from synthvlm.jobs.events import State
 from synthvlm.storage import file_location, open_store
@@ -64,13 +63,6 @@ def test_the_same_request_finds_the_model(undisturbed, version, tmp_path):
     again = attempt(tiny_request(version, store), tmp_path)
     (event,) = again.events
     assert event.values == {**made.events[-1].values, "found": True}
-
-
-def test_auto_finds_the_model_of_the_type_that_the_processor_computes_in(version, store, tmp_path):
-    dtype = "bfloat16" if torch.cpu._is_avx512_bf16_supported() else "float32"
-    attempt(tiny_request(version, store, dtype=dtype), tmp_path)
-    (event,) = attempt(tiny_request(version, store, dtype="auto"), tmp_path).events
-    assert event.values["found"]
 
 
 def test_two_processes_have_the_same_losses(undisturbed, version, store, tmp_path):

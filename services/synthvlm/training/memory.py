@@ -13,7 +13,7 @@ from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForCon
 from synthvlm.training.model import FEATURE_LAYER, image_tokens
 from synthvlm.training.settings import PRETRAIN, TrainingSettings
 
-_BYTES = {"float32": 4, "auto": 4, "bfloat16": 2}
+_BYTES = {"float32": 4, "bfloat16": 2}
 _ADAM = 8
 """Bytes of AdamW's two moments of a parameter, in float32."""
 

@@ -81,11 +81,8 @@ class TrainingSettings(Section):
     """Gradients longer than this are shortened to it."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where it is computed."""
-    dtype: Literal["float32", "bfloat16", "auto"] = "float32"
-    """Type that products are computed in. Trained weights and the optimizer stay float32. ``auto``,
-    on the CPU: bfloat16 where the processor computes in it, else float32, as emulating takes five
-    times as long; the model's lineage says which it was. Nodes that train together must be of the
-    same kind."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type that products are computed in. Trained weights and the optimizer stay float32."""
     saved_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type of the weights in the trained model's folder."""
     attention: Literal["sdpa", "eager"] = "sdpa"
@@ -118,18 +115,6 @@ class TrainingSettings(Section):
         if self.finetune.steps is None:
             raise ValueError("finetune.steps: a mixture has no end of its own; give steps")
         return self
-
-    @model_validator(mode="after")
-    def _automatic_type_is_for_the_cpu(self) -> "TrainingSettings":
-        if self.dtype == "auto" and self.device != "cpu":
-            raise ValueError("dtype: auto is for the CPU; give bfloat16 or float32")
-        return self
-
-    def on_processor(self, *, computes_bfloat16: bool) -> "TrainingSettings":
-        """These settings, with the type that ``auto`` stands for on a processor."""
-        if self.dtype != "auto":
-            return self
-        return self.model_copy(update={"dtype": "bfloat16" if computes_bfloat16 else "float32"})
 
     def stage(self, name: str) -> StageSettings:
         """The settings of a stage, by its name."""

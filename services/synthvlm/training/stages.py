@@ -98,9 +98,7 @@ class Training:
         self, request: TrainingRequest, processes: Processes, stop: StopSignal, watch: Watch
     ) -> None:
         self._request = request
-        self._settings: TrainingSettings = request.settings().on_processor(
-            computes_bfloat16=torch.cpu._is_avx512_bf16_supported()
-        )
+        self._settings: TrainingSettings = request.settings()
         self._processes = processes
         self._stop = stop
         self._watch = watch
