@@ -211,7 +211,8 @@ clean: ## remove generated files (the virtual environment stays; `make distclean
 distclean: clean ## also remove the virtual environment
 	rm -rf .venv
 
-# Steps of `setup`; each stamp is newer than what it was made from.
+# Steps of `setup`; each stamp is newer than what it was made from. pip unpacks on one core, so some
+# packages at a time are installed by each of several.
 $(STAMPS)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11); $(PYTHON) is a different version." >&2; exit 1; }
@@ -222,7 +223,8 @@ $(STAMPS)/python:
 
 $(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
 	@echo "Installing the pinned packages into .venv; this takes a few minutes, once."
-	$(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check --requirement requirements/lock.txt
+	grep -v '^#' $< | xargs -P "$$(nproc)" -n 34 \
+	  $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check
 	@touch $@
 
 $(STAMPS)/triton-server: requirements/triton-server.txt | $(STAMPS)/python

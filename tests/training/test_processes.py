@@ -9,7 +9,7 @@ import torch
 
 from synthvlm.profiles import load_profile
 from synthvlm.training.processes import Processes
-from synthvlm.training.request import training_settings
+from synthvlm.training.settings import training_settings
 
 Processes(training_settings({**load_profile("mini").section("training"), "threads": 3}))
 print(torch.get_num_threads())
