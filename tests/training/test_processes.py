@@ -5,13 +5,18 @@ import subprocess
 import sys
 
 PRINTS_THREADS = """
+from pathlib import Path
+
 import torch
 
 from synthvlm.profiles import load_profile
 from synthvlm.training.processes import Processes
 from synthvlm.training.settings import training_settings
+from synthvlm.training.trainer import Stage, training_arguments
 
-Processes(training_settings({**load_profile("mini").section("training"), "threads": 3}))
+settings = training_settings({**load_profile("mini").section("training"), "threads": 3})
+processes = Processes(settings)
+training_arguments(Stage(0, "pretrain", 1), settings, processes, Path()).device
 print(torch.get_num_threads())
 """
 

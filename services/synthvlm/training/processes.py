@@ -32,10 +32,11 @@ class Processes:
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
+        torch.set_num_threads(settings.threads)
+        # Else accelerate takes all cores, here and again whenever arguments of Trainer are made.
+        os.environ["OMP_NUM_THREADS"] = str(settings.threads)
         disable_progress_bar()
         self._state = PartialState(cpu=settings.device == "cpu", timeout=_PATIENCE)
-        # Last, as accelerate takes all cores unless the environment says how many.
-        torch.set_num_threads(settings.threads)
         self.count: int = self._state.num_processes
         self.rank: int = self._state.process_index
         self.is_first: bool = self._state.is_main_process
