@@ -31,9 +31,9 @@ TRITON_SERVER := $(if $(filter triton,$(ENGINE)),$(STAMPS)/triton-server)
 
 # The demo: captions of the scene world, several images per caption, the best of them.
 DEMO_HOME ?= build/demo$(if $(filter triton,$(ENGINE)),-triton)
-DEMO_CAPTIONS ?= 680
+DEMO_CAPTIONS ?= 450
 DEMO_REPEAT ?= 2
-DEMO_FRACTION ?= 0.4
+DEMO_FRACTION ?= 0.5
 DEMO_SHARD ?= 250
 
 # A longer recipe than the demo's: more captions, the best of each number of things, more steps.
@@ -212,7 +212,7 @@ distclean: clean ## also remove the virtual environment
 	rm -rf .venv
 
 # Steps of `setup`; each stamp is newer than what it was made from. pip unpacks on one core, so some
-# packages at a time are installed by each of several.
+# packages at a time are installed by each of several; backwards, as the largest begin with n and t.
 $(STAMPS)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
 	  echo "Python 3.11 is needed (make PYTHON=/path/to/python3.11); $(PYTHON) is a different version." >&2; exit 1; }
@@ -222,8 +222,8 @@ $(STAMPS)/python:
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/requirements: requirements/lock.txt | $(STAMPS)/python
-	@echo "Installing the pinned packages into .venv; this takes a few minutes, once."
-	grep -v '^#' $< | xargs -P "$$(nproc)" -n 34 \
+	@echo "Installing the pinned packages into .venv; this takes a minute or two, once."
+	grep -v '^#' $< | sort -r | xargs -P "$$(nproc)" -n 34 \
 	  $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check
 	@touch $@
 
