@@ -21,7 +21,7 @@ def test_the_longer_recipe_is_the_demos_profile_with_more_training(tmp_path, mon
     )
     assert (long.finetune.steps or 0) > 8 * (short.finetune.steps or 0) > 0
     assert long.vision_tower == short.vision_tower
-    assert long.finetune.learning_rate == short.finetune.learning_rate
+    assert long.finetune.template == short.finetune.template
     services = load_profile(str(file)).sections
     for name, section in load_profile("mini").sections.items():
         assert name == "training" or services[name] == section
