@@ -125,4 +125,4 @@ def test_a_table_of_the_finished_seeds_says_how_many_there_are(answers, cells, c
 def test_the_order_of_cells_finishes_seed_after_seed():
     design = Design(seeds=2)
     assert design.cells[: len(ARMS)] == [(0, arm) for arm in ARMS]
-    assert design.core_seconds(150, 700) / 2 / 3600 < 4
+    assert design.core_seconds(60, 260) / 2 / 3600 < 4
