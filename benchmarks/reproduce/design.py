@@ -53,7 +53,7 @@ STAGE_1_STEP, STAGE_2_STEP, EVALUATION, LOADING = 0.34, 0.28, 40.0, 20.0
 loading libraries and models for both."""
 
 IMAGE: Final = 0.08
-"""Core seconds an image, scoring included. The pool that is not curated finds most of its images."""
+"""Core seconds an image, scoring included. The uncurated pool finds most of its images."""
 
 
 class Design(BaseModel):
