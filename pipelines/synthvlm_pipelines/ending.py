@@ -20,9 +20,9 @@ from synthvlm.report.outcome import (
     Failure,
     Outcome,
     StageOutcome,
-    render_outcome,
 )
 from synthvlm.report.record import Prices, RunRecord, Stage, Verification
+from synthvlm.report.render import render_outcome
 from synthvlm.report.write import PAGE_FILE, store_record, store_report
 from synthvlm.storage import ShardRef, open_shard
 from synthvlm.storage.protos import ref_from_proto

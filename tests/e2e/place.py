@@ -5,14 +5,17 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import yaml
 
 from synthvlm.local.home import Home
+from synthvlm.local.words import WORDS
 from synthvlm.profiles import load_profile
 from synthvlm_pipelines.events import EventReader, StageEvent
 
@@ -31,6 +34,8 @@ CAPTIONS = [
     "a small purple triangle below a big red circle on a black background.",
 ]
 """All of them pass the paper's rules."""
+
+ONE_MORE_CAPTION = "a big green star above a small red circle on a white background."
 
 STAGE_SECONDS = 240
 
@@ -91,6 +96,22 @@ class Place:
     def make(self, *more: str) -> dict[str, Any]:
         out, _ = self.call(*self.run_command(*more))
         return last_line(out)
+
+    @contextmanager
+    def services_up(self) -> Iterator[None]:
+        """``synthvlm up``, ended at the end of the context; its services have ended too by then."""
+        process = self.start("up", "--profile", str(self.profile), "--json")
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        assert set(json.loads(line)["services"]) == set(WORDS)
+        pids = self.service_pids()
+        yield
+        process.terminate()
+        _, err = process.communicate()
+        assert process.returncode == 0, err
+        assert not any(psutil.pid_exists(pid) for pid in pids.values())
+        assert not self.home.services_file.exists()
 
     def service_pids(self) -> dict[str, int]:
         running = json.loads(self.home.services_file.read_text())["running"]

@@ -14,7 +14,7 @@ import yaml
 import zstandard
 
 from synthvlm.cli.__main__ import run
-from tests.e2e.place import Place, place_in
+from tests.e2e.place import CAPTIONS, ONE_MORE_CAPTION, Place, place_in
 
 pytestmark = pytest.mark.e2e
 
@@ -42,24 +42,19 @@ def test_a_run_makes_a_dataset(up, undisturbed: dict[str, Any], tmp_path: Path) 
     assert len({pair["id"] for pair in pairs}) == len(pairs) == 12
 
 
-def test_one_more_caption_costs_its_own_images(up, undisturbed, tmp_path: Path) -> None:
-    place = place_in(tmp_path)
-    more = {"id": 12, "caption": "a big green star above a small red circle on a white background."}
-    place.captions.write_text(f"{up.captions.read_text()}{json.dumps(more)}\n")
-    command = [{"scenes": "grown"}.get(part, part) for part in place.run_command()]
-    command[command.index(str(place.profile))] = str(up.profile)
-    # Where the others are known, and where nothing is.
-    grown, fresh = (json.loads(where.call(*command)[0].splitlines()[-1]) for where in (up, place))
+def test_one_more_caption_costs_its_own_images(grown: dict[str, Any]) -> None:
     assert grown["counts"]["generated"] == 26
     assert grown["made"] == {"images": 2, "scores": 2}
     assert grown["reused"] == {"images": 24, "scores": 24}
+
+
+def test_a_fresh_home_whose_images_are_by_triton_makes_the_same_dataset(
+    grown: dict[str, Any], tmp_path: Path
+) -> None:
+    place = place_in(tmp_path, [*CAPTIONS, ONE_MORE_CAPTION])
+    fresh = place.make("--name", "grown", "--engine", "triton")
     assert fresh["made"] == {"images": 26, "scores": 26}
-    assert grown["digest"] == fresh["digest"]
-
-
-def test_images_by_triton_make_the_same_dataset(undisturbed, tmp_path: Path) -> None:
-    answer = place_in(tmp_path).make("--engine", "triton")
-    assert answer["digest"] == undisturbed["digest"]
+    assert fresh["digest"] == grown["digest"]
     assert (tmp_path / "home" / "logs" / "triton.log").read_text()
 
 

@@ -10,6 +10,7 @@ import lm_eval
 import torch
 import yaml
 from lm_eval.api.registry import get_model
+from lm_eval.defaults import DEFAULT_OTHER_SEED
 from lm_eval.models.hf_vlms import HFMultimodalLM
 from lm_eval.tasks import TaskManager
 
@@ -82,19 +83,23 @@ class Harness:
             shots: Examples before each question; None: as the tasks say.
             conversation: Whether questions are put by the model's chat template.
         """
+        loaded = manager.load(list(tasks))
+        for task in loaded["tasks"].values():
+            examples = task.get_config("num_fewshot") or 0 if shots is None else shots
+            task.set_config(key="num_fewshot", value=examples)
+            task.set_fewshot_seed(seed=DEFAULT_OTHER_SEED)
         # lm-eval collects garbage after every batch, which takes as long as the batch unless what
         # is loaded is left alone.
         gc.collect()
         gc.freeze()
         try:
-            answers = lm_eval.simple_evaluate(
-                model=self._model,
-                tasks=list(tasks),
-                task_manager=manager,
-                num_fewshot=shots,
+            # Not simple_evaluate, which lists the machine's packages and devices for seconds.
+            answers = lm_eval.evaluate(
+                lm=self._model,
+                task_dict=loaded,
                 apply_chat_template=conversation,
+                fewshot_as_multiturn=True,
                 bootstrap_iters=0,
-                log_samples=True,
             )
         finally:
             gc.unfreeze()

@@ -1,4 +1,4 @@
-"""How a run ended, whichever way: for programs as JSON, for people as a page."""
+"""How a run ended, whichever way, as JSON for programs; ``render`` makes the page for people."""
 
 from datetime import datetime
 from typing import Literal
@@ -6,7 +6,6 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from synthvlm.report.record import VersionRecord
-from synthvlm.report.render import page_environment
 from synthvlm.storage.refs import ShardRef
 
 RUN_NAME = r"[a-z0-9][a-z0-9-]{0,99}"
@@ -172,26 +171,3 @@ class Outcome(_Frozen):
     arms: list[ArmOutcome] = []
     report: str = ""
     problem: str = ""
-
-
-def render_outcome(outcome: Outcome) -> str:
-    """The page of a run that has no dataset version to show.
-
-    Returns:
-        A complete HTML document, as self-contained as the report of a dataset version.
-    """
-    made = {
-        "selection": outcome.selection,
-        "dataset version": outcome.version,
-        "model": outcome.model,
-        "evaluation": outcome.evaluation,
-    }
-    return (
-        page_environment()
-        .get_template("outcome.html.j2")
-        .render(
-            outcome=outcome,
-            made={name: ref for name, ref in made.items() if ref is not None},
-            slowest=max((stage.seconds for stage in outcome.stages), default=0) or 1,
-        )
-    )

@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file, without scripts and requests."""
+"""The pages: each one self-contained HTML file, without scripts and requests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from synthvlm.report.charts import histogram
 from synthvlm.report.curves import loss_curve
 from synthvlm.report.evaluation import CONDITIONS, compared
 from synthvlm.report.model import SCORES, FilterDrops, RunReport
+from synthvlm.report.outcome import Outcome
 
 QUESTIONS_PAGE_FILE = "questions.html"
 """The page of questions, to which the report links, in the same folder."""
@@ -61,6 +62,29 @@ def render_report(data: RunReport) -> str:
             limits=_limits,
             seconds=(data.finished - data.started).total_seconds(),
             slowest=max([stage.seconds for stage in data.stages], default=0) or 1,
+        )
+    )
+
+
+def render_outcome(outcome: Outcome) -> str:
+    """The page of a run that has no dataset version to show.
+
+    Returns:
+        A complete HTML document, as self-contained as the report of a dataset version.
+    """
+    made = {
+        "selection": outcome.selection,
+        "dataset version": outcome.version,
+        "model": outcome.model,
+        "evaluation": outcome.evaluation,
+    }
+    return (
+        page_environment()
+        .get_template("outcome.html.j2")
+        .render(
+            outcome=outcome,
+            made={name: ref for name, ref in made.items() if ref is not None},
+            slowest=max((stage.seconds for stage in outcome.stages), default=0) or 1,
         )
     )
 

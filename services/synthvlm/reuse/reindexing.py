@@ -16,9 +16,9 @@ from synthvlm.serving.settings_sources import load_settings, read_command_line
 from synthvlm.sql.database import Database
 from synthvlm.storage import Shard, Store, committed_shards, open_shard, open_store, parse_location
 from synthvlm.storage.commit import PARTS
+from synthvlm.storage.keys import SCHEMA_VERSION
 from synthvlm.storage.made import Made, MadeIndex
 from synthvlm.storage.parts import read_part
-from synthvlm.storage.schemas import SCHEMA_VERSION
 
 _log = structlog.get_logger(__name__)
 

@@ -6,7 +6,9 @@ from typing import Any
 
 from synthvlm.errors import PreconditionFailed
 from synthvlm.storage.digests import canonical_json, sha256_digest
-from synthvlm.storage.schemas import SCHEMA_VERSION
+
+SCHEMA_VERSION = 2
+"""Version of all tables of ``schemas``, raised whenever one of them changes."""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Manifest(BaseModel):
 
     Attributes:
         kind: ``captions``, ``images``, ``scores``…
-        schema_version: Version of the tables (``schemas.SCHEMA_VERSION``).
+        schema_version: Version of the tables (``keys.SCHEMA_VERSION``).
         code_version: Version of the stage's code, incremented when its results change.
         inputs: Digests of the stage's inputs, by role.
         configuration: Parameters of the stage.

@@ -1,16 +1,13 @@
 """The tables that stages write, in one place: their Arrow schemas and the names of their files.
 
-A schema change increments the version, which is part of every manifest and so of every shard's key:
-tables of different versions are never mixed. All scores are float32; all digests are
+A schema change increments ``keys.SCHEMA_VERSION``, which is part of every manifest and of every
+shard's key: tables of different versions are never mixed. All scores are float32; all digests are
 ``sha256:`` and 64 hexadecimal digits; all offsets and sizes are in bytes.
 """
 
 import json
 
 import pyarrow as pa
-
-SCHEMA_VERSION = 2
-"""Version of all tables below."""
 
 QUARANTINE = pa.schema(
     [

@@ -3,16 +3,18 @@
 import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, Any
 
 from synthvlm.errors import DataCorrupt, NotFound
 from synthvlm.storage.digests import file_digest, sha256_digest
 from synthvlm.storage.manifest import MANIFEST, Manifest, damaged, read_manifest
 from synthvlm.storage.refs import ShardRef
 from synthvlm.storage.store import Store
+
+# Steps of a pipeline and most commands read no table: they start sooner without Arrow.
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 
 class Shard:
@@ -66,7 +68,7 @@ class Shard:
             raise DataCorrupt(damaged(self.store, self.path(name)), {"digest": expected})
         return local
 
-    def table(self, name: str, schema: pa.Schema) -> pa.Table:
+    def table(self, name: str, schema: "pa.Schema") -> "pa.Table":
         """The Parquet file ``name`` as one table; ``schema`` may be a subset of its columns.
 
         Raises:
@@ -75,7 +77,7 @@ class Shard:
         file = self._parquet(name, schema)
         return file.read(columns=schema.names).cast(schema)
 
-    def batches(self, name: str, schema: pa.Schema, size: int) -> Iterator[pa.RecordBatch]:
+    def batches(self, name: str, schema: "pa.Schema", size: int) -> Iterator["pa.RecordBatch"]:
         """The Parquet file ``name`` in batches of ``size`` rows; the last may be smaller.
 
         Only the compressed file and one batch are held in memory.
@@ -87,7 +89,9 @@ class Shard:
         for batch in file.iter_batches(batch_size=size, columns=schema.names):
             yield batch.cast(schema)
 
-    def _parquet(self, name: str, schema: pa.Schema) -> pq.ParquetFile:
+    def _parquet(self, name: str, schema: "pa.Schema") -> "pq.ParquetFile":
+        import pyarrow.parquet as pq
+
         file = pq.ParquetFile(io.BytesIO(self.read(name)))
         stored = file.schema_arrow
         for column in schema:
