@@ -13,8 +13,10 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+
+from tests.keep_alive import KeepAliveHandler
 
 KEY, SECRET = "synthvlm-test", "synthvlm-test-secret"
 BUCKET = "synthvlm"
@@ -146,9 +148,7 @@ class BadNetwork:
         """Forwards to ``endpoint`` under the faults; yields its own endpoint."""
         network, host = self, endpoint.removeprefix("http://")
 
-        class Forward(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Forward(KeepAliveHandler):
             def forward(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length", 0)))
                 fault = network.next()
@@ -179,9 +179,6 @@ class BadNetwork:
                 self.wfile.write(data)
 
             do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = forward
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
 
         forwarder = ThreadingHTTPServer(("127.0.0.1", 0), Forward)
         forwarder.daemon_threads = True

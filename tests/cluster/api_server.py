@@ -5,10 +5,12 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.keep_alive import KeepAliveHandler
 
 Object = dict[str, Any]
 
@@ -99,10 +101,9 @@ def failure(status: int, message: str) -> tuple[int, Any]:
     return status, {"kind": "Status", "status": "Failure", "message": message, "code": status}
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(KeepAliveHandler):
     """Reads a request, records it, answers it."""
 
-    protocol_version = "HTTP/1.1"
     api: ApiServer
 
     def _handle(self) -> None:
@@ -129,9 +130,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     do_GET = do_POST = do_DELETE = _handle
-
-    def log_message(self, format: str, *args: Any) -> None:
-        del format, args
 
 
 def serving(api: ApiServer) -> ThreadingHTTPServer:

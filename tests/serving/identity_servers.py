@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from joserfc.jwk import Key, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.registry import HeaderParameter
 
+from tests.keep_alive import KeepAliveHandler
+
 AUDIENCE = "synthvlm"
 
 _OWN = HeaderParameter("of the test", "str")
@@ -23,9 +25,8 @@ _OWN = HeaderParameter("of the test", "str")
 _SIGNATURES = ["RS256", "HS256", "ES256"]
 
 
-class JsonHandler(BaseHTTPRequestHandler):
+class JsonHandler(KeepAliveHandler):
     server: "Answering"
-    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self._answer(None)
@@ -48,9 +49,6 @@ class JsonHandler(BaseHTTPRequestHandler):
             self.send_header("location", self.server.url + "/elsewhere")
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 class Answering(ThreadingHTTPServer):

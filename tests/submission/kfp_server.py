@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
+
+from tests.keep_alive import KeepAliveHandler
 
 API = "/apis/v2beta1"
 
@@ -171,9 +173,7 @@ class Gone(Exception):
 def kfp_server(kfp: Kfp) -> Iterator[Kfp]:
     """Serves while the block runs."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Handler(KeepAliveHandler):
         def do_GET(self) -> None:
             self._do()
 
@@ -215,9 +215,6 @@ def kfp_server(kfp: Kfp) -> Iterator[Kfp]:
                 part: Any = message.get_payload(0)
                 return part.get_payload(decode=True)
             return json.loads(data) if data else None
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

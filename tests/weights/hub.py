@@ -5,8 +5,10 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from typing import Any
+
+from tests.keep_alive import KeepAliveHandler
 
 COMMIT = "a" * 40
 REPOSITORY = "team/model"
@@ -46,9 +48,8 @@ class Hub(ThreadingHTTPServer):
         return found
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(KeepAliveHandler):
     server: Hub
-    protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -92,9 +93,6 @@ class _Handler(BaseHTTPRequestHandler):
         if body:
             self.wfile.write(content[: len(content) // 2] if cut else content)
             self.close_connection = cut
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 @contextmanager

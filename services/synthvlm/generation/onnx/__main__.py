@@ -14,6 +14,7 @@ from synthvlm.errors import InvalidInput
 from synthvlm.generation import json_lines
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
+from synthvlm.generation.onnx.full_size_names import COMPONENTS
 from synthvlm.serving.settings_sources import load_settings
 
 
@@ -38,13 +39,13 @@ def _model(parsed: argparse.Namespace) -> dict[str, Any]:
 
 
 def _random(parsed: argparse.Namespace) -> dict[str, Any]:
+    if parsed.only not in COMPONENTS:
+        raise InvalidInput(f"--only must be one of {', '.join(COMPONENTS)}, not {parsed.only!r}")
     import torch
 
     from synthvlm.generation.onnx.exporter import export_component
-    from synthvlm.generation.onnx.full_size import COMPONENTS, make_component
+    from synthvlm.generation.onnx.full_size import make_component
 
-    if parsed.only not in COMPONENTS:
-        raise InvalidInput(f"--only must be one of {', '.join(COMPONENTS)}, not {parsed.only!r}")
     parsed.to.mkdir(parents=True, exist_ok=True)
     component, module = make_component(parsed.only, getattr(torch, parsed.dtype))
     exported = export_component(

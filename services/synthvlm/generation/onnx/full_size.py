@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from synthvlm.generation.diffusion.components import Component, Decoder, TextEncoder, Unet
+from synthvlm.generation.onnx.full_size_names import COMPONENTS
 
 POOLED = 1280
 """Length of SDXL's pooled text embedding."""
@@ -97,16 +98,19 @@ def _vae() -> Any:
     )
 
 
-_MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Component]]] = {
-    "text_encoder": (_text_encoder, TextEncoder),
-    "vae": (_vae, Decoder),
-    "text_encoder_2": (_text_encoder_2, TextEncoder),
-    "refiner_unet": (_refiner_unet, lambda module: Unet(module, POOLED)),
-    "unet": (_unet, lambda module: Unet(module, POOLED)),
-}
-
-COMPONENTS = tuple(_MAKERS)
-"""The available components, smallest first."""
+_MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Component]]] = dict(
+    zip(
+        COMPONENTS,
+        (
+            (_text_encoder, TextEncoder),
+            (_vae, Decoder),
+            (_text_encoder_2, TextEncoder),
+            (_refiner_unet, lambda module: Unet(module, POOLED)),
+            (_unet, lambda module: Unet(module, POOLED)),
+        ),
+        strict=True,
+    )
+)
 
 
 def make_component(name: str, precision: torch.dtype) -> tuple[Component, Any]:

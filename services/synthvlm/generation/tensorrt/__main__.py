@@ -13,7 +13,9 @@ from synthvlm.errors import InvalidInput
 from synthvlm.generation import json_lines
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
+from synthvlm.generation.tensorrt.target import detect
 from synthvlm.serving.settings_sources import load_settings
+from synthvlm.storage import open_store, parse_location
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,9 +26,6 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _build(profile: str, store: str | None) -> dict[str, Any]:
-    from synthvlm.generation.tensorrt.build import build_engines
-    from synthvlm.storage import open_store, parse_location
-
     settings = load_settings(GenerationSettings, "generation", command_line={"profile": profile})
     uri = store or settings.tensorrt.store
     if settings.pipeline.device == "cpu":
@@ -35,8 +34,13 @@ def _build(profile: str, store: str | None) -> dict[str, Any]:
         )
     if uri is None:
         raise InvalidInput("give --store, or tensorrt.store in the profile, to store engines in")
+    target = detect(settings.pipeline.device)
+    # It loads PyTorch and diffusers: seconds, which nobody should wait for an error.
+    from synthvlm.generation.tensorrt.build import build_engines
+
     built = build_engines(
         settings,
+        target,
         open_store(parse_location(uri)),
         heard=lambda one: json_lines.tell(one.to_json()),
     )

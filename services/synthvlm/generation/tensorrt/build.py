@@ -29,7 +29,7 @@ from synthvlm.generation.tensorrt.ranges import (
     shape_ranges,
 )
 from synthvlm.generation.tensorrt.runtime import EngineRun, engine_tensors
-from synthvlm.generation.tensorrt.target import Target, detect, engine_identity, tensorrt_library
+from synthvlm.generation.tensorrt.target import Target, engine_identity, tensorrt_library
 from synthvlm.model_folders import resolve_model
 from synthvlm.storage import Commit, ShardRef, Store, file_digest
 
@@ -53,6 +53,7 @@ class Built:
 
 def build_engines(
     settings: GenerationSettings,
+    target: Target,
     store: Store,
     heard: Heard = lambda _: None,
 ) -> Built:
@@ -60,16 +61,16 @@ def build_engines(
 
     Args:
         settings: The profile's settings.
+        target: This machine's GPU and TensorRT.
         store: Where engines are stored.
         heard: Called with each component whose engine has been built.
 
     Raises:
         NotFound: A model folder does not exist.
-        PreconditionFailed: There is no GPU or no TensorRT, a component cannot be exported or
-            built, or its engine differs from PyTorch.
+        PreconditionFailed: A component cannot be exported or built, or its engine differs from
+            PyTorch.
     """
     pipeline = settings.pipeline
-    target = detect(pipeline.device)
     identity = engine_identity(settings, target)
     commit = Commit(store, identity.key)
     if ref := commit.find():

@@ -56,9 +56,9 @@ def detect(device: str) -> Target:
     Raises:
         PreconditionFailed: TensorRT or the GPU is missing.
     """
+    tensorrt = tensorrt_library()
     import torch
 
-    tensorrt = tensorrt_library()
     if not torch.cuda.is_available():
         raise PreconditionFailed("TensorRT needs an NVIDIA GPU, but PyTorch finds none")
     major, minor = torch.cuda.get_device_capability(device)
