@@ -38,6 +38,10 @@ def test_what_everyone_imports_loads_nothing_heavy(module: str) -> None:
     assert not loaded_by(module) & HEAVY
 
 
+def test_a_step_of_a_pipeline_loads_neither_tables_nor_pages() -> None:
+    assert not loaded_by("synthvlm_pipelines.stage") & {"jinja2", "numpy", "pyarrow", *MODELS}
+
+
 @pytest.mark.parametrize("word", SERVICES)
 def test_a_service_loads_its_models_only_once_it_listens(word: str) -> None:
     assert not loaded_by(f"synthvlm.{word}.service") & MODELS
