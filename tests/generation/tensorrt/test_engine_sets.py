@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from synthvlm.errors import DataCorrupt, InvalidInput, PreconditionFailed
 from synthvlm.generation.loading import load_pipelines
 from synthvlm.generation.requests import SamplingParameters
-from synthvlm.generation.tensorrt.build import build_engines
+from synthvlm.generation.tensorrt.build import Built, build_engines
 from synthvlm.generation.tensorrt.engine_sets import (
     COMPONENTS,
     FILE,
@@ -19,7 +19,7 @@ from synthvlm.generation.tensorrt.engine_sets import (
     stored_engines,
 )
 from synthvlm.generation.tensorrt.identity import mismatches
-from synthvlm.generation.tensorrt.target import engine_identity
+from synthvlm.generation.tensorrt.target import detect, engine_identity
 from synthvlm.model_folders import model_digest
 from synthvlm.storage import Commit
 from tests.generation.tensorrt.profiles import BASE, H100, IDENTITY, REFINER, settings
@@ -115,6 +115,11 @@ def test_of_many_wrong_engines_the_nearest_are_named(store):
     assert refused.value.message.count("engines/") == 4  # the expected place, and three others
 
 
+def test_engines_that_exist_are_not_built_again(store):
+    ref = commit_engines(store, IDENTITY)
+    assert build_engines(settings(), H100, store) == Built(ref, IDENTITY, found=True)
+
+
 def test_engines_in_a_place_that_is_not_theirs_are_refused(store):
     ref = commit_engines(store, OTHERS["TensorRT"])
     with pytest.raises(PreconditionFailed, match=r"TensorRT 11\.4\.1\.9, not 11\.4\.0\.106"):
@@ -137,10 +142,10 @@ def test_listing_leaves_out_what_is_damaged(store):
 # Without TensorRT
 
 
-@pytest.mark.parametrize("work", [lambda s, store: load_pipelines(s), build_engines])
+@pytest.mark.parametrize("work", [load_pipelines, lambda profile: detect(profile.pipeline.device)])
 def test_without_tensorrt_the_reason_is_said(work, store):
     with pytest.raises(PreconditionFailed, match=r"needs the Python package tensorrt, version 11"):
-        work(settings(tensorrt={"store": store.uri}), store)
+        work(settings(tensorrt={"store": store.uri}))
 
 
 @pytest.mark.parametrize(
