@@ -10,7 +10,7 @@ from tests.e2e.place import Place, place_in
 
 pytestmark = pytest.mark.e2e
 
-WHILE_SERVICES_START, IN_A_STAGE = 160, 600
+WHILE_SERVICES_START, IN_A_STAGE = 80, 600
 """KiB with which the disk is full while the services start, and with which a stage finds it so."""
 
 
