@@ -14,8 +14,9 @@ BIN := .venv/bin
 PROTOS := $(shell find protos -name '*.proto' | sort)
 STAMPS := .venv/stamps
 
-# Two processes: the suite is timed on machines with two cores.
-TEST_WORKERS ?= 2
+# One process more than the two cores of the machines that the suite is timed on: tests also wait,
+# for servers, browsers and leases.
+TEST_WORKERS ?= 3
 TESTS ?= tests
 
 # How long `make test-attack` takes, and the seed that it is told to repeat.
