@@ -106,9 +106,11 @@ class Place:
         assert line, process.communicate()[1]
         assert set(json.loads(line)["services"]) == set(WORDS)
         pids = self.service_pids()
-        yield
-        process.terminate()
-        _, err = process.communicate()
+        try:
+            yield
+        finally:
+            process.terminate()
+            _, err = process.communicate()
         assert process.returncode == 0, err
         assert not any(psutil.pid_exists(pid) for pid in pids.values())
         assert not self.home.services_file.exists()

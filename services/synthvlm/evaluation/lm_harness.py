@@ -85,8 +85,8 @@ class Harness:
         """
         loaded = manager.load(list(tasks))
         for task in loaded["tasks"].values():
-            examples = task.get_config("num_fewshot") or 0 if shots is None else shots
-            task.set_config(key="num_fewshot", value=examples)
+            examples = task.get_config("num_fewshot") if shots is None else shots
+            task.set_config(key="num_fewshot", value=examples or 0)
             task.set_fewshot_seed(seed=DEFAULT_OTHER_SEED)
         # lm-eval collects garbage after every batch, which takes as long as the batch unless what
         # is loaded is left alone.
