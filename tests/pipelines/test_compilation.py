@@ -43,7 +43,7 @@ def compiled(folder: Path) -> Path:
 
 def documents(path: Path) -> list[dict[str, Any]]:
     """What was compiled: the PipelineSpec and the PlatformSpec."""
-    pipeline, platform = yaml.safe_load_all(path.read_text())
+    pipeline, platform = yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader)
     pipeline["sdkVersion"] = ""
     return [pipeline, platform]
 
