@@ -12,9 +12,9 @@ MODELS = {"diffusers", "open_clip", "torch", "torchvision", "transformers"}
 HEAVY = MODELS | {"datasets", "kfp", "kubernetes", "pandas", "sqlalchemy"}
 
 
-def loaded_by(module: str) -> set[str]:
-    """Top-level packages that are loaded once ``module`` is."""
-    program = f"import {module}, json, sys; print(json.dumps(sorted(sys.modules)))"
+def loaded_by(module: str, then: str = "pass") -> set[str]:
+    """Top-level packages that are loaded once ``module`` is, and a statement has run."""
+    program = f"import {module}, json, sys\n{then}\nprint(json.dumps(sorted(sys.modules)))"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120
     )
@@ -45,3 +45,12 @@ def test_a_step_of_a_pipeline_loads_neither_tables_nor_pages() -> None:
 @pytest.mark.parametrize("word", SERVICES)
 def test_a_service_loads_its_models_only_once_it_listens(word: str) -> None:
     assert not loaded_by(f"synthvlm.{word}.service") & MODELS
+
+
+@pytest.mark.parametrize(
+    ("room", "mistake"),
+    [("onnx", ["random", "--only", "lungs", "--to", "x"]), ("tensorrt", ["--profile", "mini"])],
+)
+def test_a_mistake_is_told_before_models_are_loaded(room: str, mistake: list[str]) -> None:
+    module = f"synthvlm.generation.{room}.__main__"
+    assert not loaded_by(module, f"assert {module}.main({mistake}) == 2") & MODELS
