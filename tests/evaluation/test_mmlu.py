@@ -1,6 +1,7 @@
 """MMLU as lm-eval asks it, from a local folder with two subjects."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -8,7 +9,7 @@ import pytest
 
 from synthvlm.errors import InvalidInput
 from synthvlm.evaluation.config import EvaluationSettings, MmluSettings
-from synthvlm.evaluation.lm_harness import Harness
+from synthvlm.evaluation.lm_harness import Harness, Samples
 from synthvlm.evaluation.mmlu import ask_mmlu
 from synthvlm.evaluation.summary import summarised
 
@@ -57,6 +58,30 @@ def test_all_questions_of_the_subjects_are_answered_by_letter(
     result = summarised(scored)
     assert [group.name for group in result.groups] == list(SUBJECTS)
     assert result.estimate.questions == 8
+
+
+@pytest.mark.parametrize("shots", [0, 2])
+def test_questions_follow_as_many_examples_as_are_asked_for(
+    harness: Harness,
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    shots: int,
+) -> None:
+    asked: list[Samples] = []
+    run = harness.run
+
+    def listening(*arguments: Any, **options: Any) -> Samples:
+        asked.append(run(*arguments, **options))
+        return asked[-1]
+
+    monkeypatch.setattr(harness, "run", listening)
+    settings = MmluSettings(folder=folder, subjects=["anatomy"], shots=shots)
+    list(ask_mmlu(harness, settings, tmp_path))
+    for sample in asked[0]["mmlu_anatomy"]:
+        prompt = sample["arguments"][0][0]
+        assert prompt.count("how many stars are there in dev") == shots
+        assert prompt.count("how many stars are there in test") == 1
 
 
 def test_what_is_not_there_is_said(harness: Harness, folder: Path, tmp_path: Path) -> None:
