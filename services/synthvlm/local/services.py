@@ -228,6 +228,7 @@ def needed_services(
 
 def _fit(services: Services, home: Home, words: Sequence[str], profile: str) -> bool:
     """Whether running services do what the profile says, where it matters: to images."""
-    makers = [word for word in words if word == "generation"]
-    running = {word: services.running[word].settings for word in makers}
-    return not differences(running, asked_settings(home, profile, makers))
+    if "generation" not in words:
+        return True
+    running = {"generation": services.running["generation"].settings}
+    return not differences(running, asked_settings(home, profile, ["generation"]))

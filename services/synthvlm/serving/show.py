@@ -10,7 +10,6 @@ import sys
 
 from synthvlm.errors import InvalidInput
 from synthvlm.serving.lifecycle import USAGE_EXIT
-from synthvlm.serving.service import Service
 from synthvlm.serving.settings import ServiceSettings
 from synthvlm.serving.settings_sources import load_settings, read_command_line
 
@@ -22,19 +21,22 @@ def main() -> None:
     """
     shown = {}
     for word, arguments in json.loads(sys.argv[1]).items():
-        service: Service[ServiceSettings] = importlib.import_module(
-            f"synthvlm.{word}.service"
-        ).SERVICE
-        line = read_command_line(service.settings, word, arguments)
+        model = _model(word)
+        line = read_command_line(model, word, arguments)
         try:
-            settings = load_settings(
-                service.settings, word, command_line=line.values, config=line.config
-            )
+            settings = load_settings(model, word, command_line=line.values, config=line.config)
         except InvalidInput as error:
             sys.stderr.write(f"{error.message}\n")
             sys.exit(USAGE_EXIT)
         shown[word] = settings.effective()
     sys.stdout.write(f"{json.dumps(shown, sort_keys=True)}\n")
+
+
+def _model(word: str) -> type[ServiceSettings]:
+    """The settings of a service, without the service: it imports databases, images and models."""
+    config = importlib.import_module(f"synthvlm.{word}.config")
+    model: type[ServiceSettings] = getattr(config, f"{word.capitalize()}Settings")
+    return model
 
 
 if __name__ == "__main__":
