@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from synthvlm.dataset.assembly import AssemblyRequest, assemble
 from synthvlm.dataset.best import SelectionRule
 from synthvlm.dataset.selection import select
 from synthvlm.local.home import Home
+from synthvlm.local.lock import HomeLock
+from synthvlm.local.processes import silent
+from synthvlm.local.services import own_services
 from synthvlm.progress import SILENT
 from synthvlm.storage import file_location, open_store
 from tests.dataset.shards import Scored, chain_of, image_id, run_of
@@ -100,26 +103,34 @@ def test_an_export_appears_whole_and_the_same_again_mends_it(
     assert "exists already; give a new or an empty folder" in said(capsys)
 
 
-@pytest.mark.parametrize("form", ["llava", "parquet", "webdataset"])
+@pytest.mark.parametrize(
+    ("form", "full_at"), [("llava", (8, 16, 44)), ("parquet", (44,)), ("webdataset", (44,))]
+)
 def test_a_full_disk_is_one_line_and_the_same_command_goes_on(
     home: Home,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     small_disk: Callable[[int], Any],
     form: str,
+    full_at: Sequence[int],
 ) -> None:
+    """The smallest disk has room for next to nothing."""
     expected = tmp_path / "expected"
     assert run([*EXPORT, form, "--to", str(expected)]) == 0
     capsys.readouterr()
-    disk = small_disk(44)
+    disk = small_disk(full_at[0])
     to = disk.path / "out"
     command = [*EXPORT, form, "--to", str(to)]
-    assert run(command) == 1
-    message = said(capsys)
-    assert message.startswith(f"synthvlm: no space left on the disk of {to}; free 1 MiB and run ")
-    assert "the same command again" in message
-    assert " | " not in message
-    assert not to.exists()
+    for kib in full_at:
+        disk.enlarge(kib)
+        assert run(command) == 1
+        message = said(capsys)
+        assert message.startswith(
+            f"synthvlm: no space left on the disk of {to}; free 1 MiB and run "
+        )
+        assert "the same command again" in message
+        assert " | " not in message
+        assert not to.exists()
     disk.enlarge()
     assert run(command) == 0
     assert files_of(to) == files_of(expected)
@@ -142,21 +153,6 @@ def test_a_full_disk_of_temporary_files_is_the_one_that_is_named(
     assert "for temporary files (TMPDIR); free some and run the same command again" in message
     monkeypatch.delenv("TMPDIR")
     assert run(command) == 0
-
-
-def test_a_disk_with_room_for_next_to_nothing(
-    home: Home, capsys: pytest.CaptureFixture[str], small_disk: Callable[[int], Any]
-) -> None:
-    disk = small_disk(8)
-    command = [*EXPORT, "llava", "--to", str(disk.path / "out")]
-    for kib in (8, 12, 16):
-        disk.enlarge(kib)
-        assert run(command) == 1
-        out = disk.path / "out"
-        assert said(capsys).startswith(f"synthvlm: no space left on the disk of {out};")
-    disk.enlarge()
-    assert run(command) == 0
-    assert [path.name for path in disk.path.iterdir()] == ["out"]
 
 
 def test_an_unfinished_export_in_place_is_nobody_elses_to_empty(
@@ -257,22 +253,25 @@ def test_an_ascii_terminal_shows_what_it_can(own_home: Home, tmp_path: Path) -> 
     selection = select(store, chains, SelectionRule(top_k=1), SILENT).ref
     assemble(store, AssemblyRequest(selection, "fox", 12), SILENT)
     reindexed(own_home)
-    for command, expected in (
-        (["images", "show", image_id(text, 0)], r"caption     \u4e00\u4e2a"),
-        (["images", "show", image_id(text, 0), "--json"], r"\u4e00\u4e2a"),
-        (["datasets", "show", "fox"], "fox@1 1 pairs"),
-        (["datasets", "list"], "fox"),
-    ):
-        done = subprocess.run(
-            [sys.executable, "-m", "synthvlm.cli", *command],
-            env={**os.environ, "PYTHONIOENCODING": "ascii"},
-            capture_output=True,
-            check=False,
-        )
-        assert (done.returncode, done.stderr) == (0, b"")
-        assert expected in done.stdout.decode("ascii")
-        if "--json" in command:
-            assert json.loads(done.stdout)["caption"] == text
+    lock = HomeLock(own_home, "up")
+    assert lock.take()
+    with lock, own_services(own_home, "mini", "up", silent, words=["dataset"]):
+        for command, expected in (
+            (["images", "show", image_id(text, 0)], r"caption     \u4e00\u4e2a"),
+            (["images", "show", image_id(text, 0), "--json"], r"\u4e00\u4e2a"),
+            (["datasets", "show", "fox"], "fox@1 1 pairs"),
+            (["datasets", "list"], "fox"),
+        ):
+            done = subprocess.run(
+                [sys.executable, "-m", "synthvlm.cli", *command],
+                env={**os.environ, "PYTHONIOENCODING": "ascii"},
+                capture_output=True,
+                check=False,
+            )
+            assert (done.returncode, done.stderr) == (0, b"")
+            assert expected in done.stdout.decode("ascii")
+            if "--json" in command:
+                assert json.loads(done.stdout)["caption"] == text
 
 
 def _hold(folder: Path, ready: Any) -> None:
