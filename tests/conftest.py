@@ -1,11 +1,13 @@
 """What holds for every test process, before it imports anything else; databases for tests."""
 
-import gc
+import importlib
 import os
 import sys
 from uuid import uuid4
 
 import pytest
+
+from synthvlm.heap import keep_what_is_there, put_off_full_collections
 
 # Test processes share the cores with one another and with the services that they start: torch's
 # threads must not spin while they wait. torch reads it when it is loaded.
@@ -15,6 +17,23 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # compile all that it imports if the first could not keep it.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+
+LARGE_LIBRARIES = {
+    "gw0": ["torch._dynamo"],
+    "gw1": ["kubernetes.client", "matplotlib.pyplot", "pandas", "scipy.stats"],
+    "gw2": ["datasets", "moto.server", "numba", "playwright.sync_api", "sqlalchemy.orm"],
+}
+"""Libraries that all tests together import, by the test process that begins with them."""
+
+
+def pytest_sessionstart() -> None:
+    """Has each test process begin with other libraries.
+
+    In a fresh checkout all of them would else compile the same modules at the same time.
+    """
+    put_off_full_collections()  # until everything is imported
+    for library in LARGE_LIBRARIES.get(os.environ.get("PYTEST_XDIST_WORKER", ""), ()):
+        importlib.import_module(library)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,8 +51,7 @@ def pytest_collection_finish() -> None:
     Each full garbage collection would walk through it, a second's work, for tests that make many
     objects again and again.
     """
-    gc.collect()
-    gc.freeze()
+    keep_what_is_there()
 
 
 def _shares_services(item: pytest.Item) -> bool:

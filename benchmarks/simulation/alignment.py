@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from synthvlm.heap import share_one_heap
+from synthvlm.heap import put_off_full_collections, share_one_heap
 
 if __name__ == "__main__":
     share_one_heap()
+    put_off_full_collections()
 
     from benchmarks.simulation.engines import CheapEmbedder
     from synthvlm.alignment.config import AlignmentSettings

@@ -7,12 +7,13 @@ its profile gives to the real one, and a run takes it for that.
 import os
 from dataclasses import replace
 
-from synthvlm.heap import share_one_heap
+from synthvlm.heap import put_off_full_collections, share_one_heap
 
 SECONDS_VARIABLE = "SIMULATION_SECONDS_PER_IMAGE"
 
 if __name__ == "__main__":
     share_one_heap()
+    put_off_full_collections()
 
     from benchmarks.simulation.engines import SleepingGenerator
     from synthvlm.generation.config import GenerationSettings

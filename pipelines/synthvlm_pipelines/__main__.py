@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from synthvlm.errors import DomainError, InvalidInput
+from synthvlm.heap import put_off_full_collections
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status.
     """
     options = _parser().parse_args(arguments)
+    put_off_full_collections()
     commands = {"compile": _compile, "size": _size, "run": _run}
     try:
         commands[options.command](options)

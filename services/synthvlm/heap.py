@@ -1,12 +1,17 @@
-"""How a process allocates: glibc gives each thread a heap of its own unless told otherwise."""
+"""How a process allocates, and how often it looks for garbage."""
 
 import ctypes
+import gc
 
 _M_ARENA_MAX = -8
 
+_USUAL = gc.get_threshold()
+
+_LESS_OFTEN = 100
+
 
 def share_one_heap() -> None:
-    """Has all threads allocate from one heap.
+    """Has all threads allocate from one heap, where glibc would give each its own.
 
     Call it before a library that starts threads is imported: heaps that exist stay in use. Memory
     that was freed goes back to the kernel from the end of a heap only. gRPC receives a message on
@@ -20,3 +25,21 @@ def share_one_heap() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 1)
+
+
+def put_off_full_collections() -> None:
+    """Has the garbage collector walk through all objects a hundred times less often.
+
+    Call it before libraries are imported that make many objects. All of those stay, yet they are
+    walked through whenever there are a quarter more of them: a fifth of the time in which a service
+    with a model starts. Young objects are looked at as often as before, so memory does not grow.
+    """
+    young, middle, old = _USUAL
+    gc.set_threshold(young, middle, _LESS_OFTEN * old)
+
+
+def keep_what_is_there() -> None:
+    """Leaves the objects that there are to themselves, and collects among others as usual."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_USUAL)

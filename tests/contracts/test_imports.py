@@ -42,9 +42,18 @@ def test_a_step_of_a_pipeline_loads_neither_tables_nor_pages() -> None:
     assert not loaded_by("synthvlm_pipelines.stage") & {"jinja2", "numpy", "pyarrow", *MODELS}
 
 
+PROGRAM = """
+import contextlib, gc, runpy
+sys.argv[1:] = ["--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(sys.stderr):
+    runpy.run_module("synthvlm.{word}", run_name="__main__")
+assert gc.get_threshold()[2] > 10, "libraries are imported with full collections put off"
+"""
+
+
 @pytest.mark.parametrize("word", SERVICES)
 def test_a_service_loads_its_models_only_once_it_listens(word: str) -> None:
-    assert not loaded_by(f"synthvlm.{word}.service") & MODELS
+    assert not loaded_by("synthvlm", PROGRAM.format(word=word)) & MODELS
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,12 @@ from synthvlm.cli.app import app
 from synthvlm.cli.failures import INTERRUPT_STATUS, USAGE_STATUS, CommandError, command_error
 from synthvlm.cli.terminal.output import degrade_streams, printable
 from synthvlm.errors import DomainError
+from synthvlm.heap import put_off_full_collections
 
 
 def main() -> NoReturn:
     """Runs the command line and exits: 0 done, 2 wrong usage or input, 1 any other failure."""
+    put_off_full_collections()
     degrade_streams()
     sys.exit(run(sys.argv[1:]))
 

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from synthvlm.errors import DomainError
+from synthvlm.heap import put_off_full_collections
 from synthvlm.jobs.asked import REQUEST_HELP
 from synthvlm.jobs.events import JobEvent, State, emit
 
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_MININTERVAL", "10")
+    put_off_full_collections()
     from synthvlm.evaluation.evaluate import evaluate
     from synthvlm.evaluation.request import read_request
 

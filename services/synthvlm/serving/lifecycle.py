@@ -1,7 +1,6 @@
 """The life of a service's process: settings, warm-up, serving, drain, exit status."""
 
 import asyncio
-import gc
 import json
 import logging
 import os
@@ -13,6 +12,7 @@ from typing import NoReturn, TypeVar
 import structlog
 
 from synthvlm.errors import InvalidInput
+from synthvlm.heap import keep_what_is_there
 from synthvlm.serving.logs import configure_logs
 from synthvlm.serving.server import Server
 from synthvlm.serving.service import Service
@@ -111,5 +111,4 @@ async def _start(server: Server[S]) -> None:
     await server.warm_up()
     # The model and the libraries stay for good. Looking for garbage among them would hold the event
     # loop for 150 ms each time that a request has made many objects.
-    gc.collect()
-    gc.freeze()
+    keep_what_is_there()

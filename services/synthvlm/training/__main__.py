@@ -6,9 +6,9 @@ import traceback
 from pathlib import Path
 
 from synthvlm.errors import DomainError, OperationCancelled
+from synthvlm.heap import keep_what_is_there, put_off_full_collections
 from synthvlm.jobs.asked import REQUEST_HELP
 from synthvlm.jobs.events import JobEvent, State, emit
-from synthvlm.training.processes import STOPPED_STATUS, Processes, StopSignal
 from synthvlm.training.request import read_request
 
 FAILED_STATUS = 1
@@ -21,6 +21,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m synthvlm.training", description=__doc__)
     parser.add_argument("--request", type=Path, metavar="FILE", help=REQUEST_HELP)
     request_file = parser.parse_args().request
+    put_off_full_collections()
+    from synthvlm.training.processes import STOPPED_STATUS, Processes, StopSignal
+
     stop = StopSignal()
     stop.install()
     processes: Processes | None = None
@@ -29,6 +32,7 @@ def main() -> int:
         processes = Processes(request.settings())
         from synthvlm.training.stages import train
 
+        keep_what_is_there()
         outcome = train(request, processes, stop, emit)
         if processes.is_first:
             values = {

@@ -27,6 +27,7 @@ from synthvlm.generation.loading import load_pipelines, settle_padding
 from synthvlm.generation.triton.groups import split
 from synthvlm.generation.triton.repository import read_identity, read_parameters
 from synthvlm.generation.triton.tensors import INPUTS, read_request, write_sample
+from synthvlm.heap import keep_what_is_there
 
 
 class _Callers:
@@ -77,6 +78,7 @@ class TritonPythonModel:
             raise triton.TritonModelException(
                 f"the model differs from its configuration ({problem}); render the repository again"
             )
+        keep_what_is_there()
 
     def execute(self, requests: Sequence[Any]) -> None:
         """Answers requests, each as soon as its batch is finished."""

@@ -33,8 +33,11 @@ import sys
 sys.path[:0] = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
 
 from synthvlm.generation.cpu import prepare_cpu  # noqa: E402
+from synthvlm.heap import put_off_full_collections  # noqa: E402
 
-prepare_cpu()  # the model loads torch
+# The model loads torch.
+put_off_full_collections()
+prepare_cpu()
 
 from synthvlm.generation.triton.model import TritonPythonModel  # noqa: E402, F401
 '''
