@@ -4,9 +4,11 @@
 told to stop, it marks ``PATH.cancelled``. ``stuck:PATH`` marks the start and hears nothing.
 ``flood`` answers with a gigabyte in a thousand messages.
 ``raise:NAME`` raises an error of ``synthvlm.errors``, ``errno:NUMBER`` one of the system, ``bug``
-one that nobody expects, and ``log`` logs. Anything else is answered at once.
+one that nobody expects, and ``log`` logs; ``collector`` logs what the garbage collector is told.
+Anything else is answered at once.
 """
 
+import gc
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -19,6 +21,7 @@ from synthvlm import errors
 from synthvlm.atomic_files import write_atomically
 from synthvlm.generation.v1 import generation_pb2 as pb
 from synthvlm.generation.v1 import generation_pb2_grpc as pb_grpc
+from synthvlm.heap import put_off_full_collections
 from synthvlm.progress import Reporter
 from synthvlm.serving import (
     AnswerCache,
@@ -111,6 +114,9 @@ def work(prompt: str, reporter: Reporter) -> None:
         raise ZeroDivisionError("a secret of the service")
     elif command == "log":
         structlog.get_logger("probe").info("from a thread")
+    elif command == "collector":
+        told = {"kept": gc.get_freeze_count(), "threshold": gc.get_threshold()}
+        structlog.get_logger("probe").info("collector", **told)
 
 
 def hold(path: Path, reporter: Reporter) -> None:
@@ -221,4 +227,5 @@ def image_request(prompt: str, request_id: str = "") -> pb.GenerateImageRequest:
 
 
 if __name__ == "__main__":
+    put_off_full_collections()
     main(SERVICE)

@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
+USUAL = (700, 10, 10)
+"""When Python collects garbage."""
+
 
 class Process:
     """A probe in a process of its own."""
@@ -100,6 +103,16 @@ def start(tmp_path: Path) -> Iterator[Start]:
 def pool() -> Iterator[ThreadPoolExecutor]:
     with ThreadPoolExecutor(4) as pool:
         yield pool
+
+
+def test_what_it_has_loaded_is_kept_and_garbage_collected_as_usual(start: Start) -> None:
+    process = start()
+    with process.client() as client:
+        client.wait_until_serving(60)
+        client.generate_image(image_request("collector"))
+    (told,) = [event for event in process.events() if event["event"] == "collector"]
+    assert told["kept"] > 10_000
+    assert told["threshold"] == list(USUAL)
 
 
 def test_sigterm_lets_running_calls_finish_and_rejects_new_ones(
