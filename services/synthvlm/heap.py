@@ -31,9 +31,9 @@ def put_off_full_collections() -> None:
     """Has the garbage collector walk through all objects a hundred times less often.
 
     Call it before libraries are imported that make many objects. All of those stay, yet they are
-    walked through whenever there are a quarter more of them: a quarter of the CPU time in which a
-    service with a model starts, a third where several start at once. Young objects are looked at
-    as often as before, so memory does not grow.
+    walked through whenever there are a quarter more of them: a fifth of the CPU time in which a
+    service with a model starts. Young objects are looked at as often as before, so memory does not
+    grow.
     """
     young, middle, old = _USUAL
     gc.set_threshold(young, middle, _LESS_OFTEN * old)
