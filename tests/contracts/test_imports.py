@@ -56,6 +56,18 @@ def test_a_service_loads_its_models_only_once_it_listens(word: str) -> None:
     assert not loaded_by("synthvlm", PROGRAM.format(word=word)) & MODELS
 
 
+def test_settings_of_services_are_told_without_loading_the_services() -> None:
+    lines = json.dumps({word: [] for word in SERVICES})
+    program = f"""
+import contextlib, io
+sys.argv[1:] = [{lines!r}]
+with contextlib.redirect_stdout(io.StringIO()) as told:
+    synthvlm.serving.show.main()
+assert json.loads(told.getvalue()).keys() == {set(SERVICES)}
+"""
+    assert not loaded_by("synthvlm.serving.show", program) & {"alembic", "pyarrow", *MODELS}
+
+
 @pytest.mark.parametrize(
     ("room", "mistake"),
     [("onnx", ["random", "--only", "lungs", "--to", "x"]), ("tensorrt", ["--profile", "mini"])],

@@ -13,11 +13,12 @@ import pytest
 from grpc_health.v1 import health, health_pb2_grpc
 
 from synthvlm.errors import InvalidInput, PreconditionFailed
+from synthvlm.local import services
 from synthvlm.local.comparison import asked_settings, differences, told
 from synthvlm.local.home import Home
 from synthvlm.local.lock import HomeLock
 from synthvlm.local.processes import is_alive, silent
-from synthvlm.local.services import attach, run_services
+from synthvlm.local.services import attach, needed_services, run_services
 from synthvlm.local.words import RUN, TRITON, WORDS
 from tests.local.waiting import until
 
@@ -102,6 +103,23 @@ def test_a_profile_that_was_edited_since_and_another_are_refused_with_the_differ
                 raise AssertionError("not reached")
             assert problem in refused.value.message
             assert "; restart `synthvlm up` (process " in refused.value.message
+
+
+def test_a_command_that_makes_no_image_uses_services_of_any_profile_without_comparing_them(
+    home: Home, healthy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compared(*_: object) -> None:
+        raise AssertionError("a process was started to read the settings")
+
+    monkeypatch.setattr(services, "asked_settings", compared)
+    register(home, healthy, os.getpid())
+    with needed_services(home, ["dataset"], "cluster") as used:
+        assert used.address("dataset") == healthy
+    with (
+        pytest.raises(AssertionError, match="was started"),
+        needed_services(home, ["generation"], "cluster"),
+    ):
+        pass
 
 
 def test_services_with_another_engine_are_not_used(home: Home, healthy: str) -> None:
