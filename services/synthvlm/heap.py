@@ -32,8 +32,8 @@ def put_off_full_collections() -> None:
 
     Call it before libraries are imported that make many objects. All of those stay, yet they are
     walked through whenever there are a quarter more of them: a fifth of the CPU time in which a
-    service with a model starts. Young objects are looked at as often as before, so memory does not
-    grow.
+    service with a model starts. Young objects are looked at as often as before. It is not for work
+    that leaves large objects behind that refer to one another: they would stay for long.
     """
     young, middle, old = _USUAL
     gc.set_threshold(young, middle, _LESS_OFTEN * old)

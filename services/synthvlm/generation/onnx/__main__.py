@@ -15,7 +15,6 @@ from synthvlm.generation import json_lines
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
 from synthvlm.generation.onnx.full_size_names import COMPONENTS
-from synthvlm.heap import put_off_full_collections
 from synthvlm.serving.settings_sources import load_settings
 
 
@@ -23,7 +22,6 @@ def main(arguments: Sequence[str]) -> int:
     """Runs one command; returns the exit status."""
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], dict[str, Any]] = parsed.command
-    put_off_full_collections()
     prepare_cpu()
     return json_lines.run(lambda: command(parsed))
 

@@ -14,7 +14,6 @@ from synthvlm.generation import json_lines
 from synthvlm.generation.config import GenerationSettings
 from synthvlm.generation.cpu import prepare_cpu
 from synthvlm.generation.tensorrt.target import detect
-from synthvlm.heap import put_off_full_collections
 from synthvlm.serving.settings_sources import load_settings
 from synthvlm.storage import open_store, parse_location
 
@@ -22,7 +21,6 @@ from synthvlm.storage import open_store, parse_location
 def main(arguments: Sequence[str]) -> int:
     """Builds; returns the exit status."""
     parsed = _parser().parse_args(arguments)
-    put_off_full_collections()
     prepare_cpu()
     return json_lines.run(lambda: _build(parsed.profile, parsed.store))
 
